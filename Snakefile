@@ -1,0 +1,36 @@
+# Lifelong editing of language models, from data to tables, figures and MLflow.
+#     snakemake                      everything with config/default.yaml, on all cores
+#     snakemake shards               one study
+#     snakemake results/figures/triangle.png
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# Not a plain `configfile`: settings of another file given on the command line would be mixed into this one.
+if not workflow.configfiles:
+
+    configfile: "config/default.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/model.smk"
+include: "rules/edit.smk"
+include: "rules/score.smk"
+include: "rules/ablations.smk"
+include: "rules/report.smk"
+include: "rules/studies.smk"
+include: "rules/track.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.input,
+        rules.figures.input,
+        rules.ablations.input,
+        rules.knowledge_reports.input,
+        rules.track.output.summary,

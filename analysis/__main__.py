@@ -1,0 +1,70 @@
+"""`python -m analysis ARTIFACT --scores F... --out F...`: write a table or a figure.
+
+The suffix of each file named by `--out` decides its format: csv, md and tex come from the artifact's
+table, pdf and png from its figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from pathlib import Path
+
+from analysis.inputs import Inputs
+from analysis.output import write
+from wise.errors import WiseError, unknown
+
+ARTIFACTS = {
+    "main_table": "rel, gen, loc and their average by T for every editor",
+    "paired_table": "each WISE editor against each other editor on the same edits, Holm-corrected",
+    "perplexity_table": "perplexity of the targets: raw, clipped, median and geometric",
+    "scores_vs_t": "scores against the number of edits",
+    "triangle": "reliability, generalization and locality at the largest T as a triangle",
+    "retention": "scores of an edit against the number of later edits",
+    "routing": "routing scores of edit, paraphrase and irrelevant queries with the threshold",
+    "layer": "ablation: the edited layer",
+    "shards": "ablation: number of shards and mask ratio",
+    "router": "routing scores against the number of edits, their distributions and ROC",
+    "overhead": "extra parameters, memory, time of an edit and of inference",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    lines = "\n".join(f"  {name:17}{text}" for name, text in ARTIFACTS.items())
+    made = argparse.ArgumentParser(
+        prog="analysis",
+        description="Make a table or a figure.",
+        epilog=f"artifacts:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("artifact", help="which table or figure, see below")
+    made.add_argument("--scores", type=Path, nargs="*", default=[], help="scores (Parquet) of one or more runs")
+    made.add_argument("--transcripts", type=Path, nargs="*", default=[], help="transcripts (Parquet) of runs")
+    made.add_argument("--runs", type=Path, nargs="*", default=[], help="run.json of each of them, in the same order")
+    made.add_argument("--overhead", type=Path, help="what `wise overhead` measured (JSON)")
+    made.add_argument("--reference-scores", type=Path, nargs="*", default=[], help="scores to draw beside an ablation")
+    made.add_argument("--out", type=Path, nargs="+", required=True, help="files to write: .csv .md .tex .pdf .png")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make one artifact; returns the exit status (2 for an error that the user can mend)."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    args = parser().parse_args(argv)
+    try:
+        if args.artifact not in ARTIFACTS:
+            raise unknown("artifact", args.artifact, ARTIFACTS)
+        module = importlib.import_module(f"analysis.{args.artifact}")
+        inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores)
+        write(module, inputs, args.out)
+    except WiseError as error:
+        logging.getLogger("analysis").error("%s", error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

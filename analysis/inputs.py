@@ -1,0 +1,103 @@
+"""What an artifact is made from: scores, transcripts, run records and measured overhead, read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from wise.errors import ConfigError, DataError
+from wise.evaluate.scores import COLUMNS, RUN_COLUMNS
+from wise.files import read_json
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Paths as given on the command line. Asking for what was not given raises `ConfigError` naming the option."""
+
+    score_paths: Sequence[Path] = ()
+    transcript_paths: Sequence[Path] = ()
+    run_paths: Sequence[Path] = ()
+    overhead_path: Path | None = None
+    reference_paths: Sequence[Path] = ()
+
+    def scores(self) -> pd.DataFrame:
+        """All scores in one frame with the columns of `wise.evaluate.scores`."""
+        owners: dict[tuple, Path] = {}
+        frames = []
+        for path in _given(self.score_paths, "--scores"):
+            frame = _read_scores(path)
+            for run in frame[list(RUN_COLUMNS)].drop_duplicates().itertuples(index=False, name=None):
+                if run in owners:
+                    raise DataError(f"{path} and {owners[run]} hold scores of the same run {run}")
+                owners[run] = path
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def reference_scores(self) -> pd.DataFrame | None:
+        """Scores to be drawn beside an ablation, or None when none were given."""
+        if not self.reference_paths:
+            return None
+        return pd.concat(map(_read_scores, self.reference_paths), ignore_index=True)
+
+    def transcripts(self, columns: Sequence[str]) -> pd.DataFrame:
+        """The named columns of all transcripts, with dataset, model, editor and seed of their runs."""
+        paths = _given(self.transcript_paths, "--transcripts")
+        frames = []
+        for path, run in zip(paths, self._runs_of(paths), strict=True):
+            missing = [name for name in columns if name not in pq.read_schema(path).names]
+            if missing:
+                raise DataError(f"{path}: not a transcript; it lacks {', '.join(missing)}")
+            frame = pq.read_table(path, columns=list(columns)).to_pandas()
+            frames.append(frame.assign(**{key: run[key] for key in RUN_COLUMNS}))
+        return pd.concat(frames, ignore_index=True)
+
+    def ablation(self, **keys: str) -> pd.DataFrame:
+        """Scores with one column per varied setting: `ablation(k="options.shards")` reads it from each run record."""
+        paths = _given(self.score_paths, "--scores")
+        frames = []
+        for path, run in zip(paths, self._runs_of(paths), strict=True):
+            values = {name: _setting(run, dotted) for name, dotted in keys.items()}
+            frames.append(_read_scores(path).assign(**values))
+        return pd.concat(frames, ignore_index=True)
+
+    def overhead(self) -> dict[str, Any]:
+        """The document written by `wise overhead`: a list of "rows" and the "hardware"."""
+        if self.overhead_path is None:
+            raise ConfigError("this artifact needs --overhead")
+        document = read_json(self.overhead_path)
+        if not document.get("rows"):
+            raise DataError(f"{self.overhead_path}: 'rows' is missing or empty")
+        return document
+
+    def _runs_of(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
+        if len(self.run_paths) != len(paths):
+            raise ConfigError(f"--runs must name the run.json of each of the {len(paths)} files, in the same order; "
+                              f"{len(self.run_paths)} given")  # fmt: skip
+        return [read_json(path) for path in self.run_paths]
+
+
+def _given(paths: Sequence[Path], option: str) -> Sequence[Path]:
+    if not paths:
+        raise ConfigError(f"this artifact needs {option}")
+    return paths
+
+
+def _read_scores(path: Path) -> pd.DataFrame:
+    frame = pd.read_parquet(path)
+    if list(frame.columns) != list(COLUMNS):
+        raise DataError(f"{path}: not a file of scores; its columns are {', '.join(map(str, frame.columns))}")
+    return frame
+
+
+def _setting(run: dict[str, Any], dotted: str) -> Any:
+    value: Any = run
+    for key in dotted.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise DataError(f"run record of {run.get('editor')} (seed {run.get('seed')}) lacks '{dotted}'")
+        value = value[key]
+    return value

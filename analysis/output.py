@@ -1,0 +1,64 @@
+"""Writing artifacts: the suffix decides the format, files are written atomically and hold no date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib
+import pandas as pd
+
+from analysis.inputs import Inputs
+from analysis.style import RC
+from wise.errors import ConfigError
+from wise.files import atomic_path, write_text
+
+FIGURE_SUFFIXES = (".pdf", ".png")
+TABLE_SUFFIXES = (".csv", ".md", ".tex")
+METADATA = {".pdf": {"CreationDate": None, "Creator": None, "Producer": None}, ".png": {"Software": None}}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in its three forms; `latex` is empty for tables that have no such form."""
+
+    frame: pd.DataFrame
+    markdown: str
+    latex: str = ""
+
+
+def write(module: ModuleType, inputs: Inputs, paths: Sequence[Path]) -> None:
+    """Write every path from the module's `table(inputs)` or `figure(inputs)`, each made at most once.
+
+    Raises `ConfigError` before anything is made when a suffix is not one that this artifact has.
+    """
+    can = (TABLE_SUFFIXES if hasattr(module, "table") else ()) + (FIGURE_SUFFIXES if hasattr(module, "figure") else ())
+    for path in paths:
+        if path.suffix not in can:
+            raise ConfigError(f"{path}: this artifact is written as {', '.join(can)}")
+    tables = [path for path in paths if path.suffix in TABLE_SUFFIXES]
+    figures = [path for path in paths if path.suffix in FIGURE_SUFFIXES]
+    if tables:
+        table = module.table(inputs)
+        for path in tables:
+            write_table(table, path)
+    if figures:
+        with matplotlib.rc_context(RC):
+            made = module.figure(inputs)
+            for path in figures:
+                with atomic_path(path) as temporary:
+                    made.savefig(temporary, metadata=METADATA[path.suffix])
+
+
+def write_table(table: Table, path: Path) -> None:
+    """Write one form of a table; numbers in CSV have six significant digits."""
+    if path.suffix == ".csv":
+        write_text(path, table.frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    elif path.suffix == ".md":
+        write_text(path, table.markdown)
+    elif table.latex:
+        write_text(path, table.latex)
+    else:
+        raise ConfigError(f"{path}: this table has no LaTeX form")

@@ -1,0 +1,104 @@
+"""What an editor costs (paper, Figures 6 and 13): parameters, memory, seconds an edit, inference time against T."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.axes import band, editor_handles, edits_axis
+from analysis.inputs import Inputs
+from analysis.output import Table
+from analysis.style import WIDTH, editor_style, in_order
+from analysis.text import markdown, number
+
+MIB = 2**20
+BARS = {
+    "extra_parameters_ratio": ("extra parameters", "% of the model", 100.0),
+    "peak_memory_bytes": ("peak memory of the process", "MiB", 1 / MIB),
+    "edit_seconds": ("time of an edit", "seconds", 1.0),
+}
+"""Title, unit and factor of each column shown as bars."""
+
+
+def table(inputs: Inputs) -> Table:
+    """The measured rows, and Markdown that names the hardware."""
+    document = inputs.overhead()
+    rows = _rows(document)
+    return Table(rows, to_markdown(rows, document.get("hardware", {})))
+
+
+def figure(inputs: Inputs) -> Figure:
+    """Read the measurements and draw them."""
+    return draw(_rows(inputs.overhead()))
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Inference time against T, and bars at the largest T for parameters, memory and time of an edit."""
+    made = Figure(figsize=(WIDTH, 4.8), layout="constrained")
+    grid = made.subplots(2, 2).ravel()
+    _inference(grid[0], rows)
+    last = rows[rows["T"] == rows["T"].max()].set_index("editor")
+    for axes, (column, (title, unit, factor)) in zip(grid[1:], BARS.items(), strict=True):
+        _bars(axes, last[column].astype(float) * factor)
+        axes.set_title(f"{title}, T={rows['T'].max():,}")
+        axes.set_xlabel(unit)
+    made.legend(handles=editor_handles(rows["editor"].unique()), loc="outside lower center", ncols=6, handlelength=2.6)
+    return made
+
+
+def to_markdown(rows: pd.DataFrame, hardware: dict[str, Any]) -> str:
+    """One row per editor and T."""
+    named = ", ".join(f"{key} {value}" for key, value in hardware.items())
+    lines = [
+        [
+            editor_style(row["editor"]).label, str(row["T"]), f"{row['extra_parameters']:,}",
+            f"{number(100 * row['extra_parameters_ratio'])}%", number(row["memory_bytes"] / MIB),
+            number(row["peak_memory_bytes"] / MIB, 0), number(row["edit_seconds"], 3),
+            f"{number(row['inference_ratio'], 3)} [{number(row['inference_ratio_low'], 3)}, "
+            f"{number(row['inference_ratio_high'], 3)}]",
+        ]
+        for row in rows.to_dict("records")
+    ]  # fmt: skip
+    header = ["Editor", "T", "Extra parameters", "of the model", "Memory, MiB", "Peak, MiB", "Seconds an edit",
+              "Inference time, ratio to the unedited model [central 80%]"]  # fmt: skip
+    return (f"Measured on: {named}.\n\n" if named else "") + markdown(header, lines)
+
+
+def _rows(document: dict[str, Any]) -> pd.DataFrame:
+    frame = pd.DataFrame(document["rows"])
+    frame["peak_memory_bytes"] = frame["peak_memory_bytes"].astype(float)  # None where the system does not tell
+    order = {name: index for index, name in enumerate(in_order(frame["editor"]))}
+    return frame.sort_values(
+        ["editor", "T"], key=lambda column: column.map(order) if column.name == "editor" else column, ignore_index=True
+    )
+
+
+def _inference(axes: Axes, rows: pd.DataFrame) -> None:
+    for editor in in_order(rows["editor"]):
+        line = rows[rows["editor"] == editor]
+        band(axes, line["T"], line["inference_ratio"], line["inference_ratio_low"], line["inference_ratio_high"],
+             editor_style(editor))  # fmt: skip
+    axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle=":")
+    edits_axis(axes, rows["T"].unique())
+    axes.set_title("inference time, ratio to the unedited model")
+    axes.set_ylabel("ratio")
+
+
+def _bars(axes: Axes, values: pd.Series) -> None:
+    """Horizontal bars, first editor on top, each with its value; a missing value has no bar."""
+    editors = in_order(values.index)[::-1]
+    heights = values.loc[editors].to_numpy()
+    axes.barh(editors, np.nan_to_num(heights), color=[editor_style(name).colour for name in editors], height=0.65)
+    top = float(np.nanmax(heights)) if np.isfinite(heights).any() else 1.0
+    for index, value in enumerate(heights):
+        text = "unknown" if np.isnan(value) else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+        axes.text(max(0.0, np.nan_to_num(value)) + 0.02 * top, index, text, va="center", fontsize=7)
+    axes.set_xlim(0, (top or 1.0) * 1.18)
+    axes.set_yticks(range(len(editors)), [editor_style(name).label for name in editors])
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(visible=False, axis="y")

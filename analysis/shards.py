@@ -1,0 +1,91 @@
+"""Knowledge sharding (paper, Figure 5): average score over shard count k and mask ratio rho, and overlap rho^k."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.axes import stacked
+from analysis.inputs import Inputs
+from analysis.output import Table
+from analysis.style import WIDTH, editor_style
+from analysis.summary import summarise
+from analysis.text import markdown, markdown_frame, number
+
+METRIC_ORDER = ("avg", "rel", "gen", "loc_far", "loc_near")
+BY = ("dataset", "model", "editor", "T", "k", "rho")
+
+
+def table(inputs: Inputs) -> Table:
+    """Long CSV (dataset, model, editor, T, k, rho, overlap, metric, mean, low, high, seeds) and Markdown grids."""
+    cells = by_shards(inputs)
+    return Table(cells, to_markdown(cells))
+
+
+def figure(inputs: Inputs) -> Figure:
+    """Read the scores and draw them."""
+    return draw(by_shards(inputs))
+
+
+def by_shards(inputs: Inputs) -> pd.DataFrame:
+    """Means with intervals by k and rho, which are those of each file's run record, and the overlap rho^k."""
+    scores = inputs.ablation(k="options.shards", rho="options.rho")
+    cells = summarise(scores, METRIC_ORDER, by=BY)
+    cells.insert(BY.index("rho") + 1, "overlap", cells["rho"] ** cells["k"])
+    return cells
+
+
+def grid(cells: pd.DataFrame, value: str = "mean") -> pd.DataFrame:
+    """k down, rho across, NaN for combinations that were not run."""
+    return cells[cells["metric"] == "avg"].pivot(index="k", columns="rho", values=value).sort_index().sort_index(axis=1)
+
+
+def draw(cells: pd.DataFrame) -> Figure:
+    """Two heat maps per dataset, model, editor and T: average score, and overlap expected by Theorem 2.1."""
+    groups = list(cells.groupby(list(BY[:4]), sort=True))
+    titles = [f"{editor_style(key[2]).label} on {key[0]}, {key[1]}, T={key[3]:,}" for key, _ in groups]
+    made, strips = stacked(titles, WIDTH, 1.4 + 0.33 * max(2, cells["k"].nunique()))
+    for strip, (_, group) in zip(strips, groups, strict=True):
+        left, right = strip.subplots(1, 2)
+        _heat_map(left, grid(group), "viridis", "Avg (Rel, Gen, Loc far)", ".2f")
+        _heat_map(right, grid(group, "overlap"), "cividis", r"expected overlap $\rho^k$", ".2g")
+    return made
+
+
+def to_markdown(cells: pd.DataFrame) -> str:
+    """The grid of averages, then every score, for each dataset, model, editor and T."""
+    parts = []
+    for key, group in cells.groupby(list(BY[:4]), sort=True):
+        averages = grid(group)
+        rows = [[str(k), *(number(value, 3) for value in line)] for k, line in zip(averages.index, averages.to_numpy(),
+                                                                                  strict=True)]  # fmt: skip
+        wide = group.pivot(index=["k", "rho", "overlap"], columns="metric", values="mean")
+        wide = wide.reindex(columns=[metric for metric in METRIC_ORDER if metric in wide.columns]).reset_index()
+        wide = wide.astype({"k": str, "rho": str}).assign(overlap=wide["overlap"].map("{:.2g}".format))
+        parts += [
+            f"## {editor_style(key[2]).label} on {key[0]}, {key[1]}, T={key[3]}\n",
+            "Average of Rel, Gen and far Loc by shard count k (down) and mask ratio rho (across):\n",
+            markdown(["k", *(f"rho={rho:g}" for rho in averages.columns)], rows),
+            "All scores:\n",
+            markdown_frame(wide),
+        ]
+    return "\n".join(parts)
+
+
+def _heat_map(axes: Axes, values: pd.DataFrame, colours: str, title: str, form: str) -> None:
+    numbers = values.to_numpy(dtype=float)
+    image = axes.imshow(numbers, cmap=colours, aspect="auto", origin="lower")
+    middle = (np.nanmin(numbers) + np.nanmax(numbers)) / 2
+    for (row, column), value in np.ndenumerate(numbers):
+        if np.isfinite(value):
+            axes.text(column, row, f"{value:{form}}", ha="center", va="center", fontsize=7.5,
+                      color="white" if value < middle else "black")  # fmt: skip
+    axes.set_xticks(range(values.shape[1]), [f"{rho:g}" for rho in values.columns])
+    axes.set_yticks(range(values.shape[0]), [f"{k:g}" for k in values.index])
+    axes.grid(visible=False)
+    axes.set_xlabel(r"mask ratio $\rho$")
+    axes.set_ylabel("shards k")
+    axes.set_title(title)
+    axes.figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)

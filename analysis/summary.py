@@ -1,0 +1,68 @@
+"""Means with intervals of any cells of a table of scores."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.style import in_order
+from wise.evaluate.metrics import Derived, get_metric
+from wise.evaluate.scores import AT_AGGREGATION, derive
+from wise.evaluate.statistics import bootstrap_interval, generator_for
+
+LOG = logging.getLogger(__name__)
+
+CELL = ("dataset", "model", "editor", "T")
+
+
+def summarise(scores: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] = CELL) -> pd.DataFrame:
+    """One row per cell of `by` and metric: mean, low, high (95%, over seeds and edits) and the number of seeds.
+
+    Chunks of one (T, seed) are pooled: the values are those of all their edits. Cells without values of a metric
+    have no row. Editors and metrics come in the order of figures and of `metrics`.
+    """
+    scores = with_derived(scores, metrics)
+    rows = []
+    for cell, group in scores[scores["metric"].isin(metrics)].groupby([*by, "metric"], sort=True):
+        values = [part.to_numpy() for _, part in group.groupby("seed", sort=True)["value"]]
+        interval = bootstrap_interval(values, generator_for(*map(str, cell)))
+        rows.append((*cell, interval.mean, interval.low, interval.high, interval.seeds))
+    frame = pd.DataFrame(rows, columns=[*by, "metric", "mean", "low", "high", "seeds"])
+    return sort_cells(frame, metrics, by)
+
+
+def with_derived(scores: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Scores with rows for those of `metrics` that are derived when aggregating, such as `ppl`."""
+    for name in metrics:
+        metric = get_metric(name)
+        if name in AT_AGGREGATION and isinstance(metric, Derived):
+            parts = scores[scores["metric"].isin(metric.parts)]
+            bad = int(np.count_nonzero(~np.isfinite(parts["value"])))
+            if bad:
+                LOG.warning("%d of %d values behind '%s' are not finite and count as its bound %g",
+                            bad, len(parts), name, metric.bounds[1])  # fmt: skip
+            keys = [column for column in scores.columns if column not in ("metric", "value")]
+            scores = pd.concat([scores, derive(scores, metric, keys)], ignore_index=True)
+    return scores
+
+
+def sort_cells(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] = CELL) -> pd.DataFrame:
+    """Rows sorted by `by` and metric, with editors in the order of figures."""
+    orders: dict[str, list] = {"metric": list(metrics)}
+    if "editor" in by:
+        orders["editor"] = in_order(frame["editor"])
+
+    def rank(column: pd.Series) -> pd.Series:
+        order = orders.get(str(column.name))
+        return column.map({name: i for i, name in enumerate(order)}) if order else column
+
+    return frame.sort_values([*by, "metric"], key=rank, kind="stable", ignore_index=True)
+
+
+def at_largest_t(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each dataset and model at its largest number of edits."""
+    return frame[frame["T"] == frame.groupby(["dataset", "model"])["T"].transform("max")]
+

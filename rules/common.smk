@@ -1,0 +1,79 @@
+# What all rules share: the checked configuration, names of folders, and input functions.
+import itertools
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pandas as pd
+from snakemake.utils import Paramspace, validate
+
+from wise import plan
+from wise.sources import editor_sources, sources
+
+validate(config, "../config/schema.yaml")
+plan.check(config)
+
+R = config["results"]
+MODELS = list(config["models"])
+EDITORS = list(config["editors"])
+PRETRAINED = [name for name, model in config["models"].items() if model["source"] == "pretrain"]
+STUDIES = config["ablations"]
+STUDY_DATASET, STUDY_MODEL = plan.study_place(config)
+
+# `.venv/bin/snakemake` does not put its own folder on PATH, and jobs would start another python.
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+
+wildcard_constraints:
+    dataset="|".join(plan.DATASETS),
+    model="|".join(MODELS),
+    editor="|".join(EDITORS),
+    seed=r"\d+",
+
+
+def model_folder(wildcards):
+    """The model folder as an input where the workflow makes it; nothing for a hub model."""
+    return f"{R}/models/{wildcards.model}" if wildcards.model in PRETRAINED else []
+
+
+def model_options(model):
+    """How the verbs are told which model to load."""
+    revision = config["models"][model]["revision"]
+    return f"--model {plan.model_path(config, model)}" + (f" --revision {revision}" if revision else "")
+
+
+def generate_flag(dataset):
+    """Whether the model also answers freely, as an option of the verbs."""
+    return "--generate" if plan.evaluation(config, dataset)["generate"] else ""
+
+
+def main_runs(pattern, **chosen):
+    """A path of every run of the main comparison, or of those with the `chosen` wildcard values."""
+    wildcards = dict(dataset=config["datasets"], model=MODELS, editor=EDITORS, seed=config["seeds"])
+    return expand(pattern, **{**wildcards, **chosen})
+
+
+def study_space(study, *keys):
+    """Every combination of the values that a study lists under `keys`."""
+    points = itertools.product(*(STUDIES[study][key] for key in keys))
+    return Paramspace(pd.DataFrame(points, columns=list(keys)))
+
+
+def study_runs(study, space):
+    """Folders of all runs of a study."""
+    pattern = f"{R}/ablations/{study}/{{point}}/seed{{seed}}"
+    return expand(pattern, point=space.instance_patterns, seed=STUDIES[study]["seeds"])
+
+
+def figure(name, category):
+    """The two files of a figure: the report shows the PNG, papers take the PDF."""
+    shown = report(f"{R}/figures/{name}.png", caption=f"../report/{name}.rst", category=category)
+    return [f"{R}/figures/{name}.pdf", shown]
+
+
+def table(name, category, *others):
+    """A table as CSV, which the report shows, and in the `others` among md and tex."""
+    shown = report(f"{R}/tables/{name}.csv", caption=f"../report/{name}.rst", category=category)
+    return [shown, *(f"{R}/tables/{name}.{suffix}" for suffix in others)]

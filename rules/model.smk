@@ -1,0 +1,114 @@
+# Base models: trained here or taken from a hub; what they know, and the prefixes that they write.
+
+
+rule pretrain:
+    input:
+        corpus=lambda wildcards: f"{R}/data/{config['models'][wildcards.model]['corpus']}/corpus.jsonl",
+        code=sources("wise.commands.pretrain"),
+    output:
+        folder=directory(f"{R}/models/{{model}}"),
+        report=f"{R}/models/{{model}}.training.json",
+    log:
+        f"{R}/logs/pretrain/{{model}}.log",
+    benchmark:
+        f"{R}/benchmarks/pretrain/{{model}}.tsv"
+    wildcard_constraints:
+        model="|".join(PRETRAINED) or "$^",
+    conda:
+        "../envs/model.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+    params:
+        options=lambda wildcards: json.dumps(config["models"][wildcards.model]["pretrain"]),
+        seed=lambda wildcards: config["models"][wildcards.model]["seed"],
+    message:
+        "Training {wildcards.model} on the corpus of facts"
+    shell:
+        "python -m wise pretrain --corpus {input.corpus} --options {params.options:q} --seed {params.seed}"
+        " --out {output.folder} --report {output.report} 2> {log}"
+
+
+rule knowledge:
+    input:
+        facts=lambda wildcards: f"{R}/data/{config['models'][wildcards.model]['corpus']}/facts.jsonl",
+        folder=f"{R}/models/{{model}}",
+        code=sources("wise.commands.knowledge"),
+    output:
+        report=f"{R}/models/{{model}}.knowledge.json",
+    log:
+        f"{R}/logs/knowledge/{{model}}.log",
+    benchmark:
+        f"{R}/benchmarks/knowledge/{{model}}.tsv"
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        batch_size=config["evaluation"]["batch_size"],
+    message:
+        "Asking {wildcards.model} for every fact before any edit"
+    shell:
+        "python -m wise knowledge --facts {input.facts} --model {input.folder} --batch-size {params.batch_size}"
+        " --out {output.report} 2> {log}"
+
+
+rule knowledge_reports:
+    input:
+        expand(rules.knowledge.output.report, model=PRETRAINED),
+    message:
+        "Knowledge of every model that was trained here"
+
+
+rule contexts:
+    input:
+        folder=model_folder,
+        code=sources("wise.commands.contexts"),
+    output:
+        contexts=f"{R}/contexts/{{model}}.json",
+    log:
+        f"{R}/logs/contexts/{{model}}.log",
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        model=lambda wildcards: model_options(wildcards.model),
+        prefixes=config["contexts"]["count"],
+        length=config["contexts"]["length"],
+        seed=config["contexts"]["seed"],
+    message:
+        "Letting {wildcards.model} write the random prefixes of edit prompts"
+    shell:
+        "python -m wise contexts {params.model} --seed {params.seed} --count {params.prefixes} --length {params.length}"
+        " --out {output.contexts} 2> {log}"
+
+
+rule preedit:
+    input:
+        records=f"{R}/data/{{dataset}}/edits.jsonl",
+        folder=model_folder,
+        code=sources("wise.commands.preedit"),
+    output:
+        answers=f"{R}/preedit/{{dataset}}/{{model}}.parquet",
+    log:
+        f"{R}/logs/preedit/{{dataset}}/{{model}}.log",
+    benchmark:
+        f"{R}/benchmarks/preedit/{{dataset}}/{{model}}.tsv"
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        model=lambda wildcards: model_options(wildcards.model),
+        edits=lambda wildcards: plan.evaluation(config, wildcards.dataset)["edits"],
+        batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
+        generate=lambda wildcards: generate_flag(wildcards.dataset),
+    message:
+        "Asking {wildcards.model} every question of {wildcards.dataset} before any edit"
+    shell:
+        "python -m wise preedit --records {input.records} --edits {params.edits} {params.model}"
+        " --batch-size {params.batch_size} {params.generate} --out {output.answers} 2> {log}"

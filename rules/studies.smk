@@ -1,0 +1,94 @@
+# Tables and figures of the ablations, each study a target of its own: `snakemake shards`.
+STUDY = "Ablations"
+# GRACE is drawn as a line beside the layers, where the main comparison has it.
+LAYER_REFERENCE = main_runs(
+    rules.score.output.scores,
+    dataset=STUDY_DATASET,
+    model=STUDY_MODEL,
+    editor=[name for name in EDITORS if name == "grace"],
+)
+
+
+rule layer:
+    input:
+        scores=expand("{run}/scores.parquet", run=LAYER_RUNS),
+        runs=expand("{run}/run.json", run=LAYER_RUNS),
+        reference=LAYER_REFERENCE,
+        code=sources("analysis.output", "analysis.layer"),
+    output:
+        table=table("layer", STUDY, "md"),
+        figure=figure("layer", STUDY),
+    log:
+        f"{R}/logs/analysis/layer.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        artifact="layer",
+        reference=lambda wildcards, input: f"--reference-scores {input.reference}" if input.reference else "",
+    message:
+        "Ablation: which layer to edit"
+    shell:
+        "python -m analysis {params.artifact} --scores {input.scores} --runs {input.runs} {params.reference}"
+        " --out {output} 2> {log}"
+
+
+use rule layer as shards with:
+    input:
+        scores=expand("{run}/scores.parquet", run=SHARDS_RUNS),
+        runs=expand("{run}/run.json", run=SHARDS_RUNS),
+        code=sources("analysis.output", "analysis.shards"),
+    output:
+        table=table("shards", STUDY, "md"),
+        figure=figure("shards", STUDY),
+    log:
+        f"{R}/logs/analysis/shards.log",
+    params:
+        artifact="shards",
+        reference="",
+    message:
+        "Ablation: number of shards and mask ratio"
+
+
+use rule routing as router with:
+    input:
+        **ROUTED,
+        code=sources("analysis.output", "analysis.router"),
+    output:
+        table=table("router", STUDY, "md"),
+        figure=figure("router", STUDY),
+    log:
+        f"{R}/logs/analysis/router.log",
+    params:
+        artifact="router",
+    message:
+        "Ablation: routing scores against T, their distributions and ROC"
+
+
+rule overhead:
+    input:
+        overhead=rules.measure_overhead.output.measured,
+        code=sources("analysis.output", "analysis.overhead"),
+    output:
+        table=table("overhead", STUDY, "md"),
+        figure=figure("overhead", STUDY),
+    log:
+        f"{R}/logs/analysis/overhead.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        artifact="overhead",
+    message:
+        "Ablation: parameters, memory and time of every editor"
+    shell:
+        "python -m analysis {params.artifact} --overhead {input.overhead} --out {output} 2> {log}"
+
+
+rule ablations:
+    input:
+        [getattr(rules, study).output for study in STUDIES["include"]],
+    message:
+        "Tables and figures of the studies that the configuration includes"

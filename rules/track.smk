@@ -1,0 +1,33 @@
+# MLflow: one job is its only writer, so that no two jobs race for the database. The store is a copy for people, which
+# no rule reads back, and can be deleted at any time.
+STUDY_RUNS = dict(layer=LAYER_RUNS, shards=SHARDS_RUNS)
+TRACKED = [folder for study in STUDIES["include"] for folder in STUDY_RUNS.get(study, [])]
+
+
+rule track:
+    input:
+        runs=main_runs(rules.edit.output.run) + expand("{run}/run.json", run=TRACKED),
+        scores=SCORES + expand("{run}/scores.parquet", run=TRACKED),
+        records=expand(f"{R}/data/{{dataset}}/edits.jsonl", dataset=config["datasets"]),
+        tables=[file for file in [*rules.tables.input, *rules.ablations.input] if "/tables/" in file],
+        figures=[file for file in [*rules.figures.input, *rules.ablations.input] if "/figures/" in file],
+        code=sources("wise.commands.track"),
+    output:
+        summary=f"{R}/tracking.json",
+    log:
+        f"{R}/logs/track.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        uri=config["tracking"]["uri"] or f"sqlite:///{R}/mlflow.db",
+        experiment=lambda wildcards: config["tracking"]["experiment"],
+        artifacts=f"{R}/mlartifacts",
+    message:
+        "Writing runs, scores, tables and figures to MLflow"
+    shell:
+        "python -m wise track --runs {input.runs} --scores {input.scores} --records {input.records} --tables {input.tables}"
+        " --figures {input.figures} --uri {params.uri:q} --experiment {params.experiment:q}"
+        " --artifacts {params.artifacts} --out {output.summary} 2> {log}"

@@ -1,0 +1,227 @@
+"""One suite for every editor: a new one joins by its line in the registry."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.models import tiny_language_model
+from wise.editors.registry import EDITORS, make_editor
+from wise.errors import ConfigError, EditError
+from wise.evaluate.ask import ask, questions_of
+from wise.lm.answer import answer_pairs
+from wise.lm.generate import generate_answers
+from wise.records import EditRecord, Probe
+
+QUICK = {
+    "ft-l": {"lr": 5e-3, "box": 0.0, "objective": "target_new"},
+    "grace": {"lr": 0.3},
+    "wise-merge": {},
+    "wise-retrieve": {},
+}
+"""Options under which tiny random models can be edited; an editor without an entry runs on its defaults."""
+
+CONTEXTS = ("the city of", "a person was", "works for the")
+PROMPTS = [("Ada was born in", "Port Hill"), ("Bo lives in the city of", "North West"), ("Cy works for", "East Hill")]
+OTHERS = ["Dee was born in", "Eli lives in", "the person works for", "Gus works for a city", "Hal lives in the East"]
+
+
+def record(index: int) -> EditRecord:
+    prompt, target = PROMPTS[index]
+    probes = (Probe("paraphrase", f"the person {prompt}", target), Probe("locality_far", OTHERS[index], "South"))
+    return EditRecord(f"edit-{index}", prompt, target, prompt.split()[0], OTHERS[index], probes)
+
+
+STREAM = [record(index) for index in range(len(PROMPTS))]
+
+
+def ready(name: str, family: str = "llama", seed: int = 0, **options):
+    editor = make_editor(name, tiny_language_model(family), 2, QUICK.get(name, {}) | options, CONTEXTS, seed)
+    editor.prepare([record(i) for i in range(3)])
+    return editor
+
+
+def edited(name: str, family: str = "llama", count: int = 3, **options):
+    editor = ready(name, family, **options)
+    for item in STREAM[:count]:
+        editor.edit(item)
+    return editor
+
+
+def logits(lm, texts=OTHERS):
+    ids = lm.tokenizer(list(texts), return_tensors="pt", padding=True)
+    with torch.no_grad():
+        return lm.model(**{key: ids[key] for key in ("input_ids", "attention_mask")}, use_cache=False).logits
+
+
+def ask_all(editor, batch_size=64):
+    return ask(editor, questions_of(range(len(STREAM)), STREAM), batch_size)
+
+
+def assert_same_answers(one, other):
+    """Equal up to the rounding of states that were first computed in batches of other shapes."""
+    for a, b in zip(ask_all(one), ask_all(other), strict=True):
+        assert (a.answer.predicted_tokens, a.choice) == (b.answer.predicted_tokens, b.choice)
+        assert a.answer.nll == pytest.approx(b.answer.nll, abs=1e-5)
+
+
+editors = pytest.mark.parametrize("name", sorted(EDITORS))
+families = pytest.mark.parametrize("family", ["llama", "gptj"])
+
+
+@editors
+@families
+def test_rollback_gives_the_unedited_model_back_bit_for_bit(name, family):
+    fresh = tiny_language_model(family)
+    editor = edited(name, family)
+    editor.rollback()
+    model = editor.lm.model
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.state_dict().values(), fresh.model.state_dict().values(), strict=True)
+    )
+    assert torch.equal(logits(editor.lm), logits(fresh))
+    assert not editor.edits and not editor.site.module._forward_hooks and not model.base_model._forward_pre_hooks
+    assert "generate" not in vars(model)
+
+
+@editors
+def test_unedited_shows_the_unedited_model_only_inside_the_block(name):
+    editor = edited(name)
+    before = logits(tiny_language_model())
+    after = logits(editor.lm, [r.prompt for r in STREAM])
+    with editor.unedited():
+        assert torch.equal(logits(editor.lm), before)
+    assert torch.equal(logits(editor.lm, [r.prompt for r in STREAM]), after)
+
+
+@editors
+def test_an_edit_makes_its_target_more_likely(name):
+    editor = ready(name)
+    question = questions_of([0], STREAM)[:1]
+    before = sum(ask(editor, question)[0].answer.nll)
+    outcome = editor.edit(STREAM[0])
+    after = sum(ask(editor, question)[0].answer.nll)
+    if name == "none":
+        assert outcome.iterations == 0 and after == before
+    else:
+        assert outcome.iterations > 0 and after < before - 0.5
+
+
+@editors
+def test_same_seed_same_bits_and_again_after_rollback(name):
+    first, second = edited(name), edited(name)
+    states = {key: value.clone() for key, value in first._state().items()}
+    assert states.keys() == second._state().keys()
+    assert all(torch.equal(states[key], value) for key, value in second._state().items())
+    first.rollback()
+    for item in STREAM:
+        first.edit(item)
+    assert all(torch.equal(states[key], value) for key, value in first._state().items())
+
+
+@editors
+@families
+def test_saved_memory_loads_onto_a_fresh_model_and_goes_on(name, family, tmp_path):
+    editor = edited(name, family, count=2)
+    editor.save(tmp_path)
+    other = make_editor(name, tiny_language_model(family), 2, QUICK.get(name, {}), CONTEXTS, 0)
+    other.load(tmp_path)
+    assert [r.id for r in other.edits] == [r.id for r in editor.edits]
+    assert all(torch.equal(value, other._state()[key]) for key, value in editor._state().items())
+    assert_same_answers(other, editor)
+    editor.edit(STREAM[2])
+    other.edit(STREAM[2])
+    assert_same_answers(other, editor)
+
+
+@editors
+def test_load_refuses_a_memory_of_another_layer(name, tmp_path):
+    edited(name, count=1).save(tmp_path)
+    other = make_editor(name, tiny_language_model(), 1, QUICK.get(name, {}), CONTEXTS, 0)
+    with pytest.raises(ConfigError, match="layer is 2, this editor has 1"):
+        other.load(tmp_path)
+
+
+@editors
+def test_answers_do_not_depend_on_the_batch(name):
+    editor = edited(name)
+    together, alone = ask_all(editor, 64), ask_all(editor, 1)
+    for a, b in zip(together, alone, strict=True):
+        assert a.answer.predicted_tokens == b.answer.predicted_tokens and a.choice == b.choice
+        assert a.answer.nll == pytest.approx(b.answer.nll, abs=1e-5)
+
+
+@editors
+@families
+def test_asking_through_the_tail_equals_reading_then_answering_with_a_cache(name, family):
+    """Teacher-forced scores are those of the model that `generate` runs: prefill, then one token a step."""
+    editor = edited(name, family)
+    lm = editor.lm
+    for question, reply in zip(questions_of(range(3), STREAM), ask_all(editor), strict=True):
+        prompt = lm.tokenizer(question.probe.prompt, return_tensors="pt").input_ids
+        target = torch.tensor([reply.answer.target_tokens])
+        with torch.no_grad():
+            read = lm.model(input_ids=prompt, use_cache=True)
+            steps = [read.logits[:, -1]]
+            cache = read.past_key_values
+            for position in range(target.shape[1] - 1):
+                step = lm.model(input_ids=target[:, position : position + 1], past_key_values=cache, use_cache=True)
+                steps.append(step.logits[:, -1])
+        nll = torch.nn.functional.cross_entropy(torch.cat(steps), target[0], reduction="none")
+        assert reply.answer.nll == pytest.approx(nll.tolist(), abs=2e-5)
+
+
+@editors
+def test_generation_is_the_same_alone_in_a_batch_and_without_cache(name):
+    editor = edited(name)
+    prompts = [r.prompt for r in STREAM] + OTHERS
+    together = generate_answers(editor.lm, prompts, 5)
+    assert together == [generate_answers(editor.lm, [prompt], 5)[0] for prompt in prompts]
+    for prompt, answer in zip(prompts, together, strict=True):
+        ids = editor.lm.tokenizer(prompt, return_tensors="pt").input_ids
+        uncached = editor.lm.model.generate(input_ids=ids, max_new_tokens=5, do_sample=False, use_cache=False)
+        assert editor.lm.tokenizer.decode(uncached[0, ids.shape[1] :], skip_special_tokens=True).strip() == answer
+
+
+@editors
+def test_generate_gives_the_edited_answer(name):
+    editor = edited(name, count=1)
+    forced = ask(editor, questions_of([0], STREAM)[:1])[0].answer
+    text = generate_answers(editor.lm, [STREAM[0].prompt], len(forced.target_tokens))[0]
+    assert (text == STREAM[0].target) == forced.exact
+
+
+@editors
+def test_unknown_option_names_the_valid_ones(name):
+    with pytest.raises(ConfigError, match=f"editor '{name}'"):
+        make_editor(name, tiny_language_model(), 2, {"learning_rat": 1.0})
+
+
+@pytest.mark.parametrize("name", sorted(set(EDITORS) - {"none"}))
+def test_a_loss_that_is_not_finite_stops_the_edit_and_keeps_the_memory(name):
+    editor = edited(name, count=1)
+    answers = [r.answer.nll for r in ask_all(editor)]
+    state = {key: value.clone() for key, value in editor._state().items()}
+    head = editor.lm.model.get_output_embeddings().weight
+    kept = head.clone()
+    head.fill_(float("nan"))
+    with pytest.raises(EditError, match="edit-1"):
+        editor.edit(STREAM[1])
+    head.copy_(kept)
+    assert len(editor.edits) == 1
+    assert all(torch.equal(state[key], value) for key, value in editor._state().items())
+    assert [r.answer.nll for r in ask_all(editor)] == answers
+
+
+def test_unedited_answers_equal_a_plain_forward_pass():
+    editor = ready("none")
+    questions = questions_of(range(3), STREAM)
+    plain = answer_pairs(editor.lm, [q.probe.prompt for q in questions], [q.probe.target for q in questions])
+    for reply, answer in zip(ask(editor, questions), plain, strict=True):
+        assert reply.answer.predicted_tokens == answer.predicted_tokens
+        assert reply.answer.nll == pytest.approx(answer.nll, abs=1e-6)
+
+
+def test_unknown_editor_is_named_with_the_nearest():
+    with pytest.raises(ConfigError, match="Did you mean 'wise-merge'"):
+        make_editor("wise-merg", tiny_language_model(), 2)

@@ -1,0 +1,5 @@
+"""`python -m wise <verb>`."""
+
+from wise.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,49 @@
+"""Arguments and loading that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from wise.errors import ConfigError
+
+
+def json_argument(text: str) -> Any:
+    """An argument that is JSON; argparse reports what is wrong with it."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model, in which precision, where."""
+    parser.add_argument("--model", required=True, help="Hugging Face folder or hub name")
+    parser.add_argument("--revision", help="revision of a hub model")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument("--dtype", default="float32", help="precision of the weights (default: %(default)s)")
+
+
+def add_editing_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every verb needs that edits a model."""
+    add_model_arguments(parser)
+    parser.add_argument("--records", type=Path, required=True, help="JSONL file of edits")
+    parser.add_argument(
+        "--train", type=Path, required=True, help="JSONL file of training records that prepare an editor"
+    )
+    parser.add_argument("--contexts", type=Path, required=True, help="random prefixes, from the verb 'contexts'")
+    parser.add_argument("--layer", type=int, required=True, help="layer whose down-projection is edited, from 0")
+    parser.add_argument("--seed", type=int, default=0, help="order of edits and every draw of the editor")
+    parser.add_argument("--batch-size", type=int, default=64, help="questions asked at once (default: %(default)s)")
+
+
+def load_contexts(path: Path) -> list[str]:
+    """The texts that the verb `contexts` wrote."""
+    from wise.files import read_json
+
+    texts = read_json(path)["contexts"]
+    if not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{path}: 'contexts' must be a list of texts")
+    return texts

@@ -1,0 +1,39 @@
+"""`wise overhead`: what editors cost, all in one process so that their times compare."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from wise.commands.common import add_editing_arguments, json_argument, load_contexts
+from wise.editors.registry import make_editor
+from wise.evaluate.overhead import measure_overhead
+from wise.evaluate.stream import shuffled
+from wise.files import write_json
+from wise.lm.load import load_language_model
+from wise.records import read_records
+from wise.tracking.run_record import hardware, now, versions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_editing_arguments(parser)
+    parser.add_argument("--editors", type=json_argument, required=True, help="JSON of editor name -> options")
+    parser.add_argument("--T", type=json_argument, required=True, help="JSON list of edit counts")
+    parser.add_argument("--out", type=Path, required=True)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure one editor after the other on the same edits."""
+    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    stream = shuffled(read_records(args.records), max(args.T), args.seed)
+    train, contexts = read_records(args.train), load_contexts(args.contexts)
+    rows = []
+    for name, options in args.editors.items():
+        editor = make_editor(name, lm, args.layer, options, contexts, args.seed)
+        editor.prepare(train)
+        rows += measure_overhead(editor, stream, args.T)
+    machine = hardware(str(lm.device), torch.get_num_threads())
+    write_json(args.out, {"rows": rows, "hardware": machine, "versions": versions(), "finished": now()})

@@ -1,0 +1,29 @@
+"""`wise preedit`: ask the unedited model every question, once for all editors and seeds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from wise.commands.common import add_model_arguments
+from wise.evaluate.ask import preedit_rows
+from wise.evaluate.transcript import write_transcript
+from wise.lm.load import load_language_model
+from wise.records import read_records
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_model_arguments(parser)
+    parser.add_argument("--records", type=Path, required=True, help="JSONL file of edits")
+    parser.add_argument("--edits", type=int, required=True, help="how many of them, from the first")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--generate", action="store_true", help="answer the edit prompts freely as well")
+    parser.add_argument("--out", type=Path, required=True)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write a transcript with T = 0."""
+    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    stream = read_records(args.records)[: args.edits]
+    write_transcript(args.out, preedit_rows(lm, stream, args.batch_size, args.generate))

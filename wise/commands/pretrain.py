@@ -1,0 +1,47 @@
+"""`wise pretrain`: train the embedded language model on a corpus and report how it went."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from wise.commands.common import json_argument
+from wise.files import sha256, write_json
+from wise.lm.packing import read_corpus
+from wise.lm.pretrain import PretrainOptions, pretrain, save_pretrained
+from wise.options import build_options
+
+log = logging.getLogger("wise.pretrain")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Corpus, recipe, seed, and where model and report go."""
+    parser.add_argument("--corpus", type=Path, required=True, help="corpus.jsonl of a dataset")
+    parser.add_argument("--options", type=json_argument, default={}, help="architecture and recipe, as JSON")
+    parser.add_argument("--seed", type=int, default=0, help="initial weights and order of the documents")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch (default: torch's own choice)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--report", type=Path, required=True, help="JSON file with the loss curve, time and recipe")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, save, and write the report last, so that a report stands for a whole model."""
+    import torch
+
+    if args.threads > 0:
+        torch.set_num_threads(args.threads)
+    options = build_options(PretrainOptions, args.options, "options of pretrain")
+    model, tokenizer, report = pretrain(read_corpus(args.corpus), options, args.seed)
+    save_pretrained(model, tokenizer, args.out)
+    described = {
+        "schema": 1,
+        "kind": "pretrain",
+        "corpus_sha256": sha256(args.corpus),
+        "seed": args.seed,
+        "options": asdict(options),
+        "versions": {"torch": torch.__version__},
+    }
+    write_json(args.report, described | asdict(report))
+    log.info("%s: %d parameters, loss %.3f, %.0f s", args.out, report.parameters, report.curve[-1]["loss"], report.seconds)

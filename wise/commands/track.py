@@ -1,0 +1,66 @@
+"""`wise track`: write runs, scores, tables and figures to MLflow, whatever was there before."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from wise.errors import ConfigError
+from wise.files import sha256, write_json
+from wise.tracking.summary import Summary, content_key, summarize
+
+LOG = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every run")
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="scores of each of them, in order")
+    parser.add_argument("--records", type=Path, nargs="*", default=[], help="edit streams, as source of the datasets")
+    parser.add_argument("--tables", type=Path, nargs="*", default=[], help="tables to keep as artifacts")
+    parser.add_argument("--figures", type=Path, nargs="*", default=[], help="figures to keep as artifacts")
+    parser.add_argument("--uri", required=True, help="tracking store, such as sqlite:///results/mlflow.db")
+    parser.add_argument("--experiment", default="wise", help="name of the experiment (default: %(default)s)")
+    parser.add_argument("--artifacts", type=Path, required=True, help="folder of the artifacts of a local store")
+    parser.add_argument("--out", type=Path, required=True, help="summary to write (JSON)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Bring the store to exactly these runs and one report run, and write what was done."""
+    if len(args.runs) != len(args.scores):
+        raise ConfigError(
+            f"--scores must name one file for each of the {len(args.runs)} runs; {len(args.scores)} given"
+        )
+    from wise.tracking.store import Store  # importing mlflow takes a second, which errors above need not wait for
+
+    summaries = [summarize(run, scores) for run, scores in zip(args.runs, args.scores, strict=True)]
+    report_key = content_key([*args.tables, *args.figures])
+    store = Store(args.uri, args.experiment, args.artifacts, source=str(args.out.parent.resolve()))
+    kept, removed = store.keep([report_key, *(summary.key for summary in summaries)])
+    records = {sha256(path): path for path in args.records}
+    for summary in summaries:
+        if summary.key not in kept:
+            store.write(summary, records.get(summary.dataset_sha256))
+    if report_key not in kept:
+        _write_report(store, report_key, summaries, args)
+    counts = {"written": len(summaries) + 1 - len(kept), "kept": len(kept), "removed": removed}
+    LOG.info("%d runs written, %d kept, %d removed", *counts.values())
+    write_json(
+        args.out,
+        {
+            "uri": args.uri,
+            "experiment": args.experiment,
+            "experiment_id": store.experiment_id,
+            "link": store.link(),
+            "runs": len(summaries),
+            **counts,
+        },
+    )
+
+
+def _write_report(store, key: str, summaries: list[Summary], args: argparse.Namespace) -> None:
+    main_table = next((path for path in args.tables if path.name == "main.md"), None)
+    note = main_table.read_text(encoding="utf-8") if main_table else ""
+    finished = max(summary.finished for summary in summaries)
+    store.write_report(key, "tables and figures", finished, {"tables": args.tables, "figures": args.figures}, note)

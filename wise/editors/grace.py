@@ -1,0 +1,164 @@
+"""GRACE: a codebook of keys with radii, whose values replace one token's output (arXiv 2211.11031)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wise.editors.attach import RoutedEditor
+from wise.editors.base import EditOutcome, Routing
+from wise.editors.loss import edit_loss, finite
+from wise.lm.tail import Prefix
+from wise.options import require
+from wise.records import EditRecord
+from wise.seeds import generator
+
+
+@dataclass(frozen=True)
+class GraceConfig:
+    """Published values: radius 1.0 (absolute), 50 to 100 steps of Adam at 1.0, cold start U(0, 1).
+
+    `radius` is the first deferral radius; with `relative` it is a share of the median distance
+    between the keys of unrelated prompts, which carries over between models. `warm` starts a value at
+    the current output instead of at random. `stop_loss` ends early, in nats (0: never).
+    """
+
+    radius: float = 1.0
+    relative: bool = False
+    lr: float = 1.0
+    steps: int = 100
+    warm: bool = False
+    prefixes: int = 0
+    stop_loss: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.radius > 0 and self.lr > 0 and self.steps > 0, "radius, lr and steps must be positive")
+
+
+class Grace(RoutedEditor):
+    """Keys (n, f) are the matrix's inputs at the last prompt token, values (n, d) its outputs there.
+
+    A query within the radius of its nearest key gets that key's value at the last prompt token
+    (`replace_last`, as in the comparison of the WISE paper); all other tokens keep their output.
+    """
+
+    name = "grace"
+    Config = GraceConfig
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._first_radius = torch.tensor(self.config.radius)
+        self._forget()
+
+    def prepare(self, records: list[EditRecord]) -> None:
+        """Measure the distance between unrelated prompts, when the radius is relative to it."""
+        if self.config.relative:
+            queries = self.prompt_queries([record.prompt for record in records[:256]])
+            self._first_radius = self.config.radius * torch.pdist(queries).median().cpu()
+
+    def decide(self, query: Tensor) -> Routing | None:
+        """The nearest key where it is within its radius; the score is the negative distance."""
+        if not len(self._keys):
+            return None
+        distance, nearest = torch.cdist(query, self._keys).min(1)  # (B, f) to (n, f) -> (B,)
+        radius = self._radii[nearest]
+        return Routing(-distance, -radius, torch.where(distance <= radius, nearest + 1, 0))
+
+    def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:
+        """See `Editor.output`: the chosen value at the last prompt token, nothing else."""
+        if routing is None or last is None or not routing.choice.any():
+            return base
+        rows = routing.choice.nonzero(as_tuple=True)[0]
+        output = base.clone()
+        output[rows, last[rows]] = self._values[routing.choice[rows] - 1]
+        return output
+
+    def extra_parameters(self) -> int:
+        """Keys, values and radii."""
+        return self._keys.numel() + self._values.numel() + self._radii.numel()
+
+    def _learn(self, record: EditRecord) -> EditOutcome:
+        prefix = self.rows(record, self.config.prefixes)
+        query = prefix.query()[:1]  # (1, f) of the prompt as it is
+        radii, index = self._place(query, record.target)
+        new = index == len(self._keys)
+        start = self._first_value(prefix) if new else self._values[index]
+        value, outcome = self._fit(start, prefix, record)
+        if new:
+            self._keys = torch.cat([self._keys, query])
+            self._values = torch.cat([self._values, value[None]])
+            self._labels = [*self._labels, record.target]
+        else:
+            self._values[index] = value
+        self._radii = radii
+        return outcome
+
+    def _place(self, query: Tensor, label: str) -> tuple[Tensor, int]:
+        """Radii (n or n + 1,) after the codebook's rule, and which key this edit trains.
+
+        Beyond all radii by more than the first radius: a new key. Near a key of the same label: that
+        key, its radius widened to cover the query. Near a key of another label: a new key, both radii
+        reduced to half of the distance.
+        """
+        first = self._first_radius.to(query)[None]
+        if not len(self._keys):
+            return first, 0
+        distance, nearest = torch.cdist(query, self._keys)[0].min(0)
+        radii = self._radii.clone()
+        if distance > self._first_radius + radii[nearest]:
+            return torch.cat([radii, first]), len(radii)
+        if self._labels[nearest] == label:
+            radii[nearest] = torch.maximum(radii[nearest], distance)
+            return radii, int(nearest)
+        radii[nearest] = distance / 2 - 1e-5
+        return torch.cat([radii, distance[None] / 2]), len(radii)
+
+    def _first_value(self, prefix: Prefix) -> Tensor:
+        """Where a new value starts, (d,)."""
+        if self.config.warm:
+            return prefix.output[0, prefix.batch.start[0] - 1]
+        draw = generator(self.seed, "value", len(self.edits))
+        return torch.rand(prefix.output.shape[-1], generator=draw).to(prefix.output)
+
+    def _fit(self, start: Tensor, prefix: Prefix, record: EditRecord) -> tuple[Tensor, EditOutcome]:
+        """Train one value (d,) with Adam on the edit loss, all else frozen."""
+        value = start.clone().requires_grad_(True)
+        optimizer = torch.optim.Adam([value], lr=self.config.lr)
+        positions = torch.arange(prefix.output.shape[1], device=value.device)
+        here = (positions == prefix.batch.start[:, None] - 1)[..., None]  # (B, L, 1)
+        step, number = 0, float("inf")
+        while step < self.config.steps:
+            loss = edit_loss(self.tail, prefix, torch.where(here, value, prefix.output))  # (B, L, d)
+            number = finite(loss.item(), record)
+            if number < self.config.stop_loss:
+                break
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+        return value.detach(), EditOutcome(step, number)
+
+    def _forget(self) -> None:
+        width, features = self.site.weight.shape
+        self._keys = self.site.weight.new_empty(0, features)
+        self._values = self.site.weight.new_empty(0, width)
+        self._radii = self.site.weight.new_empty(0)
+        self._labels: list[str] = []
+
+    def _state(self) -> dict[str, Tensor]:
+        labels = [text.encode() for text in self._labels]
+        return {
+            "keys": self._keys,
+            "values": self._values,
+            "radii": self._radii,
+            "first_radius": self._first_radius,
+            "labels": torch.tensor(list(b"\0".join(labels)), dtype=torch.uint8),
+        }
+
+    def _load_state(self, state: dict[str, Tensor]) -> None:
+        self._keys, self._values, self._radii = state["keys"], state["values"], state["radii"]
+        self._first_radius = state["first_radius"].cpu()
+        text = bytes(state["labels"].tolist()).decode()
+        self._labels = text.split("\0") if len(self._keys) else []

@@ -1,0 +1,29 @@
+"""The unedited model as an editor: the floor of reliability and the ceiling of locality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from wise.editors.attach import WeightEditor
+from wise.editors.base import EditOutcome
+from wise.records import EditRecord
+
+
+@dataclass(frozen=True)
+class NoneConfig:
+    """Nothing to set."""
+
+
+class NoneEditor(WeightEditor):
+    """Learns nothing; every answer is the unedited model's."""
+
+    name = "none"
+    Config = NoneConfig
+
+    def _learn(self, record: EditRecord) -> EditOutcome:
+        return EditOutcome(iterations=0, loss=float("nan"))
+
+    def _load_state(self, state: dict[str, Tensor]) -> None:
+        """There is no memory."""

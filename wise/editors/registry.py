@@ -1,0 +1,44 @@
+"""Every editor by the name that users type. A new editor is one module and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from wise.errors import unknown
+from wise.options import build_options
+
+if TYPE_CHECKING:
+    from wise.editors.base import Editor
+    from wise.lm.load import LanguageModel
+
+EDITORS = {
+    "none": "wise.editors.none:NoneEditor",
+    "ft-l": "wise.editors.ft:FineTuning",
+    "grace": "wise.editors.grace:Grace",
+    "wise-merge": "wise.editors.wise.editor:WiseMerge",
+    "wise-retrieve": "wise.editors.wise.editor:WiseRetrieve",
+}
+
+
+def editor_class(name: str) -> type[Editor]:
+    """The class of an editor; raises `ConfigError` that lists the names for an unknown one."""
+    if name not in EDITORS:
+        raise unknown("editor", name, EDITORS)
+    module, cls = EDITORS[name].split(":")
+    return getattr(import_module(module), cls)
+
+
+def make_editor(
+    name: str,
+    lm: LanguageModel,
+    layer: int,
+    options: Mapping[str, Any] | None = None,
+    contexts: Sequence[str] = (),
+    seed: int = 0,
+) -> Editor:
+    """An editor ready for `prepare`, its options checked against its config dataclass."""
+    kind = editor_class(name)
+    config = build_options(kind.Config, options or {}, f"options of editor '{name}'")
+    return kind(lm, config, layer, contexts, seed)

@@ -1,0 +1,30 @@
+"""Errors that name what is wrong, where, and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WiseError(Exception):
+    """Base of every error that a user can mend; the command line prints it without a traceback."""
+
+
+class DataError(WiseError):
+    """A record or file that cannot be used; the message names the file, the line and the key."""
+
+
+class ConfigError(WiseError):
+    """An option that does not exist or does not fit; the message lists the valid choices."""
+
+
+class EditError(WiseError):
+    """An edit that could not be made, such as one whose loss became NaN or infinite."""
+
+
+def unknown(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
+    """The error for a mistyped `name`: the nearest valid choice first, then all of them."""
+    choices = sorted(choices)
+    near = difflib.get_close_matches(name, choices, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return ConfigError(f"unknown {kind} '{name}'.{hint} Valid choices: {', '.join(choices)}")

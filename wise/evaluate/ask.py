@@ -1,0 +1,130 @@
+"""Ask a model every question of some edits, in batches, into rows of the transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+
+from wise.editors.base import Editor, Routing
+from wise.lm.answer import Answer, answer_pairs, read_answers
+from wise.lm.batch import by_length, encode, unsorted
+from wise.lm.generate import generate_answers
+from wise.lm.load import LanguageModel
+from wise.records import EDIT_KIND, EditRecord, Probe
+
+SPARE_TOKENS = 6
+"""A free answer may be this much longer than the target, so that going on where one should stop counts as wrong."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about one edit; `edit` is the edit's position in the stream."""
+
+    edit: int
+    record: EditRecord
+    index: int
+    probe: Probe
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A teacher-forced answer with the routing decision behind it (None for editors that do not route)."""
+
+    answer: Answer
+    score: float | None = None
+    threshold: float | None = None
+    choice: str = "main"
+
+
+def questions_of(edits: Sequence[int], stream: Sequence[EditRecord]) -> list[Question]:
+    """Every question about the given positions of the stream."""
+    return [Question(edit, stream[edit], index, probe) for edit in edits for index, probe in stream[edit].questions()]
+
+
+def ask(editor: Editor, questions: Sequence[Question], batch_size: int = 64) -> list[Reply]:
+    """Ask the edited model, running it only from the edited matrix on.
+
+    The answer to a question does not depend on the others: routing is decided per sequence, from its
+    last prompt token.
+    """
+    sequences = encode(editor.lm, [q.probe.prompt for q in questions], [q.probe.target for q in questions])
+    batches = list(by_length(sequences, batch_size))
+    replies = []
+    for indices in batches:
+        prefix = editor.prefix([sequences[i] for i in indices])
+        with torch.inference_mode():
+            routing = editor.decide(prefix.query())
+            output = editor.output(prefix.inner, prefix.output, routing, prefix.batch.start - 1)
+            answers = read_answers(prefix.batch, editor.tail.logits(prefix, output))
+        replies.append(list(_replies(answers, routing)))
+    return unsorted(batches, replies)
+
+
+def generated(lm: LanguageModel, questions: Sequence[Question], batch_size: int = 64) -> dict[str, str]:
+    """Free greedy answers to the edit prompts among `questions`, by prompt, from the model as it is."""
+    targets = {q.probe.prompt: q.probe.target for q in questions if q.probe.kind == EDIT_KIND}
+    if not targets:
+        return {}
+    longest = max(len(ids) for ids in lm.tokenizer(list(targets.values()), add_special_tokens=False)["input_ids"])
+    texts = generate_answers(lm, list(targets), longest + SPARE_TOKENS, batch_size)
+    return dict(zip(targets, texts, strict=True))
+
+
+def preedit_rows(
+    lm: LanguageModel, stream: Sequence[EditRecord], batch_size: int = 64, generate: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Transcript rows of the unedited model, T = 0: what every locality metric compares with."""
+    questions = questions_of(range(len(stream)), stream)
+    pairs = [q.probe.prompt for q in questions], [q.probe.target for q in questions]
+    texts = generated(lm, questions, batch_size) if generate else {}
+    for question, answer in zip(questions, answer_pairs(lm, *pairs, batch_size), strict=True):
+        before = {"before_tokens": answer.predicted_tokens, "before_nll": answer.nll}
+        yield transcript_row(question, Reply(answer), before, texts, T=0, chunk=0, age=0)
+
+
+def transcript_row(
+    question: Question, reply: Reply, before: dict[str, Any], texts: dict[str, str], T: int, chunk: int, age: int
+) -> dict[str, Any]:
+    """One row of the transcript, see `wise.evaluate.transcript`."""
+    return {
+        "T": T,
+        "chunk": chunk,
+        "edit": question.edit,
+        "age": age,
+        "record": question.record.id,
+        "kind": question.probe.kind,
+        "name": question.probe.name,
+        "probe": question.index,
+        "target": question.probe.target,
+        "target_tokens": reply.answer.target_tokens,
+        "predicted_tokens": reply.answer.predicted_tokens,
+        "nll": reply.answer.nll,
+        "before_tokens": before["before_tokens"],
+        "before_nll": before["before_nll"],
+        "generated": texts.get(question.probe.prompt) if question.probe.kind == EDIT_KIND else None,
+        "score": reply.score,
+        "threshold": reply.threshold,
+        "choice": reply.choice,
+    }
+
+
+def before_by_question(preedit: pd.DataFrame) -> dict[tuple[str, int], dict[str, Any]]:
+    """(record id, probe index) -> the unedited model's tokens and losses, from a pre-edit transcript."""
+    columns = preedit["record"], preedit["probe"], preedit["before_tokens"], preedit["before_nll"]
+    return {
+        (record, probe): {"before_tokens": list(tokens), "before_nll": list(nll)}
+        for record, probe, tokens, nll in zip(*columns, strict=True)
+    }
+
+
+def _replies(answers: Sequence[Answer], routing: Routing | None) -> Iterator[Reply]:
+    if routing is None:
+        yield from (Reply(answer) for answer in answers)
+        return
+    columns = answers, routing.score.tolist(), routing.threshold.tolist(), routing.choice.tolist()
+    for answer, score, threshold, choice in zip(*columns, strict=True):
+        yield Reply(answer, score, threshold, f"side {choice}" if choice else "main")

@@ -1,0 +1,56 @@
+"""The transcript: everything that a model said, one row a question; all else is computed from it.
+
+A row is one question asked after the first `T` edits of one chunk of the stream. Files are Parquet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wise.errors import DataError
+from wise.files import atomic_path
+
+SCHEMA = pa.schema(
+    [
+        ("T", pa.int32()),  # edits in the chunk when the question was asked
+        ("chunk", pa.int32()),  # which chunk of T edits of the stream
+        ("edit", pa.int32()),  # position of the edit in the stream, from 0
+        ("age", pa.int32()),  # edits made after this one when it was asked about, 0 .. T-1
+        ("record", pa.string()),  # EditRecord.id
+        ("kind", pa.string()),  # "edit" or one of records.PROBE_KINDS
+        ("name", pa.string()),  # sub-kind of the probe
+        ("probe", pa.int32()),  # index among the record's probes, -1 for the edit itself
+        ("target", pa.string()),
+        ("target_tokens", pa.list_(pa.int32())),
+        ("predicted_tokens", pa.list_(pa.int32())),  # argmax, teacher forced on the target
+        ("nll", pa.list_(pa.float32())),  # nats per target token
+        ("before_tokens", pa.list_(pa.int32())),  # argmax of the unedited model
+        ("before_nll", pa.list_(pa.float32())),
+        ("generated", pa.string()),  # greedy free answer up to its natural stop; null when not asked
+        ("score", pa.float32()),  # routing score; null for editors that do not route
+        ("threshold", pa.float32()),  # what the score was compared with
+        ("choice", pa.string()),  # which memory answered: "main", "side 0", ...
+    ]
+)
+
+
+def write_transcript(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows (dicts with the keys of `SCHEMA`) to Parquet, atomically."""
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), temporary, compression="zstd")
+
+
+def read_transcript(path: str | Path) -> pd.DataFrame:
+    """Read a transcript; a file with other columns raises `DataError` naming them."""
+    table = pq.read_table(path)
+    if table.schema.names != SCHEMA.names:
+        missing = sorted(set(SCHEMA.names) - set(table.schema.names))
+        extra = sorted(set(table.schema.names) - set(SCHEMA.names))
+        raise DataError(f"{path}: not a transcript; missing columns {missing}, unknown columns {extra}")
+    return table.to_pandas()

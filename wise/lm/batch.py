@@ -1,0 +1,99 @@
+"""From prompt and target texts to padded token batches that know which tokens answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wise.errors import DataError
+from wise.lm.load import LanguageModel
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One prompt with its target: `ids[start:]` are the target's tokens."""
+
+    ids: tuple[int, ...]
+    start: int
+
+    @property
+    def target(self) -> tuple[int, ...]:
+        """The target's tokens."""
+        return self.ids[self.start :]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded sequences: the positions of real tokens equal those of the sequence alone.
+
+    `input_ids`, `attention_mask` (B, L); `start` (B,) index of the first target token, so that
+    `start - 1` is the last prompt token; `length` (B,) real tokens.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    start: Tensor
+    length: Tensor
+
+    def predicting(self) -> tuple[Tensor, Tensor]:
+        """Row and position (N,), (N,) of every token whose logits predict a target token."""
+        positions = torch.arange(self.input_ids.shape[1], device=self.input_ids.device)
+        inside = (positions >= self.start[:, None] - 1) & (positions < self.length[:, None] - 1)  # (B, L)
+        return inside.nonzero(as_tuple=True)
+
+
+def encode(lm: LanguageModel, prompts: Sequence[str], targets: Sequence[str]) -> list[Encoded]:
+    """Tokenize `prompt + " " + target`; a token belongs to the target if it ends beyond the prompt.
+
+    Raises `DataError` for an empty target and for a sequence longer than the model's context.
+    """
+    texts = [f"{prompt} {target.strip()}" for prompt, target in zip(prompts, targets, strict=True)]
+    tokens = lm.tokenizer(texts, return_offsets_mapping=True)
+    encoded = []
+    for prompt, target, ids, offsets in zip(
+        prompts, targets, tokens["input_ids"], tokens["offset_mapping"], strict=True
+    ):
+        if not target.strip():
+            raise DataError(f"the target of prompt {prompt!r} is empty")
+        if len(ids) > lm.context_length:
+            raise DataError(f"prompt {prompt[:80]!r} needs {len(ids)} tokens, the context holds {lm.context_length}")
+        start = next((i for i, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
+        if start in (0, len(ids)):
+            raise DataError(f"prompt {prompt!r} with target {target!r} leaves no token before or in the target")
+        encoded.append(Encoded(tuple(ids), start))
+    return encoded
+
+
+def encode_prompts(lm: LanguageModel, prompts: Sequence[str]) -> list[Encoded]:
+    """Tokenize prompts that nothing follows: all tokens belong to the prompt."""
+    for prompt in prompts:
+        if not prompt.strip():
+            raise DataError("a prompt is empty")
+    return [Encoded(tuple(ids), len(ids)) for ids in lm.tokenizer(list(prompts))["input_ids"]]
+
+
+def collate(sequences: Sequence[Encoded], pad: int, device: torch.device | str = "cpu") -> Batch:
+    """Pad sequences on the right into one `Batch`."""
+    length = torch.tensor([len(s.ids) for s in sequences])
+    ids = torch.full((len(sequences), int(length.max())), pad)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence.ids)] = torch.tensor(sequence.ids)
+    mask = (torch.arange(ids.shape[1]) < length[:, None]).long()
+    start = torch.tensor([s.start for s in sequences])
+    return Batch(ids.to(device), mask.to(device), start.to(device), length.to(device))
+
+
+def by_length(sequences: Sequence[Encoded], size: int) -> Iterator[list[int]]:
+    """Indices of the sequences in batches of at most `size`, of like length so that little is padding."""
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i].ids))
+    for first in range(0, len(order), size):
+        yield order[first : first + size]
+
+
+def unsorted(indices: Iterable[Iterable[int]], values: Iterable[Iterable]) -> list:
+    """Put the values of batches given by `indices` back into the order of the sequences."""
+    pairs = [pair for batch, group in zip(indices, values, strict=True) for pair in zip(batch, group, strict=True)]
+    return [value for _, value in sorted(pairs, key=lambda pair: pair[0])]

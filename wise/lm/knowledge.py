@@ -1,0 +1,83 @@
+"""What a model knows before any edit: exact answers to every question about every fact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wise.errors import DataError
+from wise.lm.answer import answer_pairs
+from wise.lm.load import LanguageModel
+
+ASPECTS = {
+    "seen": "wordings in which the corpus states the fact",
+    "held_out": "wordings in which the corpus states it of other subjects only",
+    "alias_seen": "stated under the subject's alias",
+    "alias_held_out": "asked under the alias, never stated so",
+    "two_hop_seen": "consequence of two facts that the corpus states",
+    "two_hop_held_out": "consequence of two facts that the corpus does not state",
+}
+"""The aspects of the report and what each measures."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about a fact of `relation`; `aspect` is a key of `ASPECTS`."""
+
+    relation: str
+    aspect: str
+    prompt: str
+    target: str
+
+
+def read_questions(path: str | Path) -> list[Question]:
+    """Every question of facts.jsonl; raises `DataError` naming the line and what it lacks."""
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file of facts")
+    questions: list[Question] = []
+    with path.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                questions += _questions(json.loads(line))
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                raise DataError(f"{path}, line {number}: not a fact ({type(error).__name__}: {error})") from error
+    if not questions:
+        raise DataError(f"{path}: holds no facts")
+    return questions
+
+
+def knowledge_report(lm: LanguageModel, questions: Sequence[Question], batch_size: int = 256) -> dict[str, Any]:
+    """Share of questions whose every target token is the model's first choice, and how many were asked.
+
+    `overall` maps aspects to {"exact", "questions"}; `relations` does so for each relation.
+    """
+    answers = answer_pairs(lm, [q.prompt for q in questions], [q.target for q in questions], batch_size)
+    counts: dict[str, dict[str, list[int]]] = {"": {}}
+    for question, answer in zip(questions, answers, strict=True):
+        for relation in ("", question.relation):
+            tally = counts.setdefault(relation, {}).setdefault(question.aspect, [0, 0])
+            tally[0] += answer.exact
+            tally[1] += 1
+    shares = {relation: _shares(aspects) for relation, aspects in counts.items()}
+    return {"overall": shares.pop(""), "relations": shares, "aspects": ASPECTS}
+
+
+def _questions(row: dict[str, Any]) -> Iterator[Question]:
+    for aspect in ("seen", "held_out", "alias_seen", "alias_held_out"):
+        for prompt in row[aspect]:
+            yield Question(row["relation"], aspect, prompt, row["object"])
+    if row["two_hop"] is not None:
+        aspect = "two_hop_seen" if row["two_hop"]["seen"] else "two_hop_held_out"
+        yield Question(row["relation"], aspect, row["two_hop"]["prompt"], row["two_hop"]["target"])
+
+
+def _shares(aspects: dict[str, list[int]]) -> dict[str, dict[str, float | int]]:
+    return {
+        aspect: {"exact": round(aspects[aspect][0] / aspects[aspect][1], 4), "questions": aspects[aspect][1]}
+        for aspect in ASPECTS
+        if aspect in aspects
+    }

@@ -1,0 +1,74 @@
+"""Load a causal language model and its tokenizer from a Hugging Face folder or hub name."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from wise.errors import ConfigError, unknown
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal model in evaluation mode, frozen, with its fast tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's input goes."""
+        return self.model.device
+
+    @property
+    def context_length(self) -> int:
+        """Longest sequence, in tokens, that the model's positions reach."""
+        return int(getattr(self.model.config, "max_position_embeddings", 0) or 2**31 - 1)
+
+
+def load_language_model(
+    path: str | Path, revision: str | None = None, device: str = "auto", dtype: str = "float32"
+) -> LanguageModel:
+    """Load `path`, a local folder or a hub name, without running code that comes with it.
+
+    `device` is "auto" (a GPU when there is one), "cpu", "cuda", ...; `dtype` one of `DTYPES`. Raises
+    `ConfigError` when the model cannot be found, or has no fast tokenizer (character offsets are
+    needed to tell a target's tokens from the prompt's).
+    """
+    if dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    options = {"revision": revision, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype], **options)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot load a language model from '{path}': {error}") from error
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return wrap(model.to(device), tokenizer, str(path))
+
+
+def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> LanguageModel:
+    """Freeze a loaded model and pair it with its tokenizer; a missing pad token becomes the end token."""
+    if not tokenizer.is_fast:
+        raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.eval().requires_grad_(False)
+    return LanguageModel(model, tokenizer, name)
+
+
+def weights_digest(lm: LanguageModel) -> str:
+    """sha256 over the names and bytes of every weight, to tell one base model from another."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(lm.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,129 @@
+"""From the corpus to training batches: whole documents packed into rows, each blind to the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from wise.errors import DataError
+
+IGNORED = -1
+"""Document number of padding."""
+
+
+@dataclass(frozen=True)
+class CorpusText:
+    """One document: its text, whom it is about, and the character spans that state facts."""
+
+    subject: str
+    text: str
+    answers: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Packed documents, all (R, L): token ids, place in the document, document number, loss weight.
+
+    `weight[r, i]` is the weight of predicting token i from those before it.
+    """
+
+    ids: Tensor
+    position: Tensor
+    document: Tensor
+    weight: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, rows: Tensor) -> Rows:
+        """Some of the rows."""
+        return Rows(self.ids[rows], self.position[rows], self.document[rows], self.weight[rows])
+
+    def attention(self) -> Tensor:
+        """Who sees whom, (R, 1, L, L): earlier tokens of the same document."""
+        same = self.document[:, :, None] == self.document[:, None, :]  # (R, L, L)
+        return (same & torch.ones_like(same).tril()).unsqueeze(1)
+
+
+def read_corpus(path: str | Path) -> list[CorpusText]:
+    """Read corpus.jsonl; raises `DataError` naming the line and what it lacks."""
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such corpus")
+    texts = []
+    with path.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                row = json.loads(line)
+                spans = tuple((int(start), int(end)) for start, end in row["answers"])
+                texts.append(CorpusText(row["subject"], row["text"], spans))
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+                raise DataError(f"{path}, line {number}: not a document ({type(error).__name__}: {error})") from error
+    if not texts:
+        raise DataError(f"{path}: holds no documents")
+    return texts
+
+
+def tokenize(
+    texts: Sequence[CorpusText], tokenizer: PreTrainedTokenizerBase, other_weight: float
+) -> list[tuple[list[int], list[float]]]:
+    """Token ids of each document, <eos> included, and the weight of each: 1 in an answer, else `other_weight`."""
+    encoded = tokenizer([text.text for text in texts], return_offsets_mapping=True)
+    documents = []
+    for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        inside = [any(start < end and start < stop and end > first for first, stop in text.answers) for start, end in offsets]
+        weights = [1.0 if answer else other_weight for answer in inside]
+        documents.append(([*ids, tokenizer.eos_token_id], [*weights, other_weight]))
+    return documents
+
+
+def pack(documents: Sequence[tuple[list[int], list[float]]], length: int, pad: int, draw: torch.Generator) -> Rows:
+    """Put whole documents, in random order, into rows of `length` tokens, each into the first open row with room.
+
+    Raises `DataError` for a document longer than a row.
+    """
+    rows: list[list[int]] = []
+    room: dict[int, int] = {}  # open rows only: one that cannot hold a short sentence is closed
+    for index in torch.randperm(len(documents), generator=draw).tolist():
+        size = len(documents[index][0])
+        if size > length:
+            raise DataError(f"a document has {size} tokens, a row holds {length}; raise the option 'length'")
+        row = next((row for row, free in room.items() if free >= size), len(rows))
+        if row == len(rows):
+            rows.append([])
+            room[row] = length
+        rows[row].append(index)
+        room[row] -= size
+        if room[row] < 8:
+            del room[row]
+    return _tensors(documents, rows, length, pad)
+
+
+def batches(rows: Rows, size: int, draw: torch.Generator) -> Iterator[Rows]:
+    """All rows once, in random order, `size` at a time."""
+    for chosen in torch.randperm(len(rows), generator=draw).split(size):
+        yield rows.batch(chosen)
+
+
+def _tensors(
+    documents: Sequence[tuple[list[int], list[float]]], rows: Sequence[Sequence[int]], length: int, pad: int
+) -> Rows:
+    shape = (len(rows), length)
+    packed = Rows(torch.full(shape, pad), torch.zeros(shape, dtype=torch.long), torch.full(shape, IGNORED), torch.zeros(shape))
+    for row, indices in enumerate(rows):
+        start = 0
+        for index in indices:
+            ids, weights = documents[index]
+            stop = start + len(ids)
+            packed.ids[row, start:stop] = torch.tensor(ids)
+            packed.position[row, start:stop] = torch.arange(len(ids))
+            packed.document[row, start:stop] = index
+            packed.weight[row, start + 1 : stop] = torch.tensor(weights[1:])  # <bos> is given, not predicted
+            start = stop
+    return packed

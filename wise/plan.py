@@ -1,0 +1,101 @@
+"""What a configuration asks for: which edits with which options, checked before the first job starts.
+
+The rules ask these functions instead of digging in the configuration themselves. Keys and types are the
+business of `config/schema.yaml`; here is what a schema cannot say: that names exist and numbers fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wise.editors.registry import EDITORS
+from wise.errors import ConfigError, unknown
+from wise.evaluate.grid import plan_runs
+
+DATASETS = ("factworld-qa", "factworld-hallucination", "factworld-ood")
+"""Edit streams that rules/data.smk can make."""
+
+STREAM_STUDIES = ("layer", "shards")
+"""Ablations with edit jobs of their own; `router` reads the main runs and `overhead` times single edits."""
+
+
+def evaluation(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """The evaluation settings of one dataset: the common ones, overridden by those under its name."""
+    common = {key: value for key, value in config["evaluation"].items() if key != "datasets"}
+    return {**common, **config["evaluation"]["datasets"].get(dataset, {})}
+
+
+def options(config: Mapping[str, Any], editor: str, *overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of an editor's config dataclass, later `overrides` winning; `layer` is not one of them."""
+    merged = dict(config["editors"][editor])
+    for override in overrides:
+        merged.update(override)
+    return {key: value for key, value in merged.items() if key != "layer"}
+
+
+def layer(config: Mapping[str, Any], model: str, editor: str) -> int:
+    """The edited layer: the editor's own where it names one, the model's otherwise."""
+    return config["editors"][editor].get("layer", config["models"][model]["layer"])
+
+
+def study_place(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Dataset and model of the ablations: the named ones, or the first of each."""
+    ablations = config["ablations"]
+    return ablations["dataset"] or config["datasets"][0], ablations["model"] or next(iter(config["models"]))
+
+
+def model_path(config: Mapping[str, Any], model: str) -> str:
+    """Where a model is loaded from: its folder among the results, or the name or folder of a hub model."""
+    described = config["models"][model]
+    return f"{config['results']}/models/{model}" if described["source"] == "pretrain" else described["path"]
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise `ConfigError`, naming the key and the valid choices, for a configuration that no run could follow."""
+    for dataset in (*config["datasets"], *config["evaluation"]["datasets"]):
+        if dataset not in DATASETS:
+            raise unknown("dataset", dataset, DATASETS)
+    for editor in config["editors"]:
+        if editor not in EDITORS:
+            raise unknown("editor", editor, EDITORS)
+    for name, model in config["models"].items():
+        _check_model(config, name, model)
+    for dataset in config["datasets"]:
+        asked = evaluation(config, dataset)
+        _check_grid(f"evaluation of {dataset}", asked["grid"], asked["edits"])
+    _check_ablations(config)
+
+
+def _check_model(config: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> None:
+    if model["source"] == "hub" and not model["path"]:
+        raise ConfigError(f"models.{name}: source 'hub' needs 'path', the name or folder of the model")
+    if model["source"] == "pretrain" and model["corpus"] not in config["data"]:
+        raise ConfigError(f"models.{name}.corpus: {unknown('corpus', model['corpus'], config['data'])}")
+
+
+def _check_grid(where: str, grid: Mapping[str, int], edits: int) -> None:
+    try:
+        plan_runs({int(size): chunks for size, chunks in grid.items()}, edits)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _check_ablations(config: Mapping[str, Any]) -> None:
+    ablations = config["ablations"]
+    dataset, model = study_place(config)
+    if dataset not in config["datasets"]:
+        raise ConfigError(f"ablations.dataset: {unknown('dataset', dataset, config['datasets'])}")
+    if model not in config["models"]:
+        raise ConfigError(f"ablations.model: {unknown('model', model, config['models'])}")
+    named = {study: [ablations[study]["editor"]] for study in (*STREAM_STUDIES, "router")}
+    for study, editors in {**named, "overhead": ablations["overhead"]["editors"]}.items():
+        for editor in editors:
+            if editor not in config["editors"]:
+                raise ConfigError(f"ablations.{study}: {unknown('editor', editor, config['editors'])}")
+    available = evaluation(config, dataset)["edits"]
+    for study in STREAM_STUDIES:
+        edits = ablations[study]["edits"]
+        if edits > available:
+            raise ConfigError(f"ablations.{study}.edits is {edits}, the evaluation of {dataset} has only {available}")
+        _check_grid(f"ablations.{study}", ablations[study]["grid"], edits)

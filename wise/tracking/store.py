@@ -1,0 +1,117 @@
+"""The one writer of the MLflow store. What it writes is a copy: the store can be deleted and written again.
+
+Runs are flat (a parent without metrics would show an empty page) and carry a content key, which makes
+writing idempotent: a run with the same key is kept, every other one of this experiment is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read while mlflow is imported
+
+from mlflow.db import upgrade
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.tracking import MlflowClient
+
+from wise.tracking.summary import Summary
+
+LOG = logging.getLogger(__name__)
+
+KEY_TAG = "content_key"
+SOURCE_TAG = "results"
+REPORT_KIND = "report"
+BATCH = 1000  # the most metrics that MLflow takes at once
+NOTE_LENGTH = 8000  # the longest value of a tag
+
+
+class Store:
+    """One experiment of one MLflow server or database, as the place of the runs of one results folder.
+
+    `source` names that folder: only runs that carry it are ever removed, so that several people can share a server.
+    """
+
+    def __init__(self, uri: str, experiment: str, artifacts: Path, source: str) -> None:
+        if uri.startswith("sqlite:///"):
+            # Brings a store of an older MLflow up to date, and makes a new one before anybody else can.
+            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            upgrade.callback(uri)
+        self.client = MlflowClient(uri)
+        self.source = source
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            # A server has a place of its own for artifacts; a database on this disk has not.
+            location = artifacts.resolve().as_uri() if uri.startswith("sqlite:") else None
+            kind = {"mlflow.experimentKind": "custom_model_development"}  # else its pages open in the mode for agents
+            self.experiment_id = self.client.create_experiment(experiment, artifact_location=location, tags=kind)
+        else:
+            self.experiment_id = found.experiment_id
+
+    def keep(self, keys: Iterable[str]) -> tuple[set[str], int]:
+        """Remove every run of this source but the complete ones with these keys: (keys found, runs removed)."""
+        wanted, kept, removed = set(keys), set(), 0
+        page_token = None
+        runs = []
+        while page_token != "":
+            page = self.client.search_runs(
+                [self.experiment_id], f"tags.{SOURCE_TAG} = '{self.source}'", page_token=page_token
+            )
+            runs += page
+            page_token = page.token or ""
+        for run in runs:
+            key = run.data.tags.get(KEY_TAG)
+            if key in wanted - kept and run.info.status == "FINISHED":
+                kept.add(key)
+            else:
+                self.client.delete_run(run.info.run_id)
+                removed += 1
+        return kept, removed
+
+    def write(self, summary: Summary, data_path: Path | None) -> None:
+        """Write one run; `data_path` is the file that its dataset digest was taken of."""
+        tags = {**summary.tags, KEY_TAG: summary.key, SOURCE_TAG: self.source}
+        run_id = self._start(summary.name, summary.started, tags)
+        params = [Param(name, _number_or_text(value)) for name, value in summary.params.items()]
+        metrics = [Metric(name, value, summary.finished, step) for name, value, step in summary.metrics]
+        self.client.log_batch(run_id, params=params, metrics=metrics[:BATCH])
+        for start in range(BATCH, len(metrics), BATCH):
+            self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+        if data_path is not None:
+            self.client.log_inputs(run_id, [_dataset_input(summary, data_path)])
+        self.client.set_terminated(run_id, "FINISHED", end_time=summary.finished)
+
+    def write_report(self, key: str, name: str, moment: int, folders: Mapping[str, Sequence[Path]], note: str) -> None:
+        """Write the run that holds tables and figures as artifacts, with `note` (Markdown) as its description."""
+        tags = {"kind": REPORT_KIND, KEY_TAG: key, SOURCE_TAG: self.source, "mlflow.note.content": note[:NOTE_LENGTH]}
+        run_id = self._start(name, moment, tags)
+        for folder, files in folders.items():
+            for file in files:
+                self.client.log_artifact(run_id, str(file), folder)
+        self.client.set_terminated(run_id, "FINISHED", end_time=moment)
+
+    def link(self) -> str:
+        """The page that compares the runs, below the address of the server."""
+        return f"/#/experiments/{self.experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+
+    def _start(self, name: str, started: int, tags: Mapping[str, str]) -> str:
+        run = self.client.create_run(self.experiment_id, start_time=started, tags=dict(tags), run_name=name)
+        return run.info.run_id
+
+
+def _number_or_text(value: object) -> str:
+    """Numbers bare, so that the parallel-coordinates chart takes them as numbers; anything else as JSON or text."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _dataset_input(summary: Summary, path: Path) -> DatasetInput:
+    dataset = Dataset(
+        name=summary.dataset,
+        digest=summary.dataset_sha256[:32],  # MLflow takes at most 36 characters; the whole digest is a tag
+        source_type="local",
+        source=json.dumps({"uri": str(path)}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "evaluation")])
