@@ -30,9 +30,9 @@ def share_axis(axes: Axes) -> None:
 
 
 def band(axes: Axes, x: Sequence[float], mean: Sequence[float], low: Sequence[float], high: Sequence[float],
-         style: EditorStyle) -> None:  # fmt: skip
-    """A line with markers and its interval as a band in the colour of an editor."""
-    axes.fill_between(x, low, high, color=style.colour, alpha=0.16, linewidth=0)
+         style: EditorStyle, crowd: int = 1) -> None:  # fmt: skip
+    """A line with markers and its interval as a band in the colour of an editor, paler among a `crowd` of editors."""
+    axes.fill_between(x, low, high, color=style.colour, alpha=0.16 if crowd <= 6 else 0.07, linewidth=0)
     axes.plot(x, mean, color=style.colour, marker=style.marker, linestyle=style.line, markeredgewidth=0.9,
               label=style.label)  # fmt: skip
 
@@ -46,10 +46,11 @@ def editor_handles(editors: Sequence[str]) -> list[Line2D]:
     ]
 
 
-def stacked(titles: Sequence[str], width: float, height: float) -> tuple[Figure, list[SubFigure]]:
-    """A figure with one strip of `height` inches for each title (dataset and model), one above the other."""
-    figure = Figure(figsize=(width, height * len(titles)), layout="constrained")
-    strips = figure.subfigures(len(titles), 1, squeeze=False)[:, 0]
+def stacked(titles: Sequence[str], width: float, height: float | Sequence[float]) -> tuple[Figure, list[SubFigure]]:
+    """A figure with one strip for each title (dataset and model), one above the other; sizes in inches."""
+    heights = [height] * len(titles) if isinstance(height, int | float) else list(height)
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    strips = figure.subfigures(len(titles), 1, squeeze=False, height_ratios=heights)[:, 0]
     for strip, title in zip(strips, titles, strict=True):
         strip.suptitle(title, fontsize=9, fontweight="bold")
     return figure, list(strips)

@@ -43,9 +43,10 @@ def draw(cells: pd.DataFrame) -> Figure:
         shown = [metric for metric in PANELS if metric in set(group["metric"])]
         for axes, metric in zip(strip.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
             cells_of = group[group["metric"] == metric]
-            for editor in in_order(cells_of["editor"]):
+            editors = in_order(cells_of["editor"])
+            for editor in editors:
                 line = cells_of[cells_of["editor"] == editor]
-                band(axes, line["later"], line["mean"], line["low"], line["high"], editor_style(editor))
+                band(axes, line["later"], line["mean"], line["low"], line["high"], editor_style(editor), len(editors))
             share_axis(axes)
             axes.set_xlim(left=0)
             axes.set_title(METRICS[metric].title)

@@ -29,17 +29,20 @@ def figure(inputs: Inputs) -> Figure:
 def draw(cells: pd.DataFrame) -> Figure:
     """Five panels and a legend for each dataset and model; `cells` as returned by `summarise`."""
     parts = settings(cells)
-    made, strips = stacked([title for title, _ in parts], WIDTH, 4.4)
-    for strip, (_, group) in zip(strips, parts, strict=True):
-        grid = strip.subplots(2, 3).ravel()
-        shown = panels_of(group)
+    shown_of = [panels_of(group) for _, group in parts]
+    made, strips = stacked([title for title, _ in parts], WIDTH, [2.6 if len(s) <= 3 else 4.4 for s in shown_of])
+    for strip, shown, (_, group) in zip(strips, shown_of, parts, strict=True):
+        grid = strip.subplots(1 if len(shown) <= 3 else 2, 3).ravel()
         for axes, metric in zip(grid, shown, strict=False):
             _panel(axes, group[group["metric"] == metric], metric)
         for axes in grid[len(shown) :]:
             axes.set_axis_off()
         handles = editor_handles(group["editor"].unique())
-        grid[-1].legend(handles=handles, loc="center", ncols=1 + (len(handles) > 9), handlelength=2.8,
-                        title="95% bands")  # fmt: skip
+        if len(grid) > len(shown):
+            columns = 1 + (len(handles) > 9)
+            grid[-1].legend(handles=handles, loc="center", ncols=columns, handlelength=2.8, title="95% bands")
+        else:
+            strip.legend(handles=handles, loc="outside lower center", ncols=6, handlelength=2.8)
     return made
 
 
@@ -55,7 +58,7 @@ def _panel(axes: Axes, cells: pd.DataFrame, metric: str) -> None:
     editors = in_order(cells["editor"])
     for editor, shift in zip(editors, np.geomspace(1 / SPREAD, SPREAD, len(editors)), strict=True):
         line = cells[cells["editor"] == editor].sort_values("T")
-        band(axes, line["T"] * shift, line["mean"], line["low"], line["high"], editor_style(editor))
+        band(axes, line["T"] * shift, line["mean"], line["low"], line["high"], editor_style(editor), len(editors))
     edits_axis(axes, cells["T"])
     if METRICS[metric].bounds == (0.0, 1.0):
         share_axis(axes)

@@ -24,7 +24,9 @@ def draw(cells: pd.DataFrame) -> Figure:
     """One triangle per dataset and model that has all three scores; legends list editors by their average."""
     complete = cells.groupby(["dataset", "model"]).filter(lambda group: set(CORNERS) <= set(group["metric"]))
     groups = list(complete.groupby(["dataset", "model"], sort=True))
-    made = Figure(figsize=(WIDTH * 0.8, 3.4 * max(1, len(groups))), layout="constrained")
+    made = Figure(figsize=(WIDTH * 0.9, 3.4 * max(1, len(groups))), layout="constrained")
+    if not groups:
+        made.text(0.5, 0.5, "no dataset has reliability, generalization and far locality", ha="center")
     for index, (key, group) in enumerate(groups):
         axes = made.add_subplot(len(groups), 1, index + 1)
         _triangle(axes, group)
@@ -51,7 +53,7 @@ def _triangle(axes: Axes, cells: pd.DataFrame) -> None:
         closed = np.vstack([points, points[:1]])
         axes.plot(*closed.T, color=style.colour, marker=style.marker, linestyle=style.line,
                   label=f"{style.label}  ({wide.loc[editor, 'avg']:.2f})")  # fmt: skip
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", anchor="W")
     axes.set_xlim(-1.25, 1.25)
     axes.set_ylim(-0.68, 1.2)
     axes.set_axis_off()

@@ -6,10 +6,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from wise.evaluate.scores import score_transcript
-from wise.evaluate.transcript import write_transcript
+from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import write_json
 
 GRID = {1: 40, 10: 8, 100: 2, 300: 1}
@@ -79,19 +78,20 @@ def _route(editor, rng, kind, fade):
 
 
 def write_runs(
-    folder: Path, editors=tuple(QUALITY), seeds=(0, 1, 2), grid=GRID, dataset="factworld-qa", layer=4, options=None
-) -> dict[str, list[Path]]:
-    """Transcripts, run records and scores of several runs; paths by kind, in one order."""
+    folder: Path, editors=tuple(QUALITY), seeds=(0, 1, 2), grid=GRID, dataset="factworld-qa", layer=4, options=None,
+    kinds=None,
+) -> dict[str, list[Path]]:  # fmt: skip
+    """Transcripts, run records and scores of several runs, as paths in one order; `kinds` keeps some questions."""
     paths: dict[str, list[Path]] = {"transcripts": [], "runs": [], "scores": []}
     for editor in editors:
         for seed in seeds:
             home = folder / dataset / editor / f"seed{seed}"
-            rows = transcript(editor, seed, grid)
+            rows = [row for row in transcript(editor, seed, grid) if kinds is None or row["kind"] in kinds]
             run = {"dataset": dataset, "model": "factlm", "editor": editor, "seed": seed, "layer": layer,
                    "options": options or {}}  # fmt: skip
             write_transcript(home / "transcript.parquet", rows)
             write_json(home / "run.json", run)
-            score_transcript(pd.read_parquet(home / "transcript.parquet"), run).to_parquet(home / "scores.parquet")
+            score_transcript(read_transcript(home / "transcript.parquet"), run).to_parquet(home / "scores.parquet")
             paths["transcripts"].append(home / "transcript.parquet")
             paths["runs"].append(home / "run.json")
             paths["scores"].append(home / "scores.parquet")

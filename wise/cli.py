@@ -41,9 +41,9 @@ def main(argv: list[str] | None = None) -> int:
             if verb == asked:
                 command = importlib.import_module(f"wise.commands.{verb}")
                 command.add_arguments(subparser)
-                subparser.set_defaults(run=command.run)
+                subparser.set_defaults(command=command.run)
         args = parser.parse_args(argv)
-        return args.run(args) or 0
+        return args.command(args) or 0
     except WiseError as error:
         logging.getLogger("wise").error("%s", error)
         return 2

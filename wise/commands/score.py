@@ -18,13 +18,13 @@ HELP = "turn a transcript into one score per edit and metric"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("--transcript", type=Path, required=True, help="transcript (Parquet) written by `wise edit`")
-    parser.add_argument("--run", type=Path, required=True, help="run.json of the same job")
+    parser.add_argument("--run", dest="record", type=Path, required=True, help="run.json of the same job")
     parser.add_argument("--out", type=Path, required=True, help="scores to write (Parquet)")
 
 
 def run(args: argparse.Namespace) -> None:
     """Score one transcript."""
-    scores = score_transcript(read_transcript(args.transcript), read_json(args.run))
+    scores = score_transcript(read_transcript(args.transcript), read_json(args.record))
     with atomic_path(args.out) as temporary:
         scores.to_parquet(temporary, index=False, compression="zstd")
     LOG.info("%s: %d scores of %d metrics", args.out, len(scores), scores["metric"].nunique())

@@ -141,14 +141,17 @@ def build_model(options: PretrainOptions, tokenizer: PreTrainedTokenizerBase, se
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "init"))
-        return LlamaForCausalLM(config)
+        model = LlamaForCausalLM(config)
+    model.set_attn_implementation("eager")  # on short rows plain products beat the fused kernel's backward
+    return model
 
 
 def train_step(model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, batch: Rows, dtype: torch.dtype) -> Tensor:
     """One step of AdamW on one batch; returns its loss, detached."""
+    mask = torch.zeros(batch.attention().shape, dtype=dtype).masked_fill_(~batch.attention(), torch.finfo(dtype).min)
     with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
         logits = model(
-            input_ids=batch.ids, position_ids=batch.position, attention_mask=batch.attention(), use_cache=False
+            input_ids=batch.ids, position_ids=batch.position, attention_mask=mask, use_cache=False
         ).logits  # (B, L, V)
     loss = weighted_loss(logits[:, :-1], batch.ids[:, 1:], batch.weight[:, 1:])
     optimizer.zero_grad(set_to_none=True)

@@ -32,6 +32,7 @@ def train_shard(
     """
     queries = prefix.query()  # (B, f)
     delta = delta.clone().requires_grad_(True)
+    mask = mask.to(delta.dtype)
     step, value = 0, float("inf")
     while step < config.steps:
         output = prefix.output + prefix.inner @ delta.T  # (B, L, d) + (B, L, f) x (f, d)
@@ -42,6 +43,6 @@ def train_shard(
             break
         (gradient,) = torch.autograd.grad(loss + config.routing_weight * routed, delta)
         with torch.no_grad():
-            delta -= lr * gradient * mask
+            delta.addcmul_(gradient, mask, value=-lr)
         step += 1
     return delta.detach(), EditOutcome(step, value)

@@ -1,0 +1,70 @@
+# Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
+# as it is.
+.DEFAULT_GOAL := help
+.PHONY: help run smoke test lint ui report clean
+SHELL := bash
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+CONFIG ?= config/default.yaml
+RESULTS ?= results
+HOST ?= 127.0.0.1
+PORT ?= 5000
+INSTALL := pip install -c constraints.txt -e .[dev]
+
+OWN := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX))
+BIN := $(if $(OWN),$(OWN),.venv)/bin
+READY := $(if $(OWN),own-environment,.venv/.installed)
+export PATH := $(abspath $(BIN)):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+
+help:  ## show this help
+	@echo "make TARGET, where TARGET is one of"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@echo "Variables: CORES=$(CORES) CONFIG=$(CONFIG) RESULTS=$(RESULTS) PORT=$(PORT) PYTHON=$(PYTHON)"
+
+run: $(READY)  ## the whole comparison with config/default.yaml: data, model, edits, tables, figures, MLflow
+	snakemake --cores $(CORES) --configfile $(CONFIG)
+	@$(MAKE) --no-print-directory _where
+
+smoke: $(READY)  ## the same at a small size, into results-smoke
+	snakemake --cores $(CORES) --configfile config/smoke.yaml
+	@$(MAKE) --no-print-directory _where RESULTS=results-smoke
+
+test: $(READY)  ## all tests
+	OMP_NUM_THREADS=1 python -m pytest -n 2 -q
+
+lint: $(READY)  ## style of the Python code and of the rules
+	ruff check .
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+ui: $(READY)  ## MLflow on this machine, with the runs of RESULTS
+	@test -f $(RESULTS)/mlflow.db || { echo "$(RESULTS)/mlflow.db is missing: make run (or make smoke) writes it"; exit 1; }
+	@python -c 'import json; print("compare the runs at http://$(HOST):$(PORT)" + json.load(open("$(RESULTS)/tracking.json"))["link"])'
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///$(RESULTS)/mlflow.db \
+		--host $(HOST) --port $(PORT) --workers 1
+
+report: $(READY)  ## one HTML file with all tables, figures and the workflow
+	snakemake --cores 1 --configfile $(CONFIG) --report $(RESULTS)/report.html
+	@echo "report: $(RESULTS)/report.html"
+
+clean:  ## remove all results (not the environment)
+	rm -rf results results-* .snakemake
+
+.PHONY: _where own-environment
+_where:
+	@echo
+	@cat $(RESULTS)/tables/main.md
+	@echo
+	@echo "main table: $(RESULTS)/tables/main.md (.csv, .tex)   figures: $(RESULTS)/figures/"
+	@echo "all runs:   make ui RESULTS=$(RESULTS)"
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/$(INSTALL)
+	touch $@
+
+own-environment:
+	@python -c 'import mlflow, pytest, snakemake, torch, transformers, wise' 2>/dev/null || \
+		{ echo "the activated environment $(OWN) lacks packages; install them with: $(INSTALL)"; exit 1; }

@@ -1,0 +1,128 @@
+"""Rules of single editors: GRACE's codebook, FT-L's box, routing of WISE over several memories."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
+from wise.editors.wise.routing import activation_score
+from wise.records import EditRecord
+
+
+def grace_with(*entries):
+    """A codebook of the given (key, label) pairs, placed by GRACE's own rule; radius 1."""
+    editor = ready("grace", radius=1.0)
+    features = editor.site.weight.shape[1]
+    for point, label in entries:
+        query = torch.zeros(1, features)
+        query[0, 0] = point
+        radii, index = editor._place(query, label)
+        if index == len(editor._keys):
+            editor._keys = torch.cat([editor._keys, query])
+            editor._labels = [*editor._labels, label]
+        editor._radii = radii
+    return editor
+
+
+def test_grace_adds_a_key_where_no_radius_reaches():
+    editor = grace_with((0.0, "a"), (5.0, "b"))
+    assert editor._labels == ["a", "b"] and editor._radii.tolist() == [1.0, 1.0]
+
+
+def test_grace_widens_a_key_of_the_same_label():
+    assert grace_with((0.0, "a"), (1.5, "a"))._radii.tolist() == [1.5]
+    assert grace_with((0.0, "a"), (0.5, "a"))._radii.tolist() == [1.0]
+
+
+def test_grace_splits_keys_of_different_labels():
+    editor = grace_with((0.0, "a"), (1.5, "b"))
+    assert editor._labels == ["a", "b"]
+    assert editor._radii.tolist() == pytest.approx([0.75 - 1e-5, 0.75])
+
+
+def test_grace_labels_stay_with_their_keys():
+    editor = grace_with((0.0, "a"), (10.0, "b"), (20.0, "c"), (10.5, "b"), (20.8, "d"))
+    assert editor._labels == ["a", "b", "c", "d"]
+    assert editor._keys[:, 0].tolist() == pytest.approx([0.0, 10.0, 20.0, 20.8])
+
+
+def test_grace_answers_inside_the_radius_only():
+    editor = grace_with((0.0, "a"), (10.0, "b"))
+    queries = torch.zeros(3, editor.site.weight.shape[1])
+    queries[:, 0] = torch.tensor([0.9, 10.2, 5.0])
+    assert editor.decide(queries).choice.tolist() == [1, 2, 0]
+
+
+def test_grace_relative_radius_is_a_share_of_the_distance_between_prompts():
+    editor = ready("grace", radius=0.5, relative=True)
+    queries = editor.prompt_queries([r.prompt for r in STREAM])
+    assert editor._first_radius.item() == pytest.approx(0.5 * torch.pdist(queries).median().item())
+
+
+def test_ft_box_bounds_what_one_edit_changes():
+    editor = edited("ft-l", count=1, box=1e-3)
+    first = editor._weight
+    assert (first - editor.site.weight.new_tensor(0)).shape == first.shape
+    with editor.unedited():
+        assert (first - editor.site.module.weight).abs().max().item() <= 1e-3 + 1e-7
+    editor.edit(STREAM[1])
+    assert 0 < (editor._weight - first).abs().max().item() <= 1e-3 + 1e-7
+
+
+def test_wise_edits_go_to_the_shards_in_turn():
+    editor = edited("wise-retrieve", shards=2)
+    assert [len(shard.queries) for shard in editor._shards] == [2, 1]
+
+
+@pytest.mark.parametrize("name", ["wise-merge", "wise-retrieve"])
+def test_wise_updates_stay_inside_their_masks(name):
+    for shard in edited(name, rho=0.3)._shards:
+        assert shard.delta.count_nonzero() > 0
+        assert not shard.delta[~shard.mask].any()
+
+
+@pytest.mark.parametrize("name", ["wise-merge", "wise-retrieve"])
+def test_wise_threshold_is_the_smallest_score_over_the_edits(name):
+    editor = edited(name, act_ratio=1.0)
+    deltas, thresholds = editor._answering()
+    for (_, queries), delta, threshold in zip(editor.memories(), deltas, thresholds, strict=True):
+        assert threshold.item() == pytest.approx(activation_score(queries, delta).min().item(), rel=1e-4)
+    queries = torch.cat([shard.queries for shard in editor._shards])
+    assert (editor.decide(queries).choice > 0).all(), "every edit prompt is routed to a side memory"
+
+
+def test_wise_retrieve_takes_the_largest_score_among_the_accepted():
+    editor = edited("wise-retrieve", count=2)
+    features = editor.site.weight.shape[1]
+    query = torch.randn(8, features, generator=torch.Generator().manual_seed(0))
+    deltas, thresholds = editor._answering()
+    scores = torch.stack([activation_score(query, delta) for delta in deltas], 1)
+    for row, choice in enumerate(editor.decide(query).choice.tolist()):
+        accepted = [i for i in range(2) if scores[row, i] >= thresholds[i]]
+        assert choice == (max(accepted, key=lambda i: scores[row, i]) + 1 if accepted else 0)
+
+
+def test_wise_merge_serves_one_memory_and_retrieve_k():
+    merged, apart = edited("wise-merge"), edited("wise-retrieve")
+    assert len(merged.memories()) == 1 and len(apart.memories()) == 2
+    assert merged.extra_parameters() == merged.site.weight.numel()
+    assert apart.extra_parameters() == 2 * apart.site.weight.numel()
+
+
+def test_margins_are_relative_to_the_model():
+    small, large = ready("wise-merge"), ready("wise-merge")
+    with torch.no_grad():
+        large.site.weight.mul_(2)
+    large.prepare([EditRecord("t", r.prompt, r.target, r.subject, r.irrelevant) for r in STREAM])
+    assert large._calibration.output_norm == pytest.approx(2 * small._calibration.output_norm, rel=1e-5)
+
+
+def test_contexts_are_drawn_by_seed_and_edit():
+    editor = ready("wise-merge", prefixes=2)
+    assert (
+        editor.rows(STREAM[0], 2).batch.input_ids.tolist()
+        == ready("wise-merge").rows(STREAM[0], 2).batch.input_ids.tolist()
+    )
+    assert editor.rows(STREAM[0], 2).batch.input_ids.shape[0] == 3
+    assert editor.rows(STREAM[0], 99).batch.input_ids.shape[0] == len(CONTEXTS) + 1

@@ -1,0 +1,184 @@
+"""Every metric against values worked out by hand."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.synthetic import transcript, write_runs
+from wise.cli import main
+from wise.errors import ConfigError, DataError
+from wise.evaluate import metrics as m
+from wise.evaluate.scores import COLUMNS, score_transcript
+
+RUN = {"dataset": "d", "model": "m", "editor": "e", "seed": 3}
+
+
+def question(kind="edit", target=(1, 2), predicted=(1, 2), before=(1, 2), nll=(0.1, 0.1), **other):
+    row = {"T": 1, "chunk": 0, "edit": 0, "age": 0, "record": "r0", "kind": kind, "name": "", "probe": -1,
+           "target": "x", "generated": None}  # fmt: skip
+    arrays = {"target_tokens": target, "predicted_tokens": predicted, "before_tokens": before, "nll": nll}
+    return row | {key: np.array(value) for key, value in arrays.items()} | other
+
+
+def scores_of(*rows):
+    scores = score_transcript(pd.DataFrame(list(rows)), RUN)
+    return scores.set_index("metric")["value"].to_dict()
+
+
+def test_token_share_and_exact_match():
+    answered = [np.array([1, 2, 3, 4]), np.array([5]), np.array([6, 7])]
+    expected = [np.array([1, 2, 0, 4]), np.array([5]), np.array([7, 6])]
+    assert m.token_share(answered, expected).tolist() == [0.75, 1.0, 0.0]
+    assert m.exact_match(answered, expected).tolist() == [0.0, 1.0, 0.0]
+    assert m.token_share([], []).tolist() == []
+
+
+def test_token_share_refuses_other_lengths_and_empty_answers():
+    with pytest.raises(ValueError, match="differ in number"):
+        m.token_share([np.array([1, 2]), np.array([1])], [np.array([1]), np.array([1, 2])])
+    with pytest.raises(ValueError, match="no tokens"):
+        m.token_share([np.array([])], [np.array([])])
+
+
+def test_likelihoods():
+    nll = [np.array([0.1, 0.3]), np.array([np.inf, 0.0]), np.array([np.nan])]
+    assert m.mean_nll(nll).tolist() == [pytest.approx(0.2), np.inf, np.inf]
+    # -log 0.8 = 0.2231: 0.1 is sure and 0.3 is not; their mean 0.2 is
+    assert m.sure_share(nll).tolist() == [0.5, 0.5, 0.0]
+    assert m.sure_on_average(nll).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_perplexity_aggregates():
+    nll = np.log([1.0, 4.0, 16.0, 400.0])
+    averages = {name: average(nll) for name, average in m.PERPLEXITY_AGGREGATES.items()}
+    assert averages["raw"] == pytest.approx(421 / 4)
+    assert averages["clipped"] == pytest.approx(121 / 4)
+    assert averages["median"] == pytest.approx(10.0)
+    assert averages["geometric"] == pytest.approx((1 * 4 * 16 * 400) ** 0.25)
+
+
+def test_perplexities_that_are_not_finite_are_infinite_or_clipped():
+    nll = np.array([0.0, 1000.0, np.nan])
+    assert m.perplexity(nll).tolist() == [1.0, np.inf, np.inf]
+    assert m.clipped_perplexity(nll).tolist() == [1.0, 100.0, 100.0]
+    assert m.PERPLEXITY_AGGREGATES["raw"](nll) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "exact", "contains"),
+    [
+        ("Paris", "Paris", 1, 1),
+        ("  paris.\n", "Paris", 1, 1),
+        ("New  York!", "new york", 1, 1),
+        ("Paris, the capital.", "Paris", 0, 1),
+        ("Parisian", "Paris", 0, 0),
+        ("", "Paris", 0, 0),
+        ("St. Ives", "St. Ives.", 1, 1),
+        ("...", "!", 0, 1),
+    ],
+)
+def test_generated_answers(answer, target, exact, contains):
+    assert m.generated_exact([answer], [target]).tolist() == [exact]
+    assert m.generated_contains([answer], [target]).tolist() == [contains]
+
+
+def test_answers_that_were_not_generated_have_no_score():
+    assert np.isnan(m.generated_exact([None, float("nan")], ["x", "x"])).all()
+    assert "rel_generated" not in scores_of(question())
+
+
+def test_scores_of_one_edit():
+    scores = scores_of(
+        question(predicted=(1, 0), nll=(0.2, 0.4), generated="X."),
+        question("paraphrase", predicted=(1, 2)),
+        question("paraphrase", predicted=(0, 0)),
+        question("locality_far", target=(5, 6), predicted=(5, 7), before=(5, 7)),
+        question("locality_near", target=(5, 6), predicted=(5, 6), before=(5, 9)),
+        question("portability", predicted=(1, 2), name="alias"),
+        question("portability", predicted=(0, 0), name="alias"),
+        question("portability", predicted=(0, 0), name="two-hop"),
+        question("ood", nll=(0.1, 0.3)),
+    )
+    assert scores == pytest.approx({
+        "rel": 0.5, "gen": 0.5, "loc_far": 1.0, "loc_near": 0.5, "loc_far_gold": 0.5, "loc_near_gold": 1.0,
+        "avg": 2 / 3, "port": 0.25, "rel_exact": 0.0, "gen_exact": 0.5, "rel_generated": 1.0, "rel_contains": 1.0,
+        "nll": 0.3, "ood": 0.5, "ood_exact": 1.0,
+    })  # fmt: skip
+
+
+def test_an_edit_without_probes_of_a_kind_has_no_row_and_no_average():
+    assert set(scores_of(question())) == {"rel", "rel_exact", "nll"}
+    assert "avg" not in scores_of(question(), question("locality_far"))
+
+
+def test_scores_keep_the_columns_and_each_chunk():
+    rows = [question(chunk=chunk, edit=chunk, record=f"r{chunk}") for chunk in range(3)]
+    scores = score_transcript(pd.DataFrame(rows), RUN)
+    assert tuple(scores.columns) == COLUMNS
+    assert scores[scores["metric"] == "rel"]["chunk"].tolist() == [0, 1, 2]
+    assert (scores["seed"] == 3).all()
+
+
+def test_bad_transcripts_are_named():
+    with pytest.raises(DataError, match="record 'r0'.*'predicted_tokens'"):
+        scores_of(question(predicted=(1, 2, 3)))
+    with pytest.raises(DataError, match="'before_tokens'"):
+        scores_of(question() | {"before_tokens": None})
+    with pytest.raises(DataError, match="lacks seed"):
+        score_transcript(pd.DataFrame([question()]), {key: RUN[key] for key in ("dataset", "model", "editor")})
+
+
+def test_nll_that_is_not_finite_is_reported(caplog):
+    with caplog.at_level(logging.WARNING):
+        scores = scores_of(question(nll=(np.inf, 0.1)))
+    assert scores["nll"] == np.inf
+    assert "1 token NLLs are not finite" in caplog.text
+
+
+def test_registry():
+    assert set(m.METRICS) >= {"rel", "gen", "loc_far", "avg", "ppl"}
+    for name, metric in m.METRICS.items():
+        assert metric.name == name and metric.direction in ("higher", "lower") and metric.description.endswith(".")
+        assert metric.bounds[0] < metric.bounds[1] and metric.version >= 1
+        assert all(part in m.METRICS for part in getattr(metric, "parts", ()))
+    with pytest.raises(ConfigError, match="Did you mean 'loc_far'"):
+        m.get_metric("loc_fra")
+
+
+def test_values_stay_within_bounds():
+    scores = score_transcript(_as_arrays(transcript("ft-l", 0, {10: 2}, 20)), RUN)
+    for name, values in scores.groupby("metric")["value"]:
+        low, high = m.METRICS[name].bounds
+        assert values.between(low, high).all(), name
+
+
+def test_score_verb(tmp_path):
+    paths = write_runs(tmp_path, editors=("grace",), seeds=(1,), grid={3: 2})
+    out = tmp_path / "scores.parquet"
+    transcript_path, run_path = str(paths["transcripts"][0]), str(paths["runs"][0])
+    assert main(["score", "--transcript", transcript_path, "--run", run_path, "--out", str(out)]) == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(out), pd.read_parquet(paths["scores"][0]))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import wise.cli; wise.cli.main(['score', '--transcript', 'no', '--run', 'no', '--out', 'no'])",
+        "import analysis.__main__ as a, importlib; [importlib.import_module('analysis.' + n) for n in a.ARTIFACTS]",
+    ],
+)
+def test_no_torch(program):
+    check = "import sys; bad = {'torch', 'transformers'} & set(sys.modules); assert not bad, bad"
+    guarded = f"try:\n    {program}\nexcept FileNotFoundError:\n    pass\n{check}"
+    done = subprocess.run([sys.executable, "-c", guarded], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def _as_arrays(rows):
+    return pd.DataFrame([{k: np.array(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows])

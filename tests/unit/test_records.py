@@ -1,0 +1,86 @@
+"""Records survive the way to disk and back; what is wrong in a file is named with line and key."""
+
+import json
+
+import pytest
+
+from wise.errors import ConfigError, DataError
+from wise.records import EditRecord, Probe, read_records, record_from_dict, write_records
+
+RECORD = EditRecord(
+    id="a",
+    prompt="The capital of Quaral Coast is",
+    target="Brosan Mill",
+    subject="Quaral Coast",
+    irrelevant="Zhe lives in Stol – Ünder",
+    probes=(Probe("paraphrase", "Quaral Coast is governed from", "Brosan Mill"), Probe("ood", "x", "y", "free text")),
+    relation="capital",
+    original="Stalin Gate",
+)
+
+
+def write_rows(path, *rows):
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows) + "\n")
+    return path
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "edits.jsonl"
+    write_records(path, [RECORD])
+    assert read_records(path) == [RECORD]
+
+
+def test_questions_begin_with_the_edit_itself():
+    questions = list(RECORD.questions())
+    assert [index for index, _ in questions] == [-1, 0, 1]
+    assert questions[0][1] == Probe("edit", RECORD.prompt, RECORD.target)
+
+
+def test_blank_lines_are_skipped(tmp_path):
+    row = {"id": "a", "prompt": "p", "target": "t", "subject": "s"}
+    assert len(read_records(write_rows(tmp_path / "r.jsonl", row, "", row | {"id": "b"}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"prompt": "p", "target": "t", "subject": "s"}, "'id' must be a text, found nothing"),
+        ({"id": "a", "prompt": " ", "target": "t", "subject": "s"}, "'prompt' is empty"),
+        ({"id": "a", "prompt": "p", "target": 3, "subject": "s"}, "'target' must be a text, found int"),
+        ({"id": "a", "prompt": "p", "target": "t", "subject": "s", "tagret": "t"}, "Did you mean 'target'"),
+        ({"id": "a", "prompt": "p", "target": "t", "subject": "s", "probes": {}}, "'probes' must be a list"),
+        (
+            {"id": "a", "prompt": "p", "target": "t", "subject": "s", "probes": [{"kind": "parafrase"}]},
+            "'prompt' must be a text",
+        ),
+        (
+            {"id": "a", "prompt": "p", "target": "t", "subject": "s", "probes": [{"kind": "far", "prompt": "p", "target": "t"}]},
+            "probe 0: unknown probe kind 'far'",
+        ),
+        ([1], "expected a JSON object, found list"),
+        ('{"id": "a"', "not valid JSON"),
+    ],
+)
+def test_a_faulty_line_is_named(tmp_path, row, message):
+    good = {"id": "z", "prompt": "p", "target": "t", "subject": "s"}
+    with pytest.raises((DataError, ConfigError), match="line 2") as caught:
+        read_records(write_rows(tmp_path / "r.jsonl", good, row))
+    assert message in str(caught.value)
+
+
+def test_a_repeated_id_names_both_lines(tmp_path):
+    row = {"id": "a", "prompt": "p", "target": "t", "subject": "s"}
+    with pytest.raises(DataError, match="line 2: id 'a' was already used on line 1"):
+        read_records(write_rows(tmp_path / "r.jsonl", row, row))
+
+
+@pytest.mark.parametrize("name", ["absent.jsonl", "empty.jsonl"])
+def test_no_records(tmp_path, name):
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(DataError, match=name):
+        read_records(tmp_path / name)
+
+
+def test_where_opens_the_error():
+    with pytest.raises(DataError, match="^here: expected"):
+        record_from_dict("text", "here")
