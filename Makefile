@@ -8,11 +8,10 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/default.yaml
 RESULTS ?= results
-HOST ?= 127.0.0.1
 PORT ?= 5000
 INSTALL := pip install -c constraints.txt -e .[dev]
 
-OWN := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX))
+OWN := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
 BIN := $(if $(OWN),$(OWN),.venv)/bin
 READY := $(if $(OWN),own-environment,.venv/.installed)
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -32,7 +31,7 @@ smoke: $(READY)  ## the same at a small size, into results-smoke
 	@$(MAKE) --no-print-directory _where RESULTS=results-smoke
 
 test: $(READY)  ## all tests
-	OMP_NUM_THREADS=1 python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
 lint: $(READY)  ## style of the Python code and of the rules
 	ruff check .
@@ -41,9 +40,9 @@ lint: $(READY)  ## style of the Python code and of the rules
 
 ui: $(READY)  ## MLflow on this machine, with the runs of RESULTS
 	@test -f $(RESULTS)/mlflow.db || { echo "$(RESULTS)/mlflow.db is missing: make run (or make smoke) writes it"; exit 1; }
-	@python -c 'import json; print("compare the runs at http://$(HOST):$(PORT)" + json.load(open("$(RESULTS)/tracking.json"))["link"])'
+	@python -c 'import json; print("compare the runs at http://127.0.0.1:$(PORT)" + json.load(open("$(RESULTS)/tracking.json"))["link"])'
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///$(RESULTS)/mlflow.db \
-		--host $(HOST) --port $(PORT) --workers 1
+		--host 127.0.0.1 --port $(PORT) --workers 1
 
 report: $(READY)  ## one HTML file with all tables, figures and the workflow
 	snakemake --cores 1 --configfile $(CONFIG) --report $(RESULTS)/report.html
@@ -66,5 +65,6 @@ _where:
 	touch $@
 
 own-environment:
-	@python -c 'import mlflow, pytest, snakemake, torch, transformers, wise' 2>/dev/null || \
+	@python -c 'import sys; from importlib.util import find_spec as found; \
+		sys.exit(not all(map(found, ("mlflow", "pytest", "snakemake", "torch", "transformers", "wise"))))' || \
 		{ echo "the activated environment $(OWN) lacks packages; install them with: $(INSTALL)"; exit 1; }

@@ -41,7 +41,8 @@ def model_folder(wildcards):
 def model_options(model):
     """How the verbs are told which model to load."""
     revision = config["models"][model]["revision"]
-    return f"--model {plan.model_path(config, model)}" + (f" --revision {revision}" if revision else "")
+    path = shlex.quote(plan.model_path(config, model))
+    return f"--model {path}" + (f" --revision {shlex.quote(revision)}" if revision else "")
 
 
 def generate_flag(dataset):

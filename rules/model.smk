@@ -25,8 +25,9 @@ rule pretrain:
     message:
         "Training {wildcards.model} on the corpus of facts"
     shell:
-        "python -m wise pretrain --corpus {input.corpus} --options {params.options:q} --seed {params.seed}"
-        " --out {output.folder} --report {output.report} 2> {log}"
+        # Threads that spin while they wait crawl when another process wants the core.
+        "OMP_WAIT_POLICY=passive python -m wise pretrain --corpus {input.corpus} --options {params.options:q}"
+        " --seed {params.seed} --out {output.folder} --report {output.report} 2> {log}"
 
 
 rule knowledge:

@@ -107,8 +107,9 @@ def test_same_bytes_for_the_same_seed_whatever_the_hash_seed(tmp_path):
     for number, (hash_seed, seed) in enumerate((("0", 5), ("77", 5), ("0", 6))):
         out = tmp_path / str(number)
         options = json.dumps({"seed": seed, "people": 20, "cities": 12, "countries": 6, "organisations": 8, "works": 8})
+        command = ["data", "make", "--dataset", "factworld", "--options", options, "--out", out]
         subprocess.run(
-            [sys.executable, "-m", "wise", "data", "make", "--dataset", "factworld", "--options", options, "--out", out],
+            [sys.executable, "-m", "wise", *command],
             check=True,
             capture_output=True,
             env=os.environ | {"PYTHONHASHSEED": hash_seed},

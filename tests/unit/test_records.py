@@ -54,7 +54,13 @@ def test_blank_lines_are_skipped(tmp_path):
             "'prompt' must be a text",
         ),
         (
-            {"id": "a", "prompt": "p", "target": "t", "subject": "s", "probes": [{"kind": "far", "prompt": "p", "target": "t"}]},
+            {
+                "id": "a",
+                "prompt": "p",
+                "target": "t",
+                "subject": "s",
+                "probes": [{"kind": "far", "prompt": "p", "target": "t"}],
+            },
             "probe 0: unknown probe kind 'far'",
         ),
         ([1], "expected a JSON object, found list"),

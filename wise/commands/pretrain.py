@@ -44,4 +44,5 @@ def run(args: argparse.Namespace) -> None:
         "versions": {"torch": torch.__version__},
     }
     write_json(args.report, described | asdict(report))
-    log.info("%s: %d parameters, loss %.3f, %.0f s", args.out, report.parameters, report.curve[-1]["loss"], report.seconds)
+    loss = report.curve[-1]["loss"]
+    log.info("%s: %d parameters, loss %.3f, %.0f s", args.out, report.parameters, loss, report.seconds)

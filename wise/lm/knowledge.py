@@ -16,7 +16,7 @@ ASPECTS = {
     "seen": "wordings in which the corpus states the fact",
     "held_out": "wordings in which the corpus states it of other subjects only",
     "alias_seen": "stated under the subject's alias",
-    "alias_held_out": "asked under the alias, never stated so",
+    "alias_held_out": "asked under the alias in a wording stated under the name only",
     "two_hop_seen": "consequence of two facts that the corpus states",
     "two_hop_held_out": "consequence of two facts that the corpus does not state",
 }

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from wise.errors import DataError
 
-IGNORED = -1
+NO_DOCUMENT = -1
 """Document number of padding."""
 
 
@@ -45,10 +45,11 @@ class Rows:
         """Some of the rows."""
         return Rows(self.ids[rows], self.position[rows], self.document[rows], self.weight[rows])
 
-    def attention(self) -> Tensor:
-        """Who sees whom, (R, 1, L, L): earlier tokens of the same document."""
+    def attention_bias(self, dtype: torch.dtype) -> Tensor:
+        """What is added to attention scores, (R, 1, L, L): 0 for earlier tokens of the same document, else -inf."""
         same = self.document[:, :, None] == self.document[:, None, :]  # (R, L, L)
-        return (same & torch.ones_like(same).tril()).unsqueeze(1)
+        visible = (same & torch.ones_like(same).tril()).unsqueeze(1)
+        return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
 
 
 def read_corpus(path: str | Path) -> list[CorpusText]:
@@ -77,8 +78,8 @@ def tokenize(
     encoded = tokenizer([text.text for text in texts], return_offsets_mapping=True)
     documents = []
     for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        inside = [any(start < end and start < stop and end > first for first, stop in text.answers) for start, end in offsets]
-        weights = [1.0 if answer else other_weight for answer in inside]
+        answering = [any(first <= start < end <= stop for first, stop in text.answers) for start, end in offsets]
+        weights = [1.0 if answer else other_weight for answer in answering]
         documents.append(([*ids, tokenizer.eos_token_id], [*weights, other_weight]))
     return documents
 
@@ -115,7 +116,12 @@ def _tensors(
     documents: Sequence[tuple[list[int], list[float]]], rows: Sequence[Sequence[int]], length: int, pad: int
 ) -> Rows:
     shape = (len(rows), length)
-    packed = Rows(torch.full(shape, pad), torch.zeros(shape, dtype=torch.long), torch.full(shape, IGNORED), torch.zeros(shape))
+    packed = Rows(
+        ids=torch.full(shape, pad),
+        position=torch.zeros(shape, dtype=torch.long),
+        document=torch.full(shape, NO_DOCUMENT),
+        weight=torch.zeros(shape),
+    )
     for row, indices in enumerate(rows):
         start = 0
         for index in indices:

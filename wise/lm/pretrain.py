@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from wise.errors import WiseError
-from wise.lm.packing import CorpusText, Rows, batches, pack, tokenize
+from wise.lm.packing import NO_DOCUMENT, CorpusText, Rows, batches, pack, tokenize
 from wise.lm.tokenizer import train_tokenizer
 from wise.options import require
 from wise.seeds import derive_seed, generator
@@ -39,9 +39,9 @@ class PretrainOptions:
     heads: int = 4
     context: int = 256
     """Longest sequence in tokens that the model is made for."""
-    epochs: int = 26
+    epochs: int = 10
     """Passes over the corpus, those of the curriculum included."""
-    curriculum_epochs: int = 8
+    curriculum_epochs: int = 6
     """First passes, over the documents of `curriculum_share` of the subjects only."""
     curriculum_share: float = 0.2
     lr: float = 1.5e-3
@@ -58,7 +58,8 @@ class PretrainOptions:
     def __post_init__(self) -> None:
         for name in ("hidden", "intermediate", "layers", "heads", "context", "epochs", "batch", "length"):
             require(getattr(self, name) >= 1, f"{name} must be positive, found {getattr(self, name)}")
-        require(self.hidden % (2 * self.heads) == 0, f"hidden ({self.hidden}) must be a multiple of 2 x heads ({self.heads})")
+        even = self.hidden % (2 * self.heads) == 0  # rotary embeddings turn pairs of a head's dimensions
+        require(even, f"hidden ({self.hidden}) must be a multiple of 2 x heads ({self.heads})")
         require(self.length <= self.context, f"length ({self.length}) exceeds context ({self.context})")
         require(0 <= self.curriculum_epochs < self.epochs, "curriculum_epochs must be fewer than epochs")
         require(0.0 < self.curriculum_share <= 1.0, "curriculum_share must lie in (0, 1]")
@@ -84,42 +85,34 @@ def pretrain(
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase, TrainingReport]:
     """Train tokenizer and model; the same result for the same seed and number of threads.
 
-    Raises `WiseError` as soon as the loss is not a number, naming the step.
+    Raises `WiseError` as soon as the loss is not a number, naming the epoch.
     """
     started = time.perf_counter()
     tokenizer = train_tokenizer(text.text for text in texts)
     tokenizer.model_max_length = options.context
     model = build_model(options, tokenizer, seed)
-    documents = tokenize(texts, tokenizer, options.other_weight)
-    stages = _stages(texts, documents, options, seed, tokenizer.pad_token_id)
+    stages = _stages(texts, tokenizer, options, seed)
     steps = sum(math.ceil(len(rows) / options.batch) for rows in stages)
-    dtype = training_dtype()
+    trainer = Trainer(model, options, steps)
     report = TrainingReport(
         steps=steps,
-        parameters=sum(p.numel() for p in model.parameters()),
+        tokens=sum(int((rows.document != NO_DOCUMENT).sum()) for rows in stages),
+        parameters=model.num_parameters(),
         vocabulary=len(tokenizer),
-        precision=str(dtype).removeprefix("torch."),
+        precision=str(trainer.dtype).removeprefix("torch."),
         threads=torch.get_num_threads(),
     )
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=options.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, steps, options.warmup))
-    bar = tqdm(total=steps, desc="pretrain", unit="step", disable=None)
-    for epoch, rows in enumerate(stages):
-        total = torch.zeros(())
-        for batch in batches(rows, options.batch, generator(seed, "batches", epoch)):
-            loss = train_step(model, optimizer, batch, dtype)
-            if not torch.isfinite(loss):
-                raise WiseError(f"the loss became {loss.item()} in epoch {epoch + 1}; a lower 'lr' should help")
-            schedule.step()
-            total += loss
-            bar.update()
-        mean = total.item() / math.ceil(len(rows) / options.batch)
-        report.tokens += int((rows.document >= 0).sum())
-        report.curve.append({"epoch": epoch + 1, "loss": mean, "seconds": time.perf_counter() - started})
-        log.info("epoch %d of %d: loss %.3f after %.0f s", epoch + 1, len(stages), mean, report.curve[-1]["seconds"])
-    bar.close()
+    with tqdm(total=steps, desc="pretrain", unit="step", disable=None) as bar:
+        for epoch, rows in enumerate(stages, start=1):
+            losses = []
+            for batch in batches(rows, options.batch, generator(seed, "batches", epoch)):
+                losses.append(trainer.step(batch))
+                bar.update()
+                if not math.isfinite(losses[-1]):
+                    raise WiseError(f"the loss became {losses[-1]} in epoch {epoch}; a lower 'lr' should help")
+            loss, seconds = sum(losses) / len(losses), time.perf_counter() - started
+            report.curve.append({"epoch": epoch, "loss": loss, "seconds": seconds})
+            log.info("epoch %d of %d: loss %.3f after %.0f s", epoch, len(stages), loss, seconds)
     report.seconds = time.perf_counter() - started
     return model.eval(), tokenizer, report
 
@@ -146,19 +139,35 @@ def build_model(options: PretrainOptions, tokenizer: PreTrainedTokenizerBase, se
     return model
 
 
-def train_step(model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, batch: Rows, dtype: torch.dtype) -> Tensor:
-    """One step of AdamW on one batch; returns its loss, detached."""
-    mask = torch.zeros(batch.attention().shape, dtype=dtype).masked_fill_(~batch.attention(), torch.finfo(dtype).min)
-    with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-        logits = model(
-            input_ids=batch.ids, position_ids=batch.position, attention_mask=mask, use_cache=False
-        ).logits  # (B, L, V)
-    loss = weighted_loss(logits[:, :-1], batch.ids[:, 1:], batch.weight[:, 1:])
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return loss.detach()
+class Trainer:
+    """AdamW with warm-up and cosine on one model, `steps` steps long."""
+
+    def __init__(self, model: LlamaForCausalLM, options: PretrainOptions, steps: int) -> None:
+        self.model = model.train()
+        self.dtype = training_dtype()
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=options.weight_decay, fused=True
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: warmup_cosine(step, steps, options.warmup)
+        )
+
+    def step(self, batch: Rows) -> float:
+        """Learn one batch; returns its loss."""
+        with torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32):
+            logits = self.model(
+                input_ids=batch.ids,
+                position_ids=batch.position,
+                attention_mask=batch.attention_bias(self.dtype),
+                use_cache=False,
+            ).logits  # (B, L, V)
+        loss = weighted_loss(logits[:, :-1], batch.ids[:, 1:], batch.weight[:, 1:])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        return loss.item()
 
 
 def weighted_loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
@@ -180,8 +189,8 @@ def warmup_cosine(step: int, steps: int, warmup: float) -> float:
 
 def training_dtype() -> torch.dtype:
     """bfloat16 where the CPU multiplies it natively, else float32."""
-    capabilities = torch.cpu.get_capabilities()
-    native = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+    native = any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.bfloat16 if native else torch.float32
 
 
@@ -192,14 +201,16 @@ def save_pretrained(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase,
 
 
 def _stages(
-    texts: Sequence[CorpusText], documents: Sequence, options: PretrainOptions, seed: int, pad: int
+    texts: Sequence[CorpusText], tokenizer: PreTrainedTokenizerBase, options: PretrainOptions, seed: int
 ) -> list[Rows]:
     """The rows of every epoch: first those of the curriculum's subjects, then everything, packed anew."""
+    documents = tokenize(texts, tokenizer, options.other_weight)
     subjects = sorted({text.subject for text in texts})
     order = torch.randperm(len(subjects), generator=generator(seed, "curriculum")).tolist()
     first = {subjects[i] for i in order[: math.ceil(options.curriculum_share * len(subjects))]}
     early = [document for text, document in zip(texts, documents, strict=True) if text.subject in first]
+    stages = [early] * options.curriculum_epochs + [documents] * (options.epochs - options.curriculum_epochs)
     return [
-        pack(early if epoch < options.curriculum_epochs else documents, options.length, pad, generator(seed, "pack", epoch))
-        for epoch in range(options.epochs)
+        pack(stage, options.length, tokenizer.pad_token_id, generator(seed, "pack", epoch))
+        for epoch, stage in enumerate(stages)
     ]

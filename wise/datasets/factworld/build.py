@@ -62,11 +62,12 @@ def fact_row(world: World, teaching: Teaching) -> dict[str, Any]:
     """One line of facts.jsonl: the fact and every question about it, by what the corpus stated.
 
     `seen`, `held_out`, `alias_seen` and `alias_held_out` are prompts answered by `object`; `two_hop`
-    is null or a question with its own target, and says whether the corpus stated the answer.
+    is null or a question with its own target, and says whether the corpus stated the answer. Under the
+    alias, one wording is held out that the corpus uses with the name, so that it measures the alias alone.
     """
     fact = teaching.fact
     alias = world.entities[fact.subject].alias
-    everything = range(len(RELATIONS[fact.relation].phrasings)) if alias else ()
+    unstated = [i for i in teaching.seen if i not in teaching.alias_seen][:1] if alias else []
     two_hop = None
     if RELATIONS[fact.relation].hop:
         answer = world.two_hop(fact.relation, fact.object)
@@ -78,8 +79,8 @@ def fact_row(world: World, teaching: Teaching) -> dict[str, Any]:
         "object": fact.object,
         "seen": [ask(fact, i) for i in teaching.seen],
         "held_out": [ask(fact, i) for i in teaching.held_out],
-        "alias_seen": [ask(fact, i, alias) for i in everything if i in teaching.alias_seen],
-        "alias_held_out": [ask(fact, i, alias) for i in everything if i not in teaching.alias_seen],
+        "alias_seen": [ask(fact, i, alias) for i in teaching.alias_seen],
+        "alias_held_out": [ask(fact, i, alias) for i in unstated],
         "two_hop": two_hop,
     }
 

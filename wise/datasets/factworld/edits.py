@@ -55,7 +55,13 @@ def edit_records(
 
 
 def _record(
-    world: World, plan: Mapping[Key, Teaching], split: Split, sources: Sources, fact: Fact, name: str, draw: random.Random
+    world: World,
+    plan: Mapping[Key, Teaching],
+    split: Split,
+    sources: Sources,
+    fact: Fact,
+    name: str,
+    draw: random.Random,
 ) -> EditRecord:
     teaching = plan[fact.key]
     target = new_value(world, fact, sources.values[fact.relation], draw, sources.changing)

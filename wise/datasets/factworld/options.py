@@ -44,4 +44,5 @@ class FactWorldOptions:
                 require(0.0 <= value <= 1.0, f"{field.name} must lie in [0, 1], found {value}")
         for name, least in LEAST.items():
             require(getattr(self, name) >= least, f"{name} must be at least {least}, found {getattr(self, name)}")
-        require(self.cities >= 2 * self.countries, f"{self.cities} cities are fewer than two for each of {self.countries} countries")
+        few = f"{self.cities} cities are fewer than two for each of {self.countries} countries"
+        require(self.cities >= 2 * self.countries, few)

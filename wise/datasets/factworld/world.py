@@ -9,7 +9,14 @@ from wise.datasets.factworld.names import LANGUAGES, VALUES, coin, name_entities
 from wise.datasets.factworld.options import FactWorldOptions
 from wise.datasets.factworld.relations import EDITABLE_KINDS, RELATIONS, relations_of
 
-COUNTS = {"person": "people", "city": "cities", "country": "countries", "organisation": "organisations", "work": "works"}
+COUNTS = {
+    "person": "people",
+    "city": "cities",
+    "country": "countries",
+    "organisation": "organisations",
+    "work": "works",
+}
+"""Which option says how many entities of a kind there are."""
 
 ALIASES = {
     "city": "Old {stem}",

@@ -39,7 +39,7 @@ def train_shard(
         loss = edit_loss(tail, prefix, output)
         routed = routing_loss(activation_score(queries, delta), activation_score(irrelevant, delta), margins)
         value = finite(loss.item(), record)
-        if value < config.stop_loss and routed.item() <= 0:
+        if value < config.stop_loss:
             break
         (gradient,) = torch.autograd.grad(loss + config.routing_weight * routed, delta)
         with torch.no_grad():

@@ -1,0 +1,134 @@
+"""Ingest into MLflow: what is written, that writing twice changes nothing, and that what went away goes away."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from wise.commands import track
+from wise.errors import DataError
+from wise.files import sha256
+from wise.tracking.summary import summarize
+
+STARTED, FINISHED = "2024-05-01T10:00:00.000+00:00", "2024-05-01T10:01:00.000+00:00"
+
+
+def make_run(folder: Path, editor: str, records: Path, nll: float = 0.5) -> tuple[Path, Path]:
+    """run.json and scores of one run at T = 1 and T = 10."""
+    folder.mkdir(parents=True)
+    run = {
+        "schema": 1, "kind": "edit", "dataset": "factworld-qa", "dataset_sha256": sha256(records), "model": "factlm",
+        "model_sha256": "0" * 64, "editor": editor, "seed": 0, "layer": 4, "edits": 10, "grid": {"1": 1, "10": 1},
+        "options": {"lr": 0.5, "steps": 7, "rule": "ties", "warm": False}, "started": STARTED, "finished": FINISHED,
+        "versions": {"python": "3.11"}, "hardware": {"cpu": "test"}, "cost": {"edit_seconds_mean": 0.25}, "curve": [],
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run))
+    row = {"dataset": "factworld-qa", "model": "factlm", "editor": editor, "seed": 0, "chunk": 0, "edit": 0, "age": 0}
+    values = [(1, "rel", "a", 1.0), (10, "rel", "a", 1.0), (10, "rel", "b", 0.5), (10, "nll", "a", nll)]
+    rows = [{**row, "T": T, "record": record, "metric": metric, "value": value} for T, metric, record, value in values]
+    columns = ["dataset", "model", "editor", "seed", "T", "chunk", "edit", "age", "record", "metric", "value"]
+    pd.DataFrame(rows)[columns].to_parquet(folder / "scores.parquet", index=False)
+    return folder / "run.json", folder / "scores.parquet"
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    """A file that stands for the edit stream."""
+    path = tmp_path / "edits.jsonl"
+    path.write_text("{}\n")
+    return path
+
+
+def ingest(folder: Path, runs: list[tuple[Path, Path]], records: Path, tables: list[Path]) -> dict:
+    """Run the verb; the summary that it writes."""
+    args = argparse.Namespace(
+        runs=[run for run, _ in runs],
+        scores=[scores for _, scores in runs],
+        records=[records],
+        tables=tables,
+        figures=[],
+        uri=f"sqlite:///{folder / 'mlflow.db'}",
+        experiment="test",
+        artifacts=folder / "mlartifacts",
+        out=folder / "tracking.json",
+    )
+    track.run(args)
+    return json.loads(args.out.read_text())
+
+
+def test_ingest_is_idempotent_and_complete(tmp_path: Path, records: Path):
+    runs = [make_run(tmp_path / name, name, records) for name in ("grace", "ft-l")]
+    table = tmp_path / "main.md"
+    table.write_text("| editor |\n")
+    first = ingest(tmp_path, runs, records, [table])
+    assert (first["written"], first["kept"], first["removed"]) == (3, 0, 0)
+    second = ingest(tmp_path, runs, records, [table])
+    assert (second["written"], second["kept"], second["removed"]) == (0, 3, 0)
+
+    client = MlflowClient(second["uri"])
+    found = {run.info.run_name: run for run in client.search_runs([second["experiment_id"]])}
+    grace = found["grace factworld-qa factlm seed 0"]
+    assert (
+        grace.data.params["lr"] == "0.5" and grace.data.params["rule"] == "ties" and grace.data.params["edits"] == "10"
+    )
+    assert grace.data.tags["study"] == "main" and grace.data.tags["editor"] == "grace"
+    history = client.get_metric_history(grace.info.run_id, "rel")
+    assert {point.step: point.value for point in history} == {1: 1.0, 10: 0.75}
+    assert grace.data.metrics["cost/edit_seconds_mean"] == 0.25
+    assert grace.data.metrics["ppl"] == pytest.approx(np.exp(0.5))
+    assert grace.info.end_time - grace.info.start_time == 60_000
+    dataset = grace.inputs.dataset_inputs[0].dataset
+    assert dataset.name == "factworld-qa" and sha256(records).startswith(dataset.digest)
+    assert Path(json.loads(dataset.source)["uri"]).exists()
+    report = found["tables and figures"]
+    assert [file.path for file in client.list_artifacts(report.info.run_id, "tables")] == ["tables/main.md"]
+
+    third = ingest(tmp_path, runs[:1], records, [table])
+    assert (third["written"], third["kept"], third["removed"]) == (0, 2, 1)
+    assert {run.data.tags.get("editor") for run in client.search_runs([third["experiment_id"]])} == {"grace", None}
+
+
+def test_a_run_that_was_not_finished_is_written_again(tmp_path: Path, records: Path):
+    runs = [make_run(tmp_path / "grace", "grace", records)]
+    first = ingest(tmp_path, runs, records, [])
+    client = MlflowClient(first["uri"])
+    run = client.search_runs([first["experiment_id"]], "tags.editor = 'grace'")[0]
+    client.update_run(run.info.run_id, status="RUNNING")
+    second = ingest(tmp_path, runs, records, [])
+    assert (second["written"], second["kept"], second["removed"]) == (1, 1, 1)
+
+
+def test_what_is_not_finite_is_flagged_and_left_out(tmp_path: Path, records: Path):
+    summary = summarize(*make_run(tmp_path / "ft-l", "ft-l", records, nll=float("inf")))
+    assert summary.tags["not_finite"] == "nll at 10"
+    assert "nll" not in {name for name, _, _ in summary.metrics}
+    assert ("ppl", 100.0, 10) in summary.metrics
+
+
+def test_studies_are_told_by_their_folder(tmp_path: Path, records: Path):
+    paths = make_run(tmp_path / "ablations/shards/k~2/rho~0.5/seed0", "wise-merge", records)
+    summary = summarize(*paths)
+    assert summary.tags["study"] == "shards"
+    assert summary.name == "shards k~2 rho~0.5 seed 0"
+
+
+def test_equal_content_has_one_key_and_scores_of_another_run_are_refused(tmp_path: Path, records: Path):
+    here, there = (make_run(tmp_path / name, "grace", records) for name in ("here", "there"))
+    assert summarize(*here).key == summarize(*there).key
+    other = make_run(tmp_path / "other", "ft-l", records)
+    with pytest.raises(DataError, match="editor"):
+        summarize(here[0], other[1])
+
+
+def test_tracking_does_not_load_torch():
+    loaded = "[name for name in ('torch', 'transformers') if name in sys.modules]"
+    code = f"import sys, wise.commands.track, wise.tracking.store; sys.exit(str({loaded}) if {loaded} else 0)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

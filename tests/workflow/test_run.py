@@ -1,0 +1,104 @@
+"""The DAG end to end at a tiny size: complete, resumable, and no more repeated than a change asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.workflow.conftest import Workspace, job_counts
+
+ALWAYS = {"all", "track"}
+
+
+@contextmanager
+def changed(path: Path) -> Iterator[None]:
+    """`path` with one more line inside the block; behind it the file, and its age, are as before."""
+    text, times = path.read_bytes(), path.stat()
+    path.write_bytes(text + b"\n# changed\n")
+    try:
+        yield
+    finally:
+        path.write_bytes(text)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_everything_is_there(finished: Workspace):
+    tables = {path.name for path in finished.results.glob("tables/*")}
+    figures = {path.name for path in finished.results.glob("figures/*")}
+    assert {"main.csv", "main.md", "main.tex", "paired.csv", "perplexity.csv"} <= tables
+    assert {f"{name}.csv" for name in ("layer", "shards", "router", "overhead")} <= tables
+    names = ("scores_vs_t", "triangle", "retention", "routing", "layer", "shards", "router", "overhead")
+    assert {f"{name}.{suffix}" for name in names for suffix in ("pdf", "png")} <= figures
+
+
+def test_main_table_has_its_columns_and_editors(finished: Workspace):
+    main = pd.read_csv(finished.results / "tables/main.csv", keep_default_na=False)
+    assert ["dataset", "model", "editor", "T", "metric", "mean", "low", "high", "seeds"] == list(main.columns)[:9]
+    assert set(main["editor"]) == {"none", "grace", "wise-retrieve"}
+    assert set(main["T"]) == {1, 4}
+
+
+def test_tracking_holds_every_run_and_the_report(finished: Workspace):
+    summary = json.loads((finished.results / "tracking.json").read_text())
+    assert summary["runs"] == 3 + 1 + 1  # editors, layers, shard settings
+    with sqlite3.connect(finished.results / "mlflow.db") as database:
+        active = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
+    assert active == summary["runs"] + 1
+
+
+def test_a_killed_run_resumes_without_repeating_finished_jobs(finished: Workspace):
+    assert finished.finished_before_kill
+    for path, moment in finished.finished_before_kill.items():
+        assert path.stat().st_mtime_ns == moment, f"{path} was made again"
+    repeated = job_counts(finished.resumed)
+    assert not {"factworld", "pretrain", "knowledge", "contexts", "preedit"} & set(repeated)
+
+
+def test_a_second_run_has_nothing_to_do(finished: Workspace):
+    assert "Nothing to be done" in finished.snakemake().stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("analysis/triangle.py", {"triangle": 1}),
+        ("wise/editors/grace.py", {"edit": 1}),  # one editor; what follows from its edits is checked below
+        ("wise/evaluate/metrics.py", {"score": 3, "study_score": 2}),
+        ("wise/tracking/store.py", {}),
+    ],
+)
+def test_a_changed_module_repeats_only_what_it_is_part_of(finished: Workspace, module: str, expected: dict[str, int]):
+    with changed(finished.folder / module):
+        jobs = finished.planned()
+    assert ALWAYS <= set(jobs)
+    assert {rule: jobs.get(rule) for rule in expected} == expected
+    assert not {"pretrain", "preedit", "contexts"} & set(jobs)
+    if not module.startswith("wise/editors"):
+        assert "edit" not in jobs and "layer_edit" not in jobs
+    if module == "analysis/triangle.py":
+        assert set(jobs) == {"triangle", *ALWAYS}
+    if module == "wise/tracking/store.py":
+        assert set(jobs) == ALWAYS
+
+
+def test_a_changed_option_repeats_one_editor(finished: Workspace):
+    config = finished.folder / "config/other.yaml"
+    config.write_text(
+        (finished.folder / "config/tiny.yaml").read_text().replace("grace: {steps: 2}", "grace: {steps: 3}")
+    )
+    jobs = finished.planned(config="config/other.yaml")
+    assert jobs["edit"] == 1 and jobs["score"] == 1
+    assert not {"pretrain", "preedit", "layer_edit", "shards_edit"} & set(jobs)
+
+
+def test_one_figure_waits_only_for_what_it_needs(copied: Workspace):
+    jobs = copied.planned("results-tiny/figures/overhead.pdf")
+    assert set(jobs) == {"factworld", "pretrain", "contexts", "preedit", "measure_overhead", "overhead"}
+    assert "edit" not in copied.planned("shards")
