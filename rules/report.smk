@@ -100,7 +100,8 @@ use rule main_table as retention with:
 
 rule routing:
     input:
-        **ROUTED,
+        transcripts=main_runs(rules.edit.output.transcript),
+        runs=main_runs(rules.edit.output.run),
         code=sources("analysis.output", "analysis.routing"),
     output:
         figure=figure("routing", MAIN),

@@ -8,7 +8,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 
 from wise.lm.load import LanguageModel, wrap
 
-WORDS = "the a city person of was born in lives works for Ada Bo Cy Dee Eli Fay Gus Hal North South East West Port Hill . ?".split()
+WORDS = (
+    "the a city person of was born in lives works for Ada Bo Cy Dee Eli Fay Gus Hal North South East West Port Hill . ?"
+).split()
 
 LLAMA_SHAPE = {
     "hidden_size": 32,

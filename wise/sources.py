@@ -40,8 +40,12 @@ def sources(*modules: str) -> list[str]:
 
 
 def editor_sources(editor: str) -> list[str]:
-    """Files that an edit job of one editor depends on: what all editors share, and the editor's own modules."""
-    return sources("wise.commands.edit", EDITORS[editor].split(":")[0])
+    """Files that an edit job of one editor depends on: what all editors share, and the editor's own modules.
+
+    The registry is left out: a line added there for another editor changes nothing for this one.
+    """
+    files = sources("wise.commands.edit", EDITORS[editor].split(":")[0])
+    return [file for file in files if file != "wise/editors/registry.py"]
 
 
 @cache

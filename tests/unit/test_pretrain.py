@@ -1,6 +1,7 @@
 """Tokenizer, packing and training of the embedded model, on a world small enough for seconds."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,14 +14,12 @@ from wise.lm.load import load_language_model
 from wise.lm.packing import CorpusText, pack, read_corpus, tokenize
 from wise.lm.pretrain import (
     PretrainOptions,
-    Trainer,
     build_model,
     pretrain,
     save_pretrained,
-    warmup_cosine,
-    weighted_loss,
 )
 from wise.lm.tokenizer import train_tokenizer
+from wise.lm.trainer import Trainer, warmup_cosine, weighted_loss
 from wise.options import build_options
 
 WORLD = FactWorldOptions(people=20, cities=12, countries=6, organisations=8, works=8)
@@ -100,10 +99,23 @@ def test_a_document_longer_than_a_row_is_refused():
 
 
 def test_weighted_loss_is_the_weighted_mean():
-    logits, targets = torch.randn(1, 3, 5), torch.tensor([[1, 2, 3]])
-    nll = -logits.log_softmax(-1)[0, range(3), [1, 2, 3]]
-    loss = weighted_loss(logits, targets, torch.tensor([[1.0, 0.0, 0.5]]))
+    logits, targets = torch.randn(3, 5), torch.tensor([1, 2, 3])
+    nll = -logits.log_softmax(-1)[range(3), targets]
+    weight = torch.tensor([1.0, 0.0, 0.5])
+    loss = weighted_loss(logits, targets, weight, total=weight.sum())
     torch.testing.assert_close(loss, (nll[0] + 0.5 * nll[2]) / 1.5)
+
+
+def test_workers_and_parts_do_not_change_a_step(texts, tokenizer):
+    rows = pack(tokenize(texts[:80], tokenizer, 0.3), 72, tokenizer.pad_token_id, torch.Generator().manual_seed(0))
+    whole, halves = replace(TINY, part=len(rows)), replace(TINY, part=-(-len(rows) // 2))
+    trained = []
+    for options, workers in ((whole, 1), (halves, 1), (halves, 2)):
+        trainer = Trainer(build_model(TINY, tokenizer, 0), options, steps=8, workers=workers)
+        loss = trainer.step(rows)
+        trained.append((loss, trainer.parameters[0].grad))
+    assert trained[1][0] == trained[2][0] and torch.equal(trained[1][1], trained[2][1])
+    assert trained[0][0] == pytest.approx(trained[1][0], rel=2e-3)  # bfloat16 rounds parts differently
 
 
 def test_schedule_rises_to_one_and_falls_to_zero():

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.jsonl of a dataset")
     parser.add_argument("--options", type=json_argument, default={}, help="architecture and recipe, as JSON")
     parser.add_argument("--seed", type=int, default=0, help="initial weights and order of the documents")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch (default: torch's own choice)")
+    parser.add_argument("--threads", type=int, default=0, help="parts of a batch computed at once (default: the threads that torch may use)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     parser.add_argument("--report", type=Path, required=True, help="JSON file with the loss curve, time and recipe")
 
@@ -30,10 +30,10 @@ def run(args: argparse.Namespace) -> None:
     """Train, save, and write the report last, so that a report stands for a whole model."""
     import torch
 
-    if args.threads > 0:
-        torch.set_num_threads(args.threads)
+    workers = args.threads or torch.get_num_threads()
+    torch.set_num_threads(1)  # the parts run side by side, each on one thread
     options = build_options(PretrainOptions, args.options, "options of pretrain")
-    model, tokenizer, report = pretrain(read_corpus(args.corpus), options, args.seed)
+    model, tokenizer, report = pretrain(read_corpus(args.corpus), options, args.seed, workers)
     save_pretrained(model, tokenizer, args.out)
     described = {
         "schema": 1,

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from wise.errors import WiseError
 from wise.lm.packing import NO_DOCUMENT, CorpusText, Rows, batches, pack, tokenize
 from wise.lm.tokenizer import train_tokenizer
+from wise.lm.trainer import Trainer
 from wise.options import require
 from wise.seeds import derive_seed, generator
 
@@ -39,24 +39,26 @@ class PretrainOptions:
     heads: int = 4
     context: int = 256
     """Longest sequence in tokens that the model is made for."""
-    epochs: int = 10
+    epochs: int = 11
     """Passes over the corpus, those of the curriculum included."""
     curriculum_epochs: int = 6
     """First passes, over the documents of `curriculum_share` of the subjects only."""
     curriculum_share: float = 0.2
-    lr: float = 1.5e-3
+    lr: float = 2e-3
     warmup: float = 0.02
     """Share of the steps in which the learning rate rises; it then falls by a cosine."""
     weight_decay: float = 0.05
-    batch: int = 16
+    batch: int = 32
     """Rows a step."""
+    part: int = 16
+    """Rows that one worker computes at a time; a step adds up the gradients of its parts."""
     length: int = 72
     """Tokens a row; at least those of the longest document."""
     other_weight: float = 0.3
     """Weight in the loss of tokens that are not part of an answer, which have weight 1."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "intermediate", "layers", "heads", "context", "epochs", "batch", "length"):
+        for name in ("hidden", "intermediate", "layers", "heads", "context", "epochs", "batch", "part", "length"):
             require(getattr(self, name) >= 1, f"{name} must be positive, found {getattr(self, name)}")
         even = self.hidden % (2 * self.heads) == 0  # rotary embeddings turn pairs of a head's dimensions
         require(even, f"hidden ({self.hidden}) must be a multiple of 2 x heads ({self.heads})")
@@ -81,9 +83,9 @@ class TrainingReport:
 
 
 def pretrain(
-    texts: Sequence[CorpusText], options: PretrainOptions, seed: int
+    texts: Sequence[CorpusText], options: PretrainOptions, seed: int, workers: int = 1
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase, TrainingReport]:
-    """Train tokenizer and model; the same result for the same seed and number of threads.
+    """Train tokenizer and model; the same result for the same seed, however many `workers` compute it.
 
     Raises `WiseError` as soon as the loss is not a number, naming the epoch.
     """
@@ -93,14 +95,14 @@ def pretrain(
     model = build_model(options, tokenizer, seed)
     stages = _stages(texts, tokenizer, options, seed)
     steps = sum(math.ceil(len(rows) / options.batch) for rows in stages)
-    trainer = Trainer(model, options, steps)
+    trainer = Trainer(model, options, steps, workers)
     report = TrainingReport(
         steps=steps,
         tokens=sum(int((rows.document != NO_DOCUMENT).sum()) for rows in stages),
         parameters=model.num_parameters(),
         vocabulary=len(tokenizer),
         precision=str(trainer.dtype).removeprefix("torch."),
-        threads=torch.get_num_threads(),
+        threads=workers,
     )
     with tqdm(total=steps, desc="pretrain", unit="step", disable=None) as bar:
         for epoch, rows in enumerate(stages, start=1):
@@ -137,61 +139,6 @@ def build_model(options: PretrainOptions, tokenizer: PreTrainedTokenizerBase, se
         model = LlamaForCausalLM(config)
     model.set_attn_implementation("eager")  # on short rows plain products beat the fused kernel's backward
     return model
-
-
-class Trainer:
-    """AdamW with warm-up and cosine on one model, `steps` steps long."""
-
-    def __init__(self, model: LlamaForCausalLM, options: PretrainOptions, steps: int) -> None:
-        self.model = model.train()
-        self.dtype = training_dtype()
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=options.weight_decay, fused=True
-        )
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: warmup_cosine(step, steps, options.warmup)
-        )
-
-    def step(self, batch: Rows) -> float:
-        """Learn one batch; returns its loss."""
-        with torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32):
-            logits = self.model(
-                input_ids=batch.ids,
-                position_ids=batch.position,
-                attention_mask=batch.attention_bias(self.dtype),
-                use_cache=False,
-            ).logits  # (B, L, V)
-        loss = weighted_loss(logits[:, :-1], batch.ids[:, 1:], batch.weight[:, 1:])
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.schedule.step()
-        return loss.item()
-
-
-def weighted_loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """Mean negative log likelihood over tokens, each counted by its weight: sum(w nll) / sum(w).
-
-    `logits` (B, L, V), `targets` and `weight` (B, L).
-    """
-    nll = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
-    return (nll * weight.flatten()).sum() / weight.sum()
-
-
-def warmup_cosine(step: int, steps: int, warmup: float) -> float:
-    """Factor on the learning rate: linear rise over the first `warmup` share, then a half cosine to 0."""
-    rise = max(1, round(warmup * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-
-def training_dtype() -> torch.dtype:
-    """bfloat16 where the CPU multiplies it natively, else float32."""
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
-    native = any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    return torch.bfloat16 if native else torch.float32
 
 
 def save_pretrained(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:

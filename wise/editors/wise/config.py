@@ -14,8 +14,9 @@ class WiseConfig:
     """Paper: k = 2 shards, rho = 0.2, SGD at 1.0, 70 steps, margins 5, 20, 10 on Llama-2-7B.
 
     Absolute margins and rates fit one model only. Here `alpha`, `beta`, `gamma` are shares of the
-    median output norm of the edited matrix on unrelated prompts, and `lr` is divided by the mean
-    squared norm of its input; both are measured once, by `prepare`, and kept with the memory.
+    median output norm of the edited matrix on unrelated texts, and `lr` is divided by the mean
+    squared norm of its input and by `rho`, the share of a step that a mask lets through. Both norms
+    are measured once, by `prepare`, and kept with the memory.
 
     `shards`: k; edits go to the shards in turn, T/k each. `rho`: mask ratio. `routing_weight`: factor of the
     routing loss. `irrelevant`: how many unrelated prompts enter it beside the edit's own.
@@ -30,13 +31,13 @@ class WiseConfig:
     alpha: float = 0.25
     beta: float = 1.0
     gamma: float = 0.5
-    routing_weight: float = 1.0
+    routing_weight: float = 0.02
     irrelevant: int = 64
-    act_ratio: float = 0.88
+    act_ratio: float = 0.95
     merge: str = "ties"
     density: float = 0.53
     prefixes: int = 10
-    stop_loss: float = 0.05
+    stop_loss: float = 0.02
 
     def __post_init__(self) -> None:
         require(self.shards >= 1, "shards must be at least 1")

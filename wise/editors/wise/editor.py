@@ -64,7 +64,7 @@ class Wise(RoutedEditor):
             self._irrelevant(record, calibration),
             shard.delta,
             shard.mask,
-            config.lr / calibration.input_power,
+            config.lr / (config.rho * calibration.input_power),
             Margins(config.alpha * unit, config.beta * unit, config.gamma * unit),
             config,
             record,

@@ -1,0 +1,90 @@
+"""One optimisation step of pretraining: parts of a batch side by side, gradients added up in order."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+from wise.lm.packing import Rows
+
+if TYPE_CHECKING:
+    from wise.lm.pretrain import PretrainOptions
+
+
+class Trainer:
+    """AdamW with warm-up and cosine on one model, `steps` steps long.
+
+    A step's rows are cut into parts of `options.part` rows. `workers` threads compute the gradients of
+    the parts: on rows this short, two single-threaded passes side by side are far faster than one
+    pass on two threads. The sum is taken in the order of the parts, so the number of workers does
+    not change a bit of the result.
+    """
+
+    def __init__(self, model: LlamaForCausalLM, options: PretrainOptions, steps: int, workers: int = 1) -> None:
+        self.model = model.train()
+        self.part = options.part
+        self.dtype = training_dtype()
+        self.parameters = list(model.parameters())
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=options.lr, betas=(0.9, 0.98), weight_decay=options.weight_decay, fused=True
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: warmup_cosine(step, steps, options.warmup)
+        )
+        self._pool = ThreadPoolExecutor(workers)
+
+    def step(self, batch: Rows) -> float:
+        """Learn one batch; returns its loss."""
+        total = batch.weight[:, 1:].sum()
+        parts = [batch.batch(rows) for rows in torch.arange(len(batch)).split(self.part)]
+        losses, gradients = zip(*self._pool.map(lambda part: self._gradients(part, total), parts), strict=True)
+        for parameter, summands in zip(self.parameters, zip(*gradients, strict=True), strict=True):
+            parameter.grad = sum(summands[1:], start=summands[0])
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        return sum(losses)
+
+    def _gradients(self, part: Rows, total: Tensor) -> tuple[float, tuple[Tensor, ...]]:
+        """Loss and gradients of some rows, as their share of a batch whose loss weights sum to `total`."""
+        weight = part.weight[:, 1:]  # (B, L - 1)
+        counted = weight > 0
+        with torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32):
+            hidden = self.model.base_model(
+                input_ids=part.ids,
+                position_ids=part.position,
+                attention_mask=part.attention_bias(self.dtype),
+                use_cache=False,
+            ).last_hidden_state  # (B, L, d)
+            logits = self.model.lm_head(hidden[:, :-1][counted])  # (N, d) x (d, V)
+        loss = weighted_loss(logits, part.ids[:, 1:][counted], weight[counted], total)
+        return loss.item(), torch.autograd.grad(loss, self.parameters)
+
+
+def weighted_loss(logits: Tensor, targets: Tensor, weight: Tensor, total: Tensor) -> Tensor:
+    """Negative log likelihood of tokens, each counted by its weight: sum(w nll) / total.
+
+    `logits` (N, V), `targets` and `weight` (N,).
+    """
+    nll = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+    return (nll * weight).sum() / total
+
+
+def warmup_cosine(step: int, steps: int, warmup: float) -> float:
+    """Factor on the learning rate: linear rise over the first `warmup` share, then a half cosine to 0."""
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def training_dtype() -> torch.dtype:
+    """bfloat16 where the CPU multiplies it natively, else float32."""
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch do not tell
+    native = any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return torch.bfloat16 if native else torch.float32
