@@ -65,4 +65,3 @@ def sort_cells(frame: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] = 
 def at_largest_t(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of each dataset and model at its largest number of edits."""
     return frame[frame["T"] == frame.groupby(["dataset", "model"])["T"].transform("max")]
-

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.jsonl of a dataset")
     parser.add_argument("--options", type=json_argument, default={}, help="architecture and recipe, as JSON")
     parser.add_argument("--seed", type=int, default=0, help="initial weights and order of the documents")
-    parser.add_argument("--threads", type=int, default=0, help="parts of a batch computed at once (default: the threads that torch may use)")
+    parser.add_argument("--threads", type=int, default=0, help="parts of a batch at once (default: torch's threads)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     parser.add_argument("--report", type=Path, required=True, help="JSON file with the loss curve, time and recipe")
 

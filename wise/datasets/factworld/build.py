@@ -85,9 +85,7 @@ def fact_row(world: World, teaching: Teaching) -> dict[str, Any]:
     }
 
 
-def _write_edits(
-    folder: Path, edits: list[EditRecord], train: list[EditRecord], options: FactWorldOptions
-) -> Path:
+def _write_edits(folder: Path, edits: list[EditRecord], train: list[EditRecord], options: FactWorldOptions) -> Path:
     write_records(folder / "edits.jsonl", edits)
     write_records(folder / "train.jsonl", train)
     counts = {

@@ -115,9 +115,7 @@ def _after(document: Document, opening: str) -> str:
     return document.text[len(opening) + 1 :].removesuffix(".")
 
 
-def _invent(
-    world: World, facts: Sequence[Fact], values: Values, draw: random.Random
-) -> list[Fact]:
+def _invent(world: World, facts: Sequence[Fact], values: Values, draw: random.Random) -> list[Fact]:
     """The same relations with other values."""
     return [replace(fact, object=new_value(world, fact, values[fact.relation], draw)) for fact in facts]
 
