@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -81,17 +81,10 @@ def to_markdown(cells: pd.DataFrame) -> str:
 
 
 def _heat_map(axes: Axes, values: pd.DataFrame, colours: str, title: str, form: str) -> None:
-    numbers = values.to_numpy(dtype=float)
-    image = axes.imshow(numbers, cmap=colours, aspect="auto", origin="lower")
-    middle = (np.nanmin(numbers) + np.nanmax(numbers)) / 2
-    for (row, column), value in np.ndenumerate(numbers):
-        if np.isfinite(value):
-            axes.text(column, row, f"{value:{form}}", ha="center", va="center", fontsize=7.5,
-                      color="white" if value < middle else "black")  # fmt: skip
-    axes.set_xticks(range(values.shape[1]), [f"{rho:g}" for rho in values.columns])
-    axes.set_yticks(range(values.shape[0]), [f"{k:g}" for k in values.index])
-    axes.grid(visible=False)
+    named = values.rename(index="{:g}".format, columns="{:g}".format)
+    seaborn.heatmap(named, ax=axes, cmap=colours, annot=True, fmt=form, annot_kws={"size": 7.5}, cbar_kws={"pad": 0.02})
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", rotation=0)
     axes.set_xlabel(r"mask ratio $\rho$")
     axes.set_ylabel("shards k")
     axes.set_title(title)
-    axes.figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)

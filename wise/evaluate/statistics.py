@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import mannwhitneyu
 
 DRAWS = 2000
 PAIRED_DRAWS = 10_000
@@ -106,14 +107,13 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half.
 
+    It is the Mann-Whitney statistic as a share of all pairs.
+
     Raises `ValueError` when either side is empty.
     """
-    positive, negative = np.asarray(positive, dtype=float), np.sort(np.asarray(negative, dtype=float))
     if len(positive) == 0 or len(negative) == 0:
         raise ValueError("AUC needs positive and negative scores")
-    below = np.searchsorted(negative, positive, side="left")
-    up_to = np.searchsorted(negative, positive, side="right")
-    return float(np.mean(below + up_to) / (2 * len(negative)))
+    return float(mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative)))
 
 
 def roc_curve(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
