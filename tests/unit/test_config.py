@@ -109,6 +109,7 @@ def test_sources_follow_imports_and_stop_at_other_editors():
     assert not any(file.startswith("wise/editors/wise/") for file in grace)
     assert "wise/editors/wise/routing.py" in editor_sources("wise-retrieve")
     assert not {"wise/evaluate/metrics.py", "wise/tracking/store.py", "wise/cli.py"} & set(grace)
+    assert "wise/editors/registry.py" not in grace, "a line for another editor must not repeat this one's edits"
 
 
 def test_scores_depend_on_no_model_code():

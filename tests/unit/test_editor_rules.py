@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
+from tests.models import tiny_language_model
+from wise.editors.registry import make_editor
 from wise.editors.wise.routing import activation_score
+from wise.errors import ConfigError
 from wise.records import EditRecord
 
 
@@ -126,3 +129,11 @@ def test_contexts_are_drawn_by_seed_and_edit():
     )
     assert editor.rows(STREAM[0], 2).batch.input_ids.shape[0] == 3
     assert editor.rows(STREAM[0], 99).batch.input_ids.shape[0] == len(CONTEXTS) + 1
+
+
+def test_wise_says_what_it_needs_before_the_first_edit():
+    editor = make_editor("wise-merge", tiny_language_model(), 2)
+    with pytest.raises(ConfigError, match="call prepare"):
+        editor.edit(STREAM[0])
+    with pytest.raises(ConfigError, match="'irrelevant' text"):
+        editor.prepare([EditRecord("t", "Ada was", "Bo", "Ada")])

@@ -48,9 +48,16 @@ class Wise(RoutedEditor):
     # Learning
 
     def prepare(self, records: Sequence[EditRecord]) -> None:
-        """Measure the model's own scales on the irrelevant texts of training records."""
-        queries = self.prompt_queries([record.irrelevant for record in records if record.irrelevant.strip()])
-        self._calibration = Calibration.measure(queries, self.site.weight)
+        """Measure the model's own scales on the irrelevant texts of training records.
+
+        Raises `ConfigError` when none of them has one.
+        """
+        texts = [record.irrelevant for record in records if record.irrelevant.strip()]
+        if not texts:
+            raise ConfigError(
+                f"{self.name}: margins need training records with an 'irrelevant' text; none of them has one"
+            )
+        self._calibration = Calibration.measure(self.prompt_queries(texts), self.site.weight)
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         calibration, config = self._calibrated(), self.config
