@@ -1,6 +1,6 @@
 """`python -m wise <verb>`: what rules call and what people call.
 
-Each verb is one module of `wise.commands` with `HELP`, `add_arguments(parser)` and `run(args)`. Only
+Each verb is one module of `wise.commands` with `add_arguments(parser)` and `run(args)`. Only
 the verb that was asked for is imported, so scoring and tracking start without loading torch.
 """
 
@@ -44,6 +44,6 @@ def main(argv: list[str] | None = None) -> int:
                 subparser.set_defaults(command=command.run)
         args = parser.parse_args(argv)
         return args.command(args) or 0
-    except WiseError as error:
+    except (WiseError, OSError) as error:  # a full disk or a file that cannot be read speaks for itself
         logging.getLogger("wise").error("%s", error)
         return 2

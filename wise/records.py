@@ -30,6 +30,9 @@ follows from the edit. `ood`: free text about the edited fact, to be continued.
 EDIT_KIND = "edit"
 """Kind of the question that is the edit prompt itself (reliability)."""
 
+EDIT_INDEX = -1
+"""Its index, beside those of the probes, which count from 0."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -59,8 +62,8 @@ class EditRecord:
     original: str = ""
 
     def questions(self) -> Iterator[tuple[int, Probe]]:
-        """The edit itself as question -1, then every probe with its index."""
-        yield -1, Probe(EDIT_KIND, self.prompt, self.target)
+        """The edit itself with `EDIT_INDEX`, then every probe with its index."""
+        yield EDIT_INDEX, Probe(EDIT_KIND, self.prompt, self.target)
         yield from enumerate(self.probes)
 
 

@@ -9,6 +9,7 @@ from tests.models import tiny_language_model
 from wise.editors.registry import EDITORS, make_editor
 from wise.errors import ConfigError, EditError
 from wise.evaluate.ask import ask, questions_of
+from wise.files import read_json
 from wise.lm.answer import answer_pairs
 from wise.lm.generate import generate_answers
 from wise.records import EditRecord, Probe
@@ -127,6 +128,7 @@ def test_saved_memory_loads_onto_a_fresh_model_and_goes_on(name, family, tmp_pat
     other = make_editor(name, tiny_language_model(family), 2, QUICK.get(name, {}), CONTEXTS, 0)
     other.load(tmp_path)
     assert [r.id for r in other.edits] == [r.id for r in editor.edits]
+    assert other.measured() == editor.measured() == read_json(tmp_path / "config.json")["measured"]
     assert all(torch.equal(value, other._state()[key]) for key, value in editor._state().items())
     assert_same_answers(other, editor)
     editor.edit(STREAM[2])

@@ -7,7 +7,7 @@ import pytest
 from tests.contract.test_editors import STREAM, ready
 from wise.evaluate.ask import ask, before_by_question, generated, preedit_rows, questions_of
 from wise.evaluate.grid import plan_runs
-from wise.evaluate.stream import run_stream, shuffled
+from wise.evaluate.stream import Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript
 
 
@@ -19,7 +19,9 @@ def before(tmp_path_factory):
 
 
 def run(name, before, grid, generate=False):
-    return run_stream(ready(name), STREAM, plan_runs(grid, len(STREAM)), before, generate=generate)
+    stream = Stream(ready(name), STREAM, before, generate=generate)
+    stream.carry_out(plan_runs(grid, len(STREAM)))
+    return stream
 
 
 def test_rows_cover_the_grid(before):
@@ -55,8 +57,7 @@ def test_the_unedited_editor_says_what_was_said_before(before):
 
 
 def test_longest_run_leaves_its_memory(before):
-    editor = ready("wise-merge")
-    run_stream(editor, STREAM, plan_runs({1: 3, 3: 1}, 3), before)
+    editor = run("wise-merge", before, {1: 3, 3: 1}).editor
     assert [record.id for record in editor.edits] == [record.id for record in STREAM]
 
 

@@ -9,16 +9,15 @@ from pathlib import Path
 import torch
 
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
-from wise.editors.base import Editor
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError
 from wise.evaluate.ask import before_by_question
 from wise.evaluate.grid import plan_runs
-from wise.evaluate.stream import StreamResult, run_stream, shuffled
+from wise.evaluate.stream import Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
 from wise.lm.load import load_language_model, weights_digest
-from wise.records import read_records
+from wise.records import EDIT_INDEX, read_records
 from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
 
 
@@ -47,18 +46,24 @@ def run(args: argparse.Namespace) -> None:
     lm = load_language_model(args.model, args.revision, args.device, args.dtype)
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
     editor.prepare(read_records(args.train))
-    stream = shuffled(records, args.edits, args.seed)
     before = before_by_question(read_transcript(args.preedit))
-    result = run_stream(editor, stream, runs, before, args.batch_size, args.generate)
+    unasked = [record.id for record in records[: args.edits] if (record.id, EDIT_INDEX) not in before]
+    if unasked:
+        raise ConfigError(
+            f"{args.preedit}: lacks {len(unasked)} of the {args.edits} edits, the first is '{unasked[0]}'"
+        )
+    stream = Stream(editor, shuffled(records, args.edits, args.seed), before, args.batch_size, args.generate)
+    stream.carry_out(runs)
     editor.save(args.out / "memory")
-    write_transcript(args.out / "transcript.parquet", result.rows)
-    write_json(args.out / "run.json", _record(args, editor, result, started, grid))
+    write_transcript(args.out / "transcript.parquet", stream.rows)
+    write_json(args.out / "run.json", _record(args, stream, started, grid))
 
 
-def _record(args: argparse.Namespace, editor: Editor, result: StreamResult, started: str, grid: dict[int, int]) -> dict:
+def _record(args: argparse.Namespace, stream: Stream, started: str, grid: dict[int, int]) -> dict:
     """The run record, see `wise.tracking.run_record`."""
+    editor = stream.editor
     parameters = sum(p.numel() for p in editor.lm.model.parameters())
-    curve = [entry | {"loss": entry["loss"] if entry["iterations"] else None} for entry in result.curve]
+    curve = [entry | {"loss": entry["loss"] if entry["iterations"] else None} for entry in stream.curve]
     return {
         "schema": RUN_SCHEMA,
         "kind": "edit",
@@ -72,10 +77,11 @@ def _record(args: argparse.Namespace, editor: Editor, result: StreamResult, star
         "edits": args.edits,
         "grid": grid,
         "options": asdict(editor.config),
+        "measured": editor.measured(),
         "started": started,
         "finished": now(),
         "versions": versions(),
         "hardware": hardware(str(editor.lm.device), torch.get_num_threads()),
-        "cost": edit_cost(curve, result.probe_seconds, editor.extra_parameters(), parameters),
+        "cost": edit_cost(curve, stream.probe_seconds, editor.extra_parameters(), parameters),
         "curve": curve,
     }

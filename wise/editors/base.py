@@ -103,6 +103,7 @@ class Editor(ABC):
                 "site": self.site.name,
                 "seed": self.seed,
                 "options": asdict(self.config),
+                "measured": self.measured(),
                 "edits": [
                     {"id": r.id, "prompt": r.prompt, "target": r.target, "subject": r.subject} for r in self.edits
                 ],
@@ -136,6 +137,10 @@ class Editor(ABC):
         """The unchanging states of some texts at this editor's site."""
         with self.unedited():
             return self.tail.prefix(sequences)
+
+    def measured(self) -> dict[str, float]:
+        """What `prepare` measured of the model, by name, for the record."""
+        return {}
 
     def extra_parameters(self) -> int:
         """Numbers that the edited model carries at inference beside the unedited one's."""

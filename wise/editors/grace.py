@@ -75,6 +75,10 @@ class Grace(RoutedEditor):
         output[rows, last[rows]] = self._values[routing.choice[rows] - 1]
         return output
 
+    def measured(self) -> dict[str, float]:
+        """The first deferral radius in the units of the keys."""
+        return {"first_radius": self._first_radius.item()}
+
     def extra_parameters(self) -> int:
         """Keys, values and radii."""
         return self._keys.numel() + self._values.numel() + self._radii.numel()

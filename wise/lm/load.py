@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from wise.errors import ConfigError, unknown
 
@@ -45,6 +47,8 @@ def load_language_model(
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     options = {"revision": revision, "trust_remote_code": False}
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # a log file is no place for it
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype], **options)

@@ -59,6 +59,12 @@ class Wise(RoutedEditor):
             )
         self._calibration = Calibration.measure(self.prompt_queries(texts), self.site.weight)
 
+    def measured(self) -> dict[str, float]:
+        """The units of the margins and of the learning rate, see `Calibration`."""
+        if self._calibration is None:
+            return {}
+        return {"output_norm": self._calibration.output_norm, "input_power": self._calibration.input_power}
+
     def _learn(self, record: EditRecord) -> EditOutcome:
         calibration, config = self._calibrated(), self.config
         index = len(self.edits) % config.shards
