@@ -36,7 +36,7 @@ class FullForward(Tail):
     """The straightforward way: every iteration runs the whole model, with the edited output put in place."""
 
     def hidden(self, prefix: Prefix, output: Tensor) -> Tensor:
-        """See `Tail.hidden`; nothing is reused."""
+        """See `Tail.hidden`; only the matrix's input is reused."""
         hook = self.site.module.register_forward_hook(lambda *_: output)
         try:
             return self.lm.model.base_model(
