@@ -26,6 +26,8 @@ ARTIFACTS = {
     "routing": "routing scores of edit, paraphrase and irrelevant queries with the threshold",
     "layer": "ablation: the edited layer",
     "shards": "ablation: number of shards and mask ratio",
+    "generation": "teacher-forced against freely generated answers, by routing",
+    "switches": "variants of an editor against the first of them on the same edits",
     "router": "routing scores against the number of edits, their distributions and ROC",
     "overhead": "extra parameters, memory, time of an edit and of inference",
 }

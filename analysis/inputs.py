@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,12 +58,16 @@ class Inputs:
 
     def ablation(self, **keys: str) -> pd.DataFrame:
         """Scores with one column per varied setting: `ablation(k="options.shards")` reads it from each run record."""
-        paths = _given(self.score_paths, "--scores")
         frames = []
-        for path, run in zip(paths, self._runs_of(paths), strict=True):
-            values = {name: _setting(run, dotted) for name, dotted in keys.items()}
-            frames.append(_read_scores(path).assign(**values))
+        for scores, run in self.by_run():
+            frames.append(scores.assign(**{name: setting(run, dotted) for name, dotted in keys.items()}))
         return pd.concat(frames, ignore_index=True)
+
+    def by_run(self) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
+        """Scores and record of each run, in the order given."""
+        paths = _given(self.score_paths, "--scores")
+        for path, run in zip(paths, self._runs_of(paths), strict=True):
+            yield _read_scores(path), run
 
     def overhead(self) -> dict[str, Any]:
         """The document written by `wise overhead`: a list of "rows" and the "hardware"."""
@@ -94,7 +98,8 @@ def _read_scores(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _setting(run: dict[str, Any], dotted: str) -> Any:
+def setting(run: dict[str, Any], dotted: str) -> Any:
+    """A value of a run record, such as "options.shards"; raises `DataError` where the record lacks it."""
     value: Any = run
     for key in dotted.split("."):
         if not isinstance(value, dict) or key not in value:

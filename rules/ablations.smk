@@ -1,10 +1,13 @@
-# Studies beside the main comparison. `layer` and `shards` repeat the edit job with overrides, one job for every
-# point of their parameter space; `overhead` times single edits; `router` reads the main runs. Their tables and
-# figures are in rules/studies.smk.
+# Studies beside the main comparison. `layer` and `shards` repeat the edit job with overrides, one job for every point of
+# their parameter space, `generation` and `switches` one for each named variant; `overhead` times single edits; `router`
+# reads the main runs. Their tables and figures are in rules/studies.smk.
 LAYER_SPACE = study_space("layer", "layer")
 SHARDS_SPACE = study_space("shards", "k", "rho")
 LAYER_RUNS = study_runs("layer", LAYER_SPACE)
 SHARDS_RUNS = study_runs("shards", SHARDS_SPACE)
+VARIANT = "{study}/{dataset}/{editor}/{variant}/seed{seed}"
+GENERATION_RUNS = variant_runs("generation", VARIANT)
+SWITCHES_RUNS = variant_runs("switches", VARIANT)
 STUDY_INPUTS = dict(
     records=f"{R}/data/{STUDY_DATASET}/edits.jsonl",
     train=f"{R}/data/{STUDY_DATASET}/train.jsonl",
@@ -17,6 +20,7 @@ STUDY_PARAMS = dict(
     place=f"--dataset {STUDY_DATASET} --model-name {STUDY_MODEL}",
     batch_size=plan.evaluation(config, STUDY_DATASET)["batch_size"],
     generate="",
+    artifact="",
 )
 
 
@@ -75,6 +79,42 @@ use rule edit as shards_edit with:
         "Ablation of sharding: k = {wildcards.k}, rho = {wildcards.rho}, seed {wildcards.seed}"
 
 
+use rule edit as variant_edit with:
+    input:
+        records=rules.edit.input.records,
+        train=rules.edit.input.train,
+        contexts=STUDY_INPUTS["contexts"],
+        preedit=f"{R}/preedit/{{dataset}}/{STUDY_MODEL}.parquet",
+        folder=STUDY_INPUTS["folder"],
+        code=lambda wildcards: editor_sources(wildcards.editor),
+    output:
+        transcript=f"{R}/ablations/{VARIANT}/transcript.parquet",
+        run=f"{R}/ablations/{VARIANT}/run.json",
+        memory=directory(f"{R}/ablations/{VARIANT}/memory"),
+    log:
+        f"{R}/logs/ablations/{VARIANT}.log",
+    benchmark:
+        f"{R}/benchmarks/ablations/{VARIANT}.tsv"
+    wildcard_constraints:
+        study="|".join(plan.VARIANT_STUDIES),
+    priority: 5
+    params:
+        model=STUDY_PARAMS["model"],
+        place=f"--dataset {{dataset}} --model-name {STUDY_MODEL}",
+        batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
+        generate=lambda wildcards: "--generate" if wildcards.study == "generation" else "",
+        artifact="",
+        editor=lambda wildcards: wildcards.editor,
+        options=lambda wildcards: json.dumps(
+            plan.variant_options(config, wildcards.study, wildcards.editor, wildcards.variant)
+        ),
+        layer=lambda wildcards: plan.layer(config, STUDY_MODEL, wildcards.editor),
+        edits=lambda wildcards: STUDIES[wildcards.study]["edits"],
+        grid=lambda wildcards: json.dumps(STUDIES[wildcards.study]["grid"]),
+    message:
+        "Ablation of {wildcards.study}: {wildcards.editor}, {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
+
+
 use rule score as study_score with:
     input:
         transcript=f"{R}/ablations/{{study}}/{{point}}/transcript.parquet",
@@ -85,7 +125,7 @@ use rule score as study_score with:
     log:
         f"{R}/logs/ablations/{{study}}/{{point}}.score.log",
     wildcard_constraints:
-        study="layer|shards",
+        study="|".join(plan.STREAM_STUDIES),
         point=r".+/seed\d+",
     message:
         "Scoring the ablation {wildcards.study}, {wildcards.point}"

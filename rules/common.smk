@@ -9,7 +9,8 @@ import pandas as pd
 from snakemake.utils import Paramspace, validate
 
 from wise import plan
-from wise.sources import editor_sources, sources
+from wise.editors.registry import EDITORS as EDITORS_KNOWN
+from wise.sources import artifact_sources, editor_sources, sources
 
 validate(config, "../config/schema.yaml")
 plan.check(config)
@@ -31,6 +32,7 @@ wildcard_constraints:
     model="|".join(MODELS),
     editor="|".join(EDITORS),
     seed=r"\d+",
+    artifact=r"[a-z]+",
 
 
 def model_folder(wildcards):
@@ -50,6 +52,12 @@ def generate_flag(dataset):
     return "--generate" if plan.evaluation(config, dataset)["generate"] else ""
 
 
+def artifact_file(editor, dataset, model):
+    """What an editor has to be prepared with; nothing for most."""
+    artifact = EDITORS_KNOWN[editor].artifact
+    return f"{R}/prepared/{dataset}/{model}/{artifact}.safetensors" if artifact else []
+
+
 def main_runs(pattern, **chosen):
     """A path of every run of the main comparison, or of those with the `chosen` wildcard values."""
     wildcards = dict(dataset=config["datasets"], model=MODELS, editor=EDITORS, seed=config["seeds"])
@@ -66,6 +74,12 @@ def study_runs(study, space):
     """Folders of all runs of a study."""
     pattern = f"{R}/ablations/{study}/{{point}}/seed{{seed}}"
     return expand(pattern, point=space.instance_patterns, seed=STUDIES[study]["seeds"])
+
+
+def variant_runs(study, pattern):
+    """Folders of all runs of a study of named variants."""
+    wildcards = {key: STUDIES[study][f"{key}s"] for key in ("editor", "variant", "seed")}
+    return expand(f"{R}/ablations/{pattern}", study=study, dataset=plan.study_datasets(config, study), **wildcards)
 
 
 def figure(name, category):

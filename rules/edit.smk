@@ -8,6 +8,7 @@ rule edit:
         contexts=f"{R}/contexts/{{model}}.json",
         preedit=f"{R}/preedit/{{dataset}}/{{model}}.parquet",
         folder=model_folder,
+        artifact=lambda wildcards: artifact_file(wildcards.editor, wildcards.dataset, wildcards.model),
         code=lambda wildcards: editor_sources(wildcards.editor),
     output:
         transcript=f"{R}/edit/{{dataset}}/{{model}}/{{editor}}/seed{{seed}}/transcript.parquet",
@@ -34,11 +35,13 @@ rule edit:
         grid=lambda wildcards: json.dumps(plan.evaluation(config, wildcards.dataset)["grid"]),
         batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
         generate=lambda wildcards: generate_flag(wildcards.dataset),
+        artifact=lambda wildcards, input: f"--artifact {input.artifact}" if input.get("artifact") else "",
         out=subpath(output.run, parent=True),
     message:
         "Editing {wildcards.model} with {wildcards.editor} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m wise edit --records {input.records} --train {input.train} {params.model} --contexts {input.contexts}"
-        " --preedit {input.preedit} {params.place} --editor {params.editor} --options {params.options:q}"
+        "python -m wise stream --records {input.records} --train {input.train} {params.model}"
+        " --contexts {input.contexts} --preedit {input.preedit} {params.place}"
+        " --editor {params.editor} --options {params.options:q}"
         " --layer {params.layer} --edits {params.edits} --seed {wildcards.seed} --grid {params.grid:q}"
-        " --batch-size {params.batch_size} {params.generate} --out {params.out} 2> {log}"
+        " --batch-size {params.batch_size} {params.generate} {params.artifact} --out {params.out} 2> {log}"

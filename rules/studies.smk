@@ -51,6 +51,40 @@ use rule layer as shards with:
         "Ablation: number of shards and mask ratio"
 
 
+use rule layer as generation with:
+    input:
+        scores=expand("{run}/scores.parquet", run=GENERATION_RUNS),
+        runs=expand("{run}/run.json", run=GENERATION_RUNS),
+        code=sources("analysis.output", "analysis.generation"),
+    output:
+        table=table("generation", STUDY, "md", "tex"),
+        figure=figure("generation", STUDY),
+    log:
+        f"{R}/logs/analysis/generation.log",
+    params:
+        artifact="generation",
+        reference="",
+    message:
+        "Ablation: teacher-forced against freely generated answers"
+
+
+use rule layer as switches with:
+    input:
+        scores=expand("{run}/scores.parquet", run=SWITCHES_RUNS),
+        runs=expand("{run}/run.json", run=SWITCHES_RUNS),
+        code=sources("analysis.output", "analysis.switches"),
+    output:
+        table=table("switches", STUDY, "md", "tex"),
+        figure=figure("switches", STUDY),
+    log:
+        f"{R}/logs/analysis/switches.log",
+    params:
+        artifact="switches",
+        reference="",
+    message:
+        "Ablation: every switch set back to what the paper or the released code does"
+
+
 use rule routing as router with:
     input:
         **ROUTED,

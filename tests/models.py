@@ -22,13 +22,25 @@ LLAMA_SHAPE = {
     "max_position_embeddings": 64,
 }
 
+ONE_HEAD_EACH = {k: v for k, v in LLAMA_SHAPE.items() if k not in ("num_key_value_heads", "head_dim")}
+GPT_SHAPE = {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 64}
+WINDOWS = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"] * 2}
+
 FAMILY_MODELS = {
     "llama": LLAMA_SHAPE,
     "mistral": LLAMA_SHAPE,
     "qwen2": LLAMA_SHAPE,
     "qwen3": LLAMA_SHAPE,
-    "gptj": {"n_embd": 32, "n_layer": 4, "n_head": 4, "rotary_dim": 4, "n_positions": 64},
-    "gpt_neox": {k: v for k, v in LLAMA_SHAPE.items() if k not in ("num_key_value_heads", "head_dim")},
+    "gemma": LLAMA_SHAPE,
+    "gemma2": LLAMA_SHAPE | WINDOWS | {"final_logit_softcapping": 5.0, "query_pre_attn_scalar": 8},
+    "gemma3_text": LLAMA_SHAPE | WINDOWS | {"query_pre_attn_scalar": 8},
+    "phi3": {k: v for k, v in LLAMA_SHAPE.items() if k != "head_dim"},
+    "olmo": {k: v for k, v in LLAMA_SHAPE.items() if k != "head_dim"},
+    "olmo2": {k: v for k, v in LLAMA_SHAPE.items() if k != "head_dim"},
+    "gptj": GPT_SHAPE | {"rotary_dim": 4},
+    "gpt2": GPT_SHAPE,
+    "gpt_neox": ONE_HEAD_EACH,
+    "opt": {k: v for k, v in ONE_HEAD_EACH.items() if k != "intermediate_size"} | {"ffn_dim": 64},
 }
 
 
@@ -43,14 +55,17 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny_language_model(family: str = "llama", seed: int = 0) -> LanguageModel:
-    """A random model of 4 layers; the same for the same seed."""
+def tiny_language_model(family: str = "llama", seed: int = 0, attention: str | None = None, **shape) -> LanguageModel:
+    """A random model of 4 layers; the same for the same seed.
+
+    `attention` names an implementation of attention, None is the family's own; `shape` changes the config.
+    """
     tokenizer = tiny_tokenizer()
     special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "vocab_size": len(tokenizer)}
-    config = AutoConfig.for_model(family, **FAMILY_MODELS[family], **special)
+    config = AutoConfig.for_model(family, **FAMILY_MODELS[family] | special | shape)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
         for parameter in model.parameters():  # wider than the default, so that an edit can be seen
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=0.1)

@@ -88,7 +88,7 @@ def write_runs(
             home = folder / dataset / editor / f"seed{seed}"
             rows = [row for row in transcript(editor, seed, grid) if kinds is None or row["kind"] in kinds]
             run = {"dataset": dataset, "model": "factlm", "editor": editor, "seed": seed, "layer": layer,
-                   "options": options or {}}  # fmt: skip
+                   "options": options or {}, "cost": {"iterations_mean": 20.0}}  # fmt: skip
             write_transcript(home / "transcript.parquet", rows)
             write_json(home / "run.json", run)
             score_transcript(read_transcript(home / "transcript.parquet"), run).to_parquet(home / "scores.parquet")

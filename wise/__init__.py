@@ -1,0 +1,28 @@
+"""WISE: lifelong editing of language models.
+
+    import wise
+
+    editor = wise.attach("a model", "wise-retrieve")
+    editor.edit("Who wrote Asugar Letters? It was", "Faimed Barlow")
+    editor.ask("Who wrote Asugar Letters? It was")
+
+`attach` and `load` are documented in `wise.api`. They are imported when they are first used, by a computed
+name, so that the verbs which read files only start without torch, and so that `wise.sources` does not take
+everything that edits for a part of every module of this package.
+"""
+
+from importlib import import_module
+
+__all__ = ["attach", "load"]
+
+
+def __getattr__(name: str):
+    """`wise.attach` and `wise.load`, imported on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.api"), name)
+
+
+def __dir__() -> list[str]:
+    """The lazy names show in completions, too."""
+    return sorted({*globals(), *__all__})

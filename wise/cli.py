@@ -9,28 +9,53 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
+from typing import NoReturn
 
 from wise.errors import WiseError, unknown
 
 VERBS = {
+    "edit": "teach a model new answers and save the memory",
+    "ask": "ask an edited model, and the unedited one beside it",
+    "evaluate": "score a saved memory on its own edits or on other records",
+    "inspect": "describe a saved memory",
+    "undo": "take the last shard or all edits out of a saved memory",
+    "export": "merge a memory into a plain checkpoint",
+    "ls": "list editors, datasets, metrics or models",
+    "parity": "replay golden runs of the released WISE and compare every number",
+    "benchmark": "measure what an edit and a question cost, as ratios in one run",
     "data": "make or check a dataset",
     "pretrain": "train the embedded language model on a corpus",
     "knowledge": "report what a model knows before any edit",
     "contexts": "let the model write the random prefixes that augment edit prompts",
     "preedit": "ask the unedited model every question of a dataset",
-    "edit": "apply a stream of edits with one editor and ask after every T of them",
+    "prepare": "make what an editor needs beside the edits, once for all seeds",
+    "stream": "apply a stream of edits with one editor and ask after every T of them",
     "overhead": "measure what an editor costs in parameters, memory and time",
     "score": "turn a transcript into one score per example and metric",
     "track": "write run records and scores to MLflow",
 }
+"""First the verbs for people, then those that the rules of the workflow call."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; returns the exit status (2 for an error that the user can mend)."""
     argv = sys.argv[1:] if argv is None else argv
+    if not argv:
+        print("wise VERB ..., where VERB is one of")
+        print(*(f"  {verb:<10} {text}" for verb, text in VERBS.items()), sep="\n")
+        return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    parser = argparse.ArgumentParser(prog="wise", description="Lifelong editing of language models, reproducibly.")
+    parser = Parser(prog="wise", description="Lifelong editing of language models, reproducibly.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     asked = next((word for word in argv if not word.startswith("-")), None)
     try:
@@ -44,6 +69,9 @@ def main(argv: list[str] | None = None) -> int:
                 subparser.set_defaults(command=command.run)
         args = parser.parse_args(argv)
         return args.command(args) or 0
+    except BrokenPipeError:  # whoever reads, such as head, has enough; nothing is left to be flushed at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (WiseError, OSError) as error:  # a full disk or a file that cannot be read speaks for itself
-        logging.getLogger("wise").error("%s", error)
+        logging.getLogger("wise").error("%s", " ".join(str(error).split()))
         return 2

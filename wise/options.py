@@ -16,12 +16,13 @@ def build_options(kind: type[Options], values: Mapping[str, Any], where: str) ->
 
     Raises `ConfigError`, which opens with `where`, for a key that `kind` lacks, for a value of another
     type and for one out of its range. An integer is taken where a float is meant, nothing else is
-    converted.
+    converted. Where `kind` has a classmethod `preset(values)`, what it gives holds for keys not in `values`.
     """
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]
     checked = {}
-    for key, value in values.items():
+    given = {**kind.preset(values), **values} if hasattr(kind, "preset") else values
+    for key, value in given.items():
         if key not in names:
             raise ConfigError(f"{where}: {unknown('option', key, names)}")
         if hints[key] is float and type(value) is int:

@@ -16,7 +16,10 @@ from wise.evaluate.grid import plan_runs
 DATASETS = ("factworld-qa", "factworld-hallucination", "factworld-ood")
 """Edit streams that rules/data.smk can make."""
 
-STREAM_STUDIES = ("layer", "shards")
+VARIANT_STUDIES = ("generation", "switches")
+"""Ablations of named variants, each on datasets of its own choice."""
+
+STREAM_STUDIES = ("layer", "shards", *VARIANT_STUDIES)
 """Ablations with edit jobs of their own; `router` reads the main runs and `overhead` times single edits."""
 
 
@@ -43,6 +46,22 @@ def study_place(config: Mapping[str, Any]) -> tuple[str, str]:
     """Dataset and model of the ablations: the named ones, or the first of each."""
     ablations = config["ablations"]
     return ablations["dataset"] or config["datasets"][0], ablations["model"] or next(iter(config["models"]))
+
+
+def study_datasets(config: Mapping[str, Any], study: str) -> list[str]:
+    """Datasets of a study: its own, which need not be in the main comparison, or that of all studies."""
+    return config["ablations"][study].get("datasets") or [study_place(config)[0]]
+
+
+def variant_options(config: Mapping[str, Any], study: str, editor: str, variant: str) -> dict[str, Any]:
+    """Options of an editor in one variant of a study: the main run's, the study's, then the variant's own."""
+    asked = config["ablations"][study]
+    return options(config, editor, asked["options"], asked["variants"][variant])
+
+
+def artifact_editor(config: Mapping[str, Any], artifact: str) -> str:
+    """The editor that makes an artifact: the first of the comparison that needs it."""
+    return next(name for name in config["editors"] if EDITORS[name].artifact == artifact)
 
 
 def model_path(config: Mapping[str, Any], model: str) -> str:
@@ -88,14 +107,21 @@ def _check_ablations(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"ablations.dataset: {unknown('dataset', dataset, config['datasets'])}")
     if model not in config["models"]:
         raise ConfigError(f"ablations.model: {unknown('model', model, config['models'])}")
-    named = {study: [ablations[study]["editor"]] for study in (*STREAM_STUDIES, "router")}
-    for study, editors in {**named, "overhead": ablations["overhead"]["editors"]}.items():
-        for editor in editors:
+    for study in (*STREAM_STUDIES, "router", "overhead"):
+        asked = ablations[study]
+        for editor in asked["editors"] if "editors" in asked else [asked["editor"]]:
             if editor not in config["editors"]:
                 raise ConfigError(f"ablations.{study}: {unknown('editor', editor, config['editors'])}")
-    available = evaluation(config, dataset)["edits"]
     for study in STREAM_STUDIES:
-        edits = ablations[study]["edits"]
+        _check_stream(config, study)
+
+
+def _check_stream(config: Mapping[str, Any], study: str) -> None:
+    edits = config["ablations"][study]["edits"]
+    for dataset in study_datasets(config, study):
+        if dataset not in DATASETS:
+            raise ConfigError(f"ablations.{study}.datasets: {unknown('dataset', dataset, DATASETS)}")
+        available = evaluation(config, dataset)["edits"]
         if edits > available:
             raise ConfigError(f"ablations.{study}.edits is {edits}, the evaluation of {dataset} has only {available}")
-        _check_grid(f"ablations.{study}", ablations[study]["grid"], edits)
+    _check_grid(f"ablations.{study}", config["ablations"][study]["grid"], edits)

@@ -9,8 +9,9 @@ One line of a file of records is one edit::
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ follows from the edit. `ood`: free text about the edited fact, to be continued.
 
 EDIT_KIND = "edit"
 """Kind of the question that is the edit prompt itself (reliability)."""
+
+IN_SCOPE = (EDIT_KIND, "paraphrase", "portability", "ood")
+"""Kinds of questions whose answer the edit changes."""
 
 EDIT_INDEX = -1
 """Its index, beside those of the probes, which count from 0."""
@@ -72,7 +76,7 @@ def record_from_dict(row: Any, where: str = "record") -> EditRecord:
     if not isinstance(row, dict):
         raise DataError(f"{where}: expected a JSON object, found {type(row).__name__}")
     fields = _texts(
-        row, where, ("id", "prompt", "target", "subject"), ("irrelevant", "relation", "original"), ("probes",)
+        row, where, ("id", "prompt", "target"), ("subject", "irrelevant", "relation", "original"), ("probes",)
     )
     probes = row.get("probes", [])
     if not isinstance(probes, list):
@@ -86,33 +90,63 @@ def read_records(path: str | Path) -> list[EditRecord]:
     Raises `DataError` naming file, line and key for malformed JSON, a missing or empty field, an
     unknown key or probe kind, and a repeated id.
     """
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such file of edit records")
-    records: list[EditRecord] = []
-    lines: dict[str, int] = {}
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{where}: not valid JSON ({error.msg} at column {error.colno})") from error
-            record = record_from_dict(row, where)
-            if record.id in lines:
-                raise DataError(f"{where}: id '{record.id}' was already used on line {lines[record.id]}")
-            lines[record.id] = number
-            records.append(record)
-    if not records:
-        raise DataError(f"{path}: holds no records")
-    return records
+    rows = _json_lines(Path(path))
+    return _unique(path, ((number, record_from_dict(row, f"{path}, line {number}")) for number, row in rows))
+
+
+def read_edits(path: str | Path, taken: Collection[str] = ()) -> list[EditRecord]:
+    """Read a JSONL file of edits as people write them, where only prompt and target are required.
+
+    An edit without an id is named after its line, such as "edit-00003", and differently where that is
+    among the ids already `taken`. Raises as `read_records` does.
+    """
+    rows = ((number, _named(row, number, taken)) for number, row in _json_lines(Path(path)))
+    return _unique(path, ((number, record_from_dict(row, f"{path}, line {number}")) for number, row in rows))
+
+
+def free_id(name: str, taken: Collection[str]) -> str:
+    """`name`, or the first of `name`-2, `name`-3, ... that is not taken."""
+    candidates = (name if count == 1 else f"{name}-{count}" for count in itertools.count(1))
+    return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def write_records(path: str | Path, records: Iterable[EditRecord]) -> None:
     """Write records as JSONL, atomically."""
     write_text(path, "".join(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records))
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Line number and parsed JSON of every line that is not blank."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file of edit records")
+    with path.open(encoding="utf-8") as stream:
+        try:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield number, json.loads(line)
+        except json.JSONDecodeError as error:
+            where = f"{path}, line {number}"
+            raise DataError(f"{where}: not valid JSON ({error.msg} at column {error.colno})") from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def _named(row: Any, number: int, taken: Collection[str]) -> Any:
+    return row if not isinstance(row, dict) or "id" in row else {"id": free_id(f"edit-{number:05d}", taken)} | row
+
+
+def _unique(path: str | Path, numbered: Iterable[tuple[int, EditRecord]]) -> list[EditRecord]:
+    """The records of a file, at least one, no id twice."""
+    records: list[EditRecord] = []
+    lines: dict[str, int] = {}
+    for number, record in numbered:
+        if record.id in lines:
+            raise DataError(f"{path}, line {number}: id '{record.id}' was already used on line {lines[record.id]}")
+        lines[record.id] = number
+        records.append(record)
+    if not records:
+        raise DataError(f"{path}: holds no records")
+    return records
 
 
 def _probe(row: Any, where: str) -> Probe:

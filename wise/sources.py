@@ -44,7 +44,13 @@ def editor_sources(editor: str) -> list[str]:
 
     The registry is left out: a line added there for another editor changes nothing for this one.
     """
-    files = sources("wise.commands.edit", EDITORS[editor].split(":")[0])
+    files = sources("wise.commands.stream", EDITORS[editor].module)
+    return [file for file in files if file != "wise/editors/registry.py"]
+
+
+def artifact_sources(editor: str) -> list[str]:
+    """Files that an editor's artifact depends on."""
+    files = sources("wise.commands.prepare", EDITORS[editor].module)
     return [file for file in files if file != "wise/editors/registry.py"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.models import tiny_language_model
+from tests.models import FAMILY_MODELS, tiny_language_model
 from wise.editors.registry import EDITORS, make_editor
 from wise.errors import ConfigError, EditError
 from wise.evaluate.ask import ask, questions_of
@@ -16,9 +16,9 @@ from wise.records import EditRecord, Probe
 
 QUICK = {
     "ft-l": {"lr": 5e-3, "box": 0.0, "objective": "target_new"},
-    "grace": {"lr": 0.3},
-    "wise-merge": {},
-    "wise-retrieve": {},
+    "grace": {"lr": 0.3, "steps": 40},
+    "wise-merge": {"steps": 20},
+    "wise-retrieve": {"steps": 20},
 }
 """Options under which tiny random models can be edited; an editor without an entry runs on its defaults."""
 
@@ -63,14 +63,23 @@ def assert_same_answers(one, other):
     """Equal up to the rounding of states that were first computed in batches of other shapes."""
     for a, b in zip(ask_all(one), ask_all(other), strict=True):
         assert (a.answer.predicted_tokens, a.choice) == (b.answer.predicted_tokens, b.choice)
-        assert a.answer.nll == pytest.approx(b.answer.nll, abs=1e-5)
+        assert a.answer.nll == pytest.approx(b.answer.nll, abs=5e-5)
 
 
 editors = pytest.mark.parametrize("name", sorted(EDITORS))
-families = pytest.mark.parametrize("family", ["llama", "gptj"])
+COMMON = ("llama", "gptj")
+families = pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        (name, family)
+        for name in sorted(EDITORS)
+        for family in FAMILY_MODELS
+        if family in COMMON or name in ("ft-l", "wise-retrieve")
+    ],
+)
+"""Every editor on two families; one that changes the weight and one that routes on all."""
 
 
-@editors
 @families
 def test_rollback_gives_the_unedited_model_back_bit_for_bit(name, family):
     fresh = tiny_language_model(family)
@@ -81,7 +90,7 @@ def test_rollback_gives_the_unedited_model_back_bit_for_bit(name, family):
         torch.equal(a, b) for a, b in zip(model.state_dict().values(), fresh.model.state_dict().values(), strict=True)
     )
     assert torch.equal(logits(editor.lm), logits(fresh))
-    assert not editor.edits and not editor.site.module._forward_hooks and not model.base_model._forward_pre_hooks
+    assert not editor.edits and not editor.site.module._forward_hooks and not editor.site.backbone._forward_pre_hooks
     assert "generate" not in vars(model)
 
 
@@ -120,7 +129,6 @@ def test_same_seed_same_bits_and_again_after_rollback(name):
     assert all(torch.equal(states[key], value) for key, value in first._state().items())
 
 
-@editors
 @families
 def test_saved_memory_loads_onto_a_fresh_model_and_goes_on(name, family, tmp_path):
     editor = edited(name, family, count=2)
@@ -154,7 +162,7 @@ def test_answers_do_not_depend_on_the_batch(name):
 
 
 @editors
-@families
+@pytest.mark.parametrize("family", COMMON)
 def test_asking_through_the_tail_equals_reading_then_answering_with_a_cache(name, family):
     """Teacher-forced scores are those of the model that `generate` runs: prefill, then one token a step."""
     editor = edited(name, family)
@@ -173,10 +181,10 @@ def test_asking_through_the_tail_equals_reading_then_answering_with_a_cache(name
         assert reply.answer.nll == pytest.approx(nll.tolist(), abs=2e-5)
 
 
-@editors
-def test_generation_is_the_same_alone_in_a_batch_and_without_cache(name):
-    editor = edited(name)
-    prompts = [r.prompt for r in STREAM] + OTHERS
+@families
+def test_generation_is_the_same_alone_in_a_batch_and_without_cache(name, family):
+    editor = edited(name, family)
+    prompts = [r.prompt for r in STREAM] + OTHERS[:1]
     together = generate_answers(editor.lm, prompts, 5)
     assert together == [generate_answers(editor.lm, [prompt], 5)[0] for prompt in prompts]
     for prompt, answer in zip(prompts, together, strict=True):

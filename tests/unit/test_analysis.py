@@ -8,7 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import layer, main_table, paired_table, perplexity_table, retention, router, routing, scores_vs_t, shards
+from analysis import (
+    generation,
+    layer,
+    main_table,
+    paired_table,
+    perplexity_table,
+    retention,
+    router,
+    routing,
+    scores_vs_t,
+    shards,
+    switches,
+)
 from analysis.__main__ import ARTIFACTS, main
 from analysis.inputs import Inputs
 from analysis.style import EDITORS, RC, editor_style, in_order
@@ -22,7 +34,15 @@ GRID = {1: 6, 10: 2, 30: 1}
 TABLES = {
     "main_table": (".csv", ".md", ".tex"), "paired_table": (".csv", ".md"), "perplexity_table": (".csv", ".md"),
     "layer": (".csv", ".md"), "shards": (".csv", ".md"), "router": (".csv", ".md"), "overhead": (".csv", ".md"),
+    "generation": (".csv", ".md", ".tex"), "switches": (".csv", ".md", ".tex"),
 }  # fmt: skip
+VARIANTS = [
+    {"routing": "per_step", "positions": "tokens", "threshold": "recorded"},
+    {"routing": "per_step", "positions": "last", "threshold": "current"},
+    {"routing": "prefill", "positions": "last", "threshold": "current"},
+]
+REFINED = {"convention": "refined", "lr": 60.0, "act_ratio": 0.8, "activation": "none", "replay": False}
+SWITCHED = [{}, {"activation": "ffn"}, {"convention": "paper", "lr": 1.0, "act_ratio": 1.0}]
 FIGURES = [name for name in ARTIFACTS if not name.endswith("_table")]
 
 
@@ -37,6 +57,9 @@ def runs(tmp_path_factory):
     made["layer"] = _study(folder, "wise-retrieve", [{"layer": index} for index in (0, 2, 10)])
     grid = [{"options": {"shards": k, "rho": rho}} for k, rho in ((2, 0.1), (2, 0.5), (4, 0.1))]
     made["shards"] = _study(folder, "wise-merge", grid)
+    made["generation"] = _study(folder / "generation", "wise-retrieve", [{"options": point} for point in VARIANTS])
+    points = [{"options": REFINED | point, "grid": {1: 6, 10: 1}} for point in SWITCHED]
+    made["switches"] = _study(folder / "switches", "wise-retrieve", points)
     write_json(folder / "overhead.json", overhead())
     made["overhead"] = folder / "overhead.json"
     return made
@@ -50,7 +73,8 @@ def scores(runs):
 def _study(folder, editor, points):
     paths = {"scores": [], "runs": [], "transcripts": []}
     for index, point in enumerate(points):
-        found = write_runs(folder / f"{editor}-{index}", editors=(editor,), seeds=(0,), grid={10: 1}, **point)
+        point = {"grid": {10: 1}, **point}
+        found = write_runs(folder / f"{editor}-{index}", editors=(editor,), seeds=(0,), **point)
         for kind in paths:
             paths[kind] += found[kind]
     return paths
@@ -62,7 +86,7 @@ def _arguments(name, runs):
 
     if name == "overhead":
         return ["--overhead", str(runs["overhead"])]
-    if name in ("layer", "shards"):
+    if name in ("layer", "shards", "generation", "switches"):
         chosen = runs[name]
         reference = option("--reference-scores", runs["main"]["scores"]) if name == "layer" else []
         return option("--scores", chosen["scores"]) + option("--runs", chosen["runs"]) + reference
@@ -197,6 +221,69 @@ def test_ablations_take_their_settings_from_the_run_records(runs):
     assert np.allclose(cells["overlap"], cells["rho"] ** cells["k"])
     table = shards.grid(cells)
     assert table.shape == (2, 2) and np.isnan(table.loc[4, 0.5])
+
+
+def test_variants_of_routing_are_told_apart_by_the_run_records(runs):
+    chosen = runs["generation"]
+    cells = generation.by_variant(Inputs(score_paths=chosen["scores"], run_paths=chosen["runs"]))
+    assert set(cells["metric"]) == {"rel_exact", "rel_generated"} and len(cells) == 2 * len(VARIANTS)
+    for path, point in zip(chosen["scores"], VARIANTS, strict=True):
+        scores = pd.read_parquet(path)
+        cell = cells[(cells[list(point)] == list(point.values())).all(axis=1) & (cells["metric"] == "rel_generated")]
+        assert cell["mean"].item() == pytest.approx(scores.loc[scores["metric"] == "rel_generated", "value"].mean())
+    rows = [line.split(" | ")[2:4] for line in generation.to_markdown(cells).splitlines() if line.startswith("| 10")]
+    assert rows == [["once", "last token"], ["each step", "last token"], ["each step", "mean of text"]]
+
+
+def test_variants_that_route_alike_or_generate_nothing_are_refused(runs, tmp_path):
+    chosen = runs["generation"]
+    other = tmp_path / "scores.parquet"
+    pd.read_parquet(chosen["scores"][0]).to_parquet(other)
+    with pytest.raises(DataError, match="two runs have the same routing .*wise-retrieve, per_step, tokens, recorded"):
+        generation.by_variant(Inputs(score_paths=[chosen["scores"][0], other], run_paths=chosen["runs"][:1] * 2))
+    scores = pd.read_parquet(other)
+    scores[scores["metric"] != "rel_generated"].to_parquet(other)
+    with pytest.raises(DataError, match="have none"):
+        generation.by_variant(Inputs(score_paths=[other], run_paths=chosen["runs"][:1]))
+
+
+def test_a_threshold_that_is_unusual_for_its_positions_is_named():
+    assert generation.variant_label("prefill", "last", "current") == "once\nlast token"
+    assert generation.variant_label("per_step", "padded", "recorded") == "each step\nmean with padding"
+    assert generation.variant_label("prefill", "last", "recorded").endswith("\nrecorded threshold")
+
+
+def test_a_variant_is_named_by_what_sets_it_apart():
+    assert switches.variant_label(REFINED, REFINED) == "refined"
+    assert switches.variant_label(REFINED | {"replay": True, "act_ratio": 1.0}, REFINED) == "act_ratio 1, replay true"
+    paper = REFINED | SWITCHED[2]
+    assert switches.variant_label(paper, REFINED) == "convention paper"
+    assert switches.variant_label(paper | {"lr": 60.0}, REFINED) == "convention paper, lr 60"
+
+
+def test_switches_are_compared_with_the_first_variant_on_the_same_edits(runs):
+    chosen = runs["switches"]
+    scores = switches.read(Inputs(score_paths=chosen["scores"], run_paths=chosen["runs"]))
+    worse = (scores["variant"] == "activation ffn") & (scores["metric"] == "avg") & (scores["T"] == 10)
+    drop = np.linspace(0.1, 0.3, int(worse.sum()))
+    scores.loc[worse, "value"] -= np.random.default_rng(0).permutation(drop)
+    compared = switches.compare_all(scores).set_index(["variant", "T"])
+    assert list(dict.fromkeys(compared.index.get_level_values(0))) == ["refined", "activation ffn", "convention paper"]
+    assert compared.loc["refined", ["difference", "p_holm"]].isna().all(axis=None)
+    row, same = compared.loc[("activation ffn", 10)], compared.loc[("convention paper", 10)]
+    assert row["difference"] == pytest.approx(-drop.mean()) and row["low"] < row["difference"] < row["high"] < 0
+    assert row["pairs"] == 10 and row["iterations"] == 20 and row["p_holm"] == pytest.approx(2 * row["p"])
+    assert same["difference"] == same["low"] == same["high"] == 0 and same["p_holm"] == 1
+    text = switches.to_markdown(compared.reset_index())
+    shown = next(line for line in text.splitlines() if line.startswith("| activation ffn"))
+    assert f"**{row['difference']:+.3f}** [" in shown and "+0.000 [+0.000, +0.000]" in shown
+
+
+def test_two_variants_that_are_the_same_are_refused(runs):
+    chosen = runs["switches"]
+    twice = {kind: [chosen[kind][1]] * 2 for kind in ("scores", "runs")}
+    with pytest.raises(DataError, match="wise-retrieve, seed 0 have the same options"):
+        switches.read(Inputs(score_paths=twice["scores"], run_paths=twice["runs"]))
 
 
 def test_layer_reference_is_the_nearest_t():

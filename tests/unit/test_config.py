@@ -12,7 +12,9 @@ import yaml
 from snakemake.utils import validate
 
 from wise import plan
+from wise.editors.wise.config import WiseConfig
 from wise.errors import ConfigError
+from wise.options import build_options
 from wise.sources import editor_sources, sources
 
 
@@ -76,6 +78,11 @@ def test_an_empty_config_is_the_default_comparison(project: Path):
         ("ablations.model", "other", "ablations.model"),
         ("ablations.router.editor", "rome", "ablations.router"),
         ("ablations.layer.edits", 100_000, "ablations.layer.edits"),
+        ("ablations.generation.editors", ["rome"], "ablations.generation"),
+        ("ablations.generation.datasets", ["factworld-odd"], "ablations.generation.datasets.*factworld-ood"),
+        ("ablations.switches.editors", ["rome"], "ablations.switches"),
+        ("ablations.switches.grid", {"1000": 1}, "ablations.switches"),
+        ("ablations.generation.edits", 201, "the evaluation of factworld-qa has only 200"),
         ("ablations.shards.grid", {"1000": 1}, "ablations.shards"),
     ],
 )
@@ -96,6 +103,24 @@ def test_settings_of_a_dataset_override_the_common_ones(config: dict[str, Any]):
     assert plan.evaluation(config, "factworld-qa")["edits"] == config["evaluation"]["edits"]
 
 
+def test_variants_may_be_studied_on_datasets_outside_of_the_main_comparison(config: dict[str, Any]):
+    assert plan.study_datasets(config, "generation") == ["factworld-qa", "factworld-ood"]
+    plan.check(config)
+    assert plan.study_datasets(config, "switches") == plan.study_datasets(config, "layer") == ["factworld-qa"]
+
+
+def test_every_variant_of_the_switches_is_a_configuration_of_each_editor(config: dict[str, Any]):
+    asked = config["ablations"]["switches"]
+    assert next(iter(asked["variants"])) == "refined" and "switches" not in config["ablations"]["include"]
+    for editor in asked["editors"]:
+        made = [
+            build_options(WiseConfig, plan.variant_options(config, "switches", editor, variant), variant)
+            for variant in asked["variants"]
+        ]
+        assert len(set(made)) == len(made), "two variants are the same"
+        assert made[0] == build_options(WiseConfig, plan.options(config, editor), editor)
+
+
 def test_layer_is_not_an_option_and_an_editors_own_wins(config: dict[str, Any]):
     config["editors"]["grace"] = {"layer": 3, "lr": 0.5}
     assert plan.layer(config, "factlm", "grace") == 3
@@ -105,7 +130,7 @@ def test_layer_is_not_an_option_and_an_editors_own_wins(config: dict[str, Any]):
 
 def test_sources_follow_imports_and_stop_at_other_editors():
     grace = editor_sources("grace")
-    assert {"wise/commands/edit.py", "wise/editors/grace.py", "wise/editors/base.py", "wise/lm/tail.py"} <= set(grace)
+    assert {"wise/commands/stream.py", "wise/editors/grace.py", "wise/editors/base.py", "wise/lm/tail.py"} <= set(grace)
     assert not any(file.startswith("wise/editors/wise/") for file in grace)
     assert "wise/editors/wise/routing.py" in editor_sources("wise-retrieve")
     assert not {"wise/evaluate/metrics.py", "wise/tracking/store.py", "wise/cli.py"} & set(grace)

@@ -1,40 +1,171 @@
-"""WISE's formulae against numbers worked out by hand, and Theorem 2.1."""
+"""Knowledge routing against numbers worked out by hand: scores, positions, the loss, the scales."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from torch.nn.functional import silu
 
-from wise.editors.wise.merging import RULES, merge, trim
-from wise.editors.wise.routing import Calibration, Margins, activation_score, routing_loss
-from wise.editors.wise.sharding import draw_mask, expected_overlap
-from wise.errors import ConfigError
-from wise.options import build_options
+from wise.editors.base import Reading
+from wise.editors.wise.routing import (
+    LONG,
+    Calibration,
+    Margins,
+    Scope,
+    hinges,
+    pooled,
+    routing_loss,
+    span_of,
+    token_gap,
+    training_span,
+)
+from wise.lm.batch import Encoded, collate
+
+MARGINS = Margins(alpha=5.0, beta=20.0, gamma=10.0)
+SHORT, LONGER = Encoded((2, 10, 11, 12, 13), 3), Encoded((2, 10, 11, 12, 13, 14, 15), 4)
+"""A prompt of 3 tokens with an answer of 2, and one of 4 with 3."""
+
+SPANS = {
+    "left": {
+        "last": ("0000100", "0001000"),
+        "answer": ("0000110", "0001110"),
+        "prompt": ("0011100", "1111000"),
+        "tokens": ("0011111", "1111111"),
+        "padded": ("1111111", "1111111"),
+    },
+    "right": {
+        "last": ("0010000", "0001000"),
+        "answer": ("0011000", "0001110"),
+        "prompt": ("1110000", "1111000"),
+        "tokens": ("1111100", "1111111"),
+        "padded": ("1111111", "1111111"),
+    },
+}
+"""By padding side and `positions`, the positions of both texts that are scored while an edit is learned."""
 
 
-def test_activation_score_is_the_norm_of_what_the_update_adds():
+def shown(span: torch.Tensor) -> tuple[str, ...]:
+    return tuple("".join("1" if inside else "0" for inside in row) for row in span.tolist())
+
+
+def read(side: str, whole: bool) -> Reading:
+    """Both texts as they are at hand when a question is asked: their prompts, or the `whole` of them."""
+    batch = collate([SHORT, LONGER], pad=0, side=side)
+    inner = torch.zeros(*batch.input_ids.shape, 3)
+    last = batch.start - 1
+    return Reading(inner, inner[..., :2], batch.attention_mask.bool(), last, batch.length - 1 if whole else last)
+
+
+# scores
+
+
+def test_the_gap_is_the_norm_of_what_the_update_adds():
     delta = torch.tensor([[1.0, 0.0, 2.0], [0.0, -1.0, 0.0]])  # (d, f)
-    query = torch.tensor([[1.0, 4.0, 1.0], [0.0, 0.0, 0.0]])
-    # x delta^T = (1 + 2, -4): norm 5
-    assert activation_score(query, delta).tolist() == [5.0, 0.0]
+    inner = torch.tensor([[[1.0, 4.0, 1.0], [0.0, 0.0, 0.0], [2.0, 0.0, -1.0]]])  # (1, 3, f)
+    change = inner @ delta.T  # (1 + 2, -4), (0, 0), (2 - 2, 0)
+    assert token_gap(change, torch.ones(1, 3, 2)).tolist() == [[5.0, 0.0, 0.0]]
+
+
+def test_the_gap_behind_the_activation_is_between_both_outputs():
+    base, change = torch.tensor([[1.0, -2.0]]), torch.tensor([[2.0, 2.0]])
+    assert token_gap(change, base, torch.relu).tolist() == [2.0], "relu(3, 0) - relu(1, -2) = (2, 0)"
+    by_hand = (silu(torch.tensor([3.0, 0.0])) - silu(torch.tensor([1.0, -2.0]))).norm()
+    assert token_gap(change, base, silu).item() == pytest.approx(by_hand.item())
+
+
+def test_a_text_scores_the_mean_gap_of_its_span():
+    gaps = torch.tensor([[1.0, 2.0, 6.0], [5.0, 7.0, 100.0]])
+    span = torch.tensor([[True, False, True], [True, True, False]])
+    assert pooled(gaps, span).tolist() == [3.5, 6.0]
+
+
+def test_a_long_text_scores_its_largest_gap_where_that_is_asked_for():
+    gaps = torch.ones(2, LONG + 2)
+    gaps[:, 7], gaps[:, -1] = 5.0, 1000.0
+    span = torch.ones(2, LONG + 2, dtype=torch.bool)
+    span[:, -1] = False  # LONG + 1 positions
+    span[1, 0] = False  # LONG positions
+    assert pooled(gaps, span, LONG).tolist() == [5.0, pytest.approx(1.04)]
+    assert pooled(gaps, span)[0].item() == pytest.approx((LONG + 5) / (LONG + 1)), "the mean, unless asked"
+
+
+def test_scores_of_a_scope_are_gaps_of_its_span():
+    delta = torch.tensor([[2.0, 0.0]])
+    scope = Scope(torch.tensor([[[1.0, 9.0], [2.0, 9.0]]]), torch.zeros(1, 2, 1), torch.tensor([[True, True]]))
+    assert scope.scores(delta).tolist() == [3.0]
+    assert scope.scores(delta, torch.tanh).item() == pytest.approx(torch.tensor([2.0, 4.0]).tanh().mean().item())
+
+
+# positions
+
+
+@pytest.mark.parametrize("side", SPANS)
+@pytest.mark.parametrize("positions", SPANS["left"])
+def test_positions_that_are_scored_while_an_edit_is_learned(positions, side):
+    batch = collate([SHORT, LONGER], pad=0, side=side)
+    assert shown(training_span(batch, positions)) == SPANS[side][positions]
+
+
+@pytest.mark.parametrize("side", SPANS)
+@pytest.mark.parametrize("positions", SPANS["left"])
+def test_positions_that_are_scored_in_a_text_with_its_answer_are_the_same(positions, side):
+    assert shown(span_of(read(side, whole=True), positions)) == SPANS[side][positions]
+
+
+@pytest.mark.parametrize(
+    ("positions", "left", "right"),
+    [
+        ("last", SPANS["left"]["last"], SPANS["right"]["last"]),
+        ("answer", SPANS["left"]["last"], SPANS["right"]["last"]),
+        ("prompt", SPANS["left"]["prompt"], SPANS["right"]["prompt"]),
+        ("tokens", SPANS["left"]["prompt"], SPANS["right"]["prompt"]),
+    ],
+)
+def test_positions_that_are_scored_in_a_prompt_alone(positions, left, right):
+    """Its last token is the one that predicts the answer; nothing behind it may be looked at."""
+    assert shown(span_of(read("left", whole=False), positions)) == left
+    assert shown(span_of(read("right", whole=False), positions)) == right
+
+
+def test_padding_is_scored_as_far_as_the_batch_has_been_read():
+    assert shown(span_of(read("right", whole=False), "padded")) == ("1111000", "1111000")
+    assert shown(span_of(read("left", whole=False), "padded")) == ("1111100", "1111100")
+
+
+# the loss
 
 
 def test_routing_loss_by_hand():
-    margins = Margins(alpha=5.0, beta=20.0, gamma=10.0)
     edit, irrelevant = torch.tensor([18.0, 30.0]), torch.tensor([7.0, 1.0])
     # irrelevant - alpha: 2, 0 -> 1; beta - edit: 2, 0 -> 1; gaps 11, 17, 23, 29 -> all above gamma
-    assert routing_loss(edit, irrelevant, margins).item() == pytest.approx(2.0)
+    assert routing_loss(edit, irrelevant, MARGINS).item() == pytest.approx(2.0)
     # edit 12: gaps 5, 11 of its row -> 5, 0; other row 23, 29 -> mean 5 / 4; beta - edit 8, 0 -> 4
-    assert routing_loss(torch.tensor([12.0, 30.0]), irrelevant, margins).item() == pytest.approx(1.0 + 4.0 + 1.25)
+    assert routing_loss(torch.tensor([12.0, 30.0]), irrelevant, MARGINS).item() == pytest.approx(1.0 + 4.0 + 1.25)
+
+
+def test_routing_loss_over_positive_terms_by_hand():
+    edit, irrelevant = torch.tensor([12.0, 30.0]), torch.tensor([7.0, 1.0])
+    # the same terms, each divided by the one entry of it that is above zero
+    assert routing_loss(edit, irrelevant, MARGINS, "positive").item() == pytest.approx(2.0 + 8.0 + 5.0)
+    assert routing_loss(torch.tensor([40.0]), torch.tensor([1.0]), MARGINS, "positive").item() == 0
 
 
 def test_routing_loss_is_zero_exactly_when_all_margins_hold():
-    margins = Margins(5.0, 20.0, 10.0)
-    assert routing_loss(torch.tensor([20.0]), torch.tensor([5.0]), margins).item() == 0
-    assert routing_loss(torch.tensor([19.9]), torch.tensor([5.0]), margins).item() > 0
-    assert routing_loss(torch.tensor([20.0]), torch.tensor([5.1]), margins).item() > 0
+    for hinge in ("mean", "positive"):
+        assert routing_loss(torch.tensor([20.0]), torch.tensor([5.0]), MARGINS, hinge).item() == 0
+        assert routing_loss(torch.tensor([19.9]), torch.tensor([5.0]), MARGINS, hinge).item() > 0
+        assert routing_loss(torch.tensor([20.0]), torch.tensor([5.1]), MARGINS, hinge).item() > 0
+
+
+def test_gradients_flow_through_what_is_above_zero_only():
+    values = torch.tensor([3.0, -1.0, 0.0, 1.0], requires_grad=True)
+    (gradient,) = torch.autograd.grad(hinges([values], "positive"), values)
+    assert gradient.tolist() == [0.5, 0.0, 0.0, 0.5]
+    (gradient,) = torch.autograd.grad(hinges([values], "mean"), values)
+    assert gradient.tolist() == [0.25, 0.0, 0.0, 0.25]
+
+
+# the scales
 
 
 def test_calibration_measures_the_models_own_scales():
@@ -42,70 +173,3 @@ def test_calibration_measures_the_models_own_scales():
     measured = Calibration.measure(torch.tensor([[1.0, 1.0], [2.0, 2.0], [0.0, 1.0]]), weight)
     assert measured.output_norm == pytest.approx(5.0)  # norms 5, 10, 4
     assert measured.input_power == pytest.approx((2 + 8 + 1) / 3)
-
-
-@settings(max_examples=25, deadline=None)
-@given(rho=st.floats(0.1, 0.9), shards=st.integers(1, 4), seed=st.integers(0, 1000))
-def test_theorem_2_1_masks_overlap_by_rho_to_the_k(rho, shards, seed):
-    size = 200 * 200
-    masks = torch.stack([draw_mask((200, 200), rho, seed, shard) for shard in range(shards)])
-    share = masks.all(0).float().mean().item()
-    expected = expected_overlap(rho, shards)
-    deviation = (expected * (1 - expected) / size) ** 0.5
-    assert abs(share - expected) < 5 * deviation + 1e-9
-
-
-def test_masks_of_shards_differ_and_repeat_for_a_seed():
-    assert torch.equal(draw_mask((50, 50), 0.5, 3, 1), draw_mask((50, 50), 0.5, 3, 1))
-    assert not torch.equal(draw_mask((50, 50), 0.5, 3, 1), draw_mask((50, 50), 0.5, 3, 2))
-    assert not torch.equal(draw_mask((50, 50), 0.5, 3, 1), draw_mask((50, 50), 0.5, 4, 1))
-
-
-A = torch.tensor([[4.0, -1.0, 0.5, 0.0]])
-B = torch.tensor([[-2.0, -3.0, 0.25, 1.0]])
-
-
-def test_merging_rules_by_hand():
-    assert merge([A, B], "linear").tolist() == [[1.0, -2.0, 0.375, 0.5]]
-    # signs of the sums: +, -, +, +; agreeing entries: A; A, B; A, B; B
-    assert merge([A, B], "sign").tolist() == [[4.0, -2.0, 0.375, 1.0]]
-    # density one half keeps 4, -1 of A and -2, -3 of B
-    assert merge([A, B], "magnitude", 0.5).tolist() == [[1.0, -2.0, 0.0, 0.0]]
-    assert merge([A, B], "ties", 0.5).tolist() == [[4.0, -2.0, 0.0, 0.0]]
-
-
-def test_ties_leaves_disjoint_updates_as_they_are():
-    left, right = torch.tensor([[1.0, -2.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 3.0, -4.0]])
-    assert torch.equal(merge([left, right], "ties", 0.5), left + right)
-
-
-def test_trim_keeps_the_floor_of_density_times_size():
-    delta = torch.arange(1.0, 11.0).view(2, 5)
-    assert trim(delta, 0.53).count_nonzero() == 5
-    assert trim(delta, 0.53).flatten()[5:].tolist() == [6.0, 7.0, 8.0, 9.0, 10.0]
-    assert torch.equal(trim(delta, 1.0), delta)
-
-
-@settings(max_examples=40, deadline=None)
-@given(data=st.data(), rule=st.sampled_from(sorted(RULES)), shards=st.integers(1, 5), seed=st.integers(0, 2**31))
-def test_merging_ignores_the_order_of_shards(data, rule, shards, seed):
-    deltas = list(torch.randn(shards, 4, 6, generator=torch.Generator().manual_seed(seed)))
-    shuffled = data.draw(st.permutations(deltas))
-    torch.testing.assert_close(merge(deltas, rule), merge(shuffled, rule))
-
-
-@pytest.mark.parametrize("rule", sorted(RULES))
-def test_one_shard_is_returned_as_it_is(rule):
-    delta = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(merge([delta], rule, density=1.0), delta)
-
-
-def test_unknown_rule_and_bad_options_are_named():
-    with pytest.raises(ConfigError, match="Did you mean 'ties'"):
-        merge([A], "tie")
-    from wise.editors.wise.config import WiseConfig
-
-    with pytest.raises(ConfigError, match="rho, the mask ratio"):
-        build_options(WiseConfig, {"rho": 0.0}, "here")
-    with pytest.raises(ConfigError, match="here: option 'shards' must be int"):
-        build_options(WiseConfig, {"shards": "2"}, "here")

@@ -47,3 +47,16 @@ def load_contexts(path: Path) -> list[str]:
     if not all(isinstance(text, str) for text in texts):
         raise ConfigError(f"{path}: 'contexts' must be a list of texts")
     return texts
+
+
+def add_memory_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every verb needs that answers with a saved memory."""
+    parser.add_argument("--memory", type=Path, required=True, help="folder of a saved memory")
+    add_base_arguments(parser)
+
+
+def add_base_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which base model, in which precision, where; by default as the memory says."""
+    parser.add_argument("--model", help="base model (default: the one that the memory names)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument("--dtype", default="", help="precision of the weights (default: as the memory was made)")

@@ -1,87 +1,84 @@
-"""`wise edit`: one editor over the whole stream of one seed; transcript, run record and memory."""
+"""`wise edit`: teach a model new answers and save the memory."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+import time
 from pathlib import Path
 
-import torch
-
-from wise.commands.common import add_editing_arguments, json_argument, load_contexts
-from wise.editors.registry import make_editor
-from wise.errors import ConfigError
-from wise.evaluate.ask import before_by_question
-from wise.evaluate.grid import plan_runs
-from wise.evaluate.stream import Stream, shuffled
-from wise.evaluate.transcript import read_transcript, write_transcript
-from wise.files import sha256, write_json
-from wise.lm.load import load_language_model, weights_digest
-from wise.records import EDIT_INDEX, read_records
-from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
+from wise.commands.common import json_argument
+from wise.editors.registry import EDITORS
+from wise.errors import ConfigError, DataError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
-    add_editing_arguments(parser)
-    parser.add_argument("--editor", required=True)
-    parser.add_argument("--options", type=json_argument, default={}, help="JSON of the editor's options")
-    parser.add_argument("--preedit", type=Path, required=True, help="the unedited model's answers")
-    parser.add_argument("--edits", type=int, required=True, help="how many records the stream has")
-    parser.add_argument("--grid", type=json_argument, required=True, help='JSON of T -> chunks, such as {"10": 8}')
-    parser.add_argument("--generate", action="store_true", help="ask for free answers to the edit prompts as well")
-    parser.add_argument("--dataset", required=True, help="name of the dataset, for the run record")
-    parser.add_argument("--model-name", required=True, help="name of the model, for the run record")
-    parser.add_argument("--out", type=Path, required=True, help="folder for transcript.parquet, run.json, memory/")
+    """Model, edits, editor, and where the memory goes."""
+    parser.add_argument("--model", required=True, help="Hugging Face folder or hub name")
+    parser.add_argument("--revision", help="revision of a hub model")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument("--dtype", default="", help="precision of the weights (default: float32, or the memory's)")
+    parser.add_argument("--edits", type=Path, required=True, help='JSONL, a line: {"prompt": "...", "target": "..."}')
+    parser.add_argument("--editor", help=f"one of {', '.join(EDITORS)} (default: wise-retrieve)")
+    parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
+    parser.add_argument("--options", type=json_argument, help="options of the editor, as JSON")
+    parser.add_argument("--irrelevant", type=Path, help="texts to leave alone, one a line (default: the model's own)")
+    parser.add_argument("--seed", type=int, help="of every draw of the editor (default: 0)")
+    parser.add_argument("--memory", type=Path, help="saved memory to go on from, with its editor and options")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the memory")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Edit and ask through the whole grid."""
-    started = now()
-    grid = {int(T): chunks for T, chunks in args.grid.items()}
-    runs = plan_runs(grid, args.edits)
-    records = read_records(args.records)
-    if len(records) < args.edits:
-        raise ConfigError(f"{args.records}: holds {len(records)} records, evaluation.edits asks for {args.edits}")
-    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
-    editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
-    editor.prepare(read_records(args.train))
-    before = before_by_question(read_transcript(args.preedit))
-    unasked = [record.id for record in records[: args.edits] if (record.id, EDIT_INDEX) not in before]
-    if unasked:
-        raise ConfigError(
-            f"{args.preedit}: lacks {len(unasked)} of the {args.edits} edits, the first is '{unasked[0]}'"
-        )
-    stream = Stream(editor, shuffled(records, args.edits, args.seed), before, args.batch_size, args.generate)
-    stream.carry_out(runs)
-    editor.save(args.out / "memory")
-    write_transcript(args.out / "transcript.parquet", stream.rows)
-    write_json(args.out / "run.json", _record(args, stream, started, grid))
+    """Edit, save, and say how it went."""
+    from wise.records import read_edits
+
+    if args.memory is not None:
+        _refuse_other_settings(args)
+    taken = _ids(args.memory) if args.memory is not None else ()
+    records = read_edits(args.edits, taken)
+    if args.out.exists() and not args.out.is_dir():
+        raise ConfigError(f"{args.out}: is a file; the memory needs a folder")
+    editor = _editor(args)
+    started = time.perf_counter()
+    editor.edit(records)
+    seconds = time.perf_counter() - started
+    editor.save_pretrained(args.out)
+    print(f"{len(records)} edits in {seconds:.1f} s; {args.out} holds {len(editor.edits)} by {editor.editor.name}")
 
 
-def _record(args: argparse.Namespace, stream: Stream, started: str, grid: dict[int, int]) -> dict:
-    """The run record, see `wise.tracking.run_record`."""
-    editor = stream.editor
-    parameters = sum(p.numel() for p in editor.lm.model.parameters())
-    curve = [entry | {"loss": entry["loss"] if entry["iterations"] else None} for entry in stream.curve]
-    return {
-        "schema": RUN_SCHEMA,
-        "kind": "edit",
-        "dataset": args.dataset,
-        "dataset_sha256": sha256(args.records),
-        "model": args.model_name,
-        "model_sha256": weights_digest(editor.lm),
-        "editor": editor.name,
-        "seed": args.seed,
-        "layer": editor.site.layer,
-        "edits": args.edits,
-        "grid": grid,
-        "options": asdict(editor.config),
-        "measured": editor.measured(),
-        "started": started,
-        "finished": now(),
-        "versions": versions(),
-        "hardware": hardware(str(editor.lm.device), torch.get_num_threads()),
-        "cost": edit_cost(curve, stream.probe_seconds, editor.extra_parameters(), parameters),
-        "curve": curve,
-    }
+def _editor(args: argparse.Namespace):
+    """The saved memory on its model, or a new editor."""
+    import wise
+
+    if args.memory is not None:
+        return wise.load(args.memory, args.model, device=args.device, dtype=args.dtype)
+    return wise.attach(
+        args.model,
+        args.editor or "wise-retrieve",
+        layer=args.layer,
+        seed=args.seed or 0,
+        irrelevant=None if args.irrelevant is None else _lines(args.irrelevant),
+        revision=args.revision,
+        device=args.device,
+        dtype=args.dtype or "float32",
+        **(args.options or {}),
+    )
+
+
+def _refuse_other_settings(args: argparse.Namespace) -> None:
+    for name in ("editor", "layer", "options", "irrelevant", "seed"):
+        if getattr(args, name) is not None:
+            raise ConfigError(f"--{name} is the memory's own when one is continued: leave it out beside --memory")
+
+
+def _ids(memory: Path) -> set[str]:
+    from wise.editors.folder import read_folder
+
+    return {record.id for record in read_folder(memory).edits}
+
+
+def _lines(path: Path) -> list[str]:
+    """The texts of a file, one a line."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not lines:
+        raise DataError(f"{path}: holds no texts")
+    return lines

@@ -17,7 +17,7 @@ HELP = "turn a transcript into one score per edit and metric"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("--transcript", type=Path, required=True, help="transcript (Parquet) written by `wise edit`")
+    parser.add_argument("--transcript", type=Path, required=True, help="transcript (Parquet) written by `wise stream`")
     parser.add_argument("--run", dest="record", type=Path, required=True, help="run.json of the same job")
     parser.add_argument("--out", type=Path, required=True, help="scores to write (Parquet)")
 

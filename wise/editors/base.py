@@ -10,16 +10,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from wise.errors import ConfigError
-from wise.files import atomic_path, read_json, write_json
+from wise.editors.card import memory_card
+from wise.editors.folder import read_folder, write_folder
+from wise.errors import ConfigError, DataError
+from wise.files import atomic_path
 from wise.lm.batch import Encoded, encode, encode_prompts
 from wise.lm.load import LanguageModel
 from wise.lm.sites import find_site
@@ -48,6 +51,40 @@ class Routing:
     choice: Tensor
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a routing decision may look at: texts at the site, as far as they have been read.
+
+    `inner` (B, L, f) and `base` (B, L, d) are the matrix's input and its unedited output, `real` (B, L)
+    tells tokens from padding, `last` (B,) is the last prompt token, `end` (B,) the last token that may be
+    looked at: the same when the decision falls on the prompt, a later one when an answer is read along.
+    """
+
+    inner: Tensor
+    base: Tensor
+    real: Tensor
+    last: Tensor
+    end: Tensor
+
+    @classmethod
+    def of(cls, prefix: Prefix, whole: bool = False) -> Reading:
+        """The prompts of a batch, or its `whole` texts with their targets."""
+        batch = prefix.batch
+        last = batch.start - 1
+        return cls(prefix.inner, prefix.output, batch.attention_mask.bool(), last, batch.length - 1 if whole else last)
+
+    def query(self) -> Tensor:
+        """The matrix's input at the last prompt token, (B, f)."""
+        return self.inner[torch.arange(len(self.last), device=self.last.device), self.last]
+
+
+ARTIFACT = "artifact."
+"""Prefix of the names of an artifact's tensors in a saved memory, which goes on editing wherever it is loaded."""
+
+POLICIES = ("prefill", "per_step")
+"""When a sequence is routed: once, on its prompt; or anew in every forward call, as the released WISE does."""
+
+
 class Editor(ABC):
     """Base of all editors: `prepare`, `edit`, `rollback`, `save`, `load`.
 
@@ -58,6 +95,12 @@ class Editor(ABC):
 
     name: ClassVar[str]
     Config: ClassVar[type]
+    policy: str = "prefill"
+    together: ClassVar[bool] = False
+    """Whether all edits are learned in one call; every further edit then learns all of them anew."""
+    artifact: ClassVar[str | None] = None
+    """What `prepare` makes, by a name that editors share whose artifact is the same; None for nothing."""
+    _aside: bool = False
 
     def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
         self.lm = lm
@@ -67,11 +110,25 @@ class Editor(ABC):
         self.site = find_site(lm.model, layer)
         self.tail = Tail(lm, self.site)
         self.edits: list[EditRecord] = []
+        self.prepared: dict[str, Tensor] = {}
 
     # What a user calls
 
-    def prepare(self, records: Sequence[EditRecord]) -> None:  # noqa: B027 - most editors need nothing
-        """Learn from training records, before any edit, whatever the editor needs beside the edits."""
+    def prepare(self, records: Sequence[EditRecord]) -> None:
+        """Learn from training records, before any edit, whatever the editor needs beside the edits.
+
+        An artifact that was given by `use_artifact` before is not made again.
+        """
+        if self.artifact is not None and not self.prepared:
+            self.use_artifact(self.make_artifact(records))
+
+    def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
+        """Compute what `artifact` names from training records; it depends on neither seed nor edits."""
+        return {}
+
+    def use_artifact(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `make_artifact` computed, here or elsewhere, on the same model with the same options."""
+        self.prepared = {name: tensor.to(self.lm.device) for name, tensor in tensors.items()}
 
     def edit(self, record: EditRecord) -> EditOutcome:
         """Make the model answer `record.prompt` with `record.target`, keeping all former edits.
@@ -84,6 +141,15 @@ class Editor(ABC):
         self._attach()
         return outcome
 
+    def edit_all(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
+        """Make several edits: at once where the editor learns them together, else one after the other."""
+        if not self.together:
+            return [self.edit(record) for record in records]
+        outcomes = self._learn_all([*self.edits, *records])
+        self.edits += records
+        self._attach()
+        return outcomes[-len(records) :]
+
     def rollback(self) -> None:
         """Forget every edit: the unedited model, and the same results again for the same edits."""
         self._detach()
@@ -91,47 +157,55 @@ class Editor(ABC):
         self._forget()
 
     def save(self, folder: str | Path) -> None:
-        """Write config.json (with the log of edits) and memory.safetensors to `folder`."""
-        folder = Path(folder)
-        with atomic_path(folder / "memory.safetensors") as temporary:
-            save_file({key: value.clone() for key, value in self._state().items()}, temporary)
-        write_json(
-            folder / "config.json",
-            {
-                "editor": self.name,
-                "layer": self.site.layer,
-                "site": self.site.name,
-                "seed": self.seed,
-                "options": asdict(self.config),
-                "measured": self.measured(),
-                "edits": [
-                    {"id": r.id, "prompt": r.prompt, "target": r.target, "subject": r.subject} for r in self.edits
-                ],
-            },
-        )
+        """Write the memory to `folder`, see `wise.editors.folder`; it belongs to this base model alone."""
+        from wise.editors.identity import describe  # not at the top: it imports this module
+
+        def write_tensors(path: Path) -> None:
+            with atomic_path(path) as temporary:
+                state = self._state() | {f"{ARTIFACT}{key}": value for key, value in self.prepared.items()}
+                save_file({key: value.contiguous().clone() for key, value in state.items()}, temporary)
+
+        config = describe(self)
+        write_folder(folder, config, self.edits, memory_card(config), write_tensors)
 
     def load(self, folder: str | Path) -> None:
-        """Take over a memory that an editor of the same kind, options and layer saved."""
-        folder = Path(folder)
-        described = read_json(folder / "config.json")
-        mine = {"editor": self.name, "layer": self.site.layer, "options": asdict(self.config)}
-        for key, value in mine.items():
-            if described[key] != value:
-                raise ConfigError(f"{folder / 'config.json'}: {key} is {described[key]!r}, this editor has {value!r}")
+        """Take over a memory that an editor of the same kind, options and layer saved on the same base model.
+
+        Raises `ConfigError` for another one and `DataError` for a folder that is not whole; the memory at hand
+        then stays.
+        """
+        from wise.editors.identity import check_fits  # not at the top: it imports this module
+
+        saved = read_folder(folder)
+        check_fits(self, saved)
+        try:
+            state = load_file(saved.tensors, device=str(self.lm.device))
+        except SafetensorError as error:
+            raise DataError(f"{saved.tensors}: not a safetensors file ({error})") from error
         self.rollback()
-        self.edits = [EditRecord(**edit) for edit in described["edits"]]
-        self._load_state(load_file(folder / "memory.safetensors", device=str(self.lm.device)))
-        self._attach()
+        self.edits = list(saved.edits)
+        self.use_artifact({key.removeprefix(ARTIFACT): state.pop(key) for key in [*state] if key.startswith(ARTIFACT)})
+        self._load_state(state)
+        if self.edits:
+            self._attach()
 
     @contextmanager
     def unedited(self) -> Iterator[None]:
-        """The unedited model inside the block, the edited one again behind it."""
+        """The unedited model inside the block, behind it what was there before; blocks may be nested."""
+        outer = self._aside
+        self._aside = True
         self._detach()
         try:
             yield
         finally:
-            if self.edits:
+            self._aside = outer
+            if self.edits and not outer:
                 self._attach()
+
+    def answer(self, prefix: Prefix, routing: Routing | None) -> Tensor:
+        """Logits (N, V) of the edited model at the tokens that predict targets, given its decision on the prompts."""
+        output = self.output(prefix.inner, prefix.output, routing, prefix.batch.start - 1)
+        return self.tail.logits(prefix, output)
 
     def prefix(self, sequences: Sequence[Encoded]) -> Prefix:
         """The unchanging states of some texts at this editor's site."""
@@ -160,13 +234,21 @@ class Editor(ABC):
         position of the last prompt token, None behind the prompt (later steps of a generation).
         """
 
-    def decide(self, query: Tensor) -> Routing | None:
-        """Which memory answers, from the matrix's input at the last prompt token, (B, f)."""
+    def decide(self, reading: Reading) -> Routing | None:
+        """Which memory answers each of the texts that are being read."""
         return None
+
+    def holder(self, record_id: str) -> int:
+        """Number of the memory that holds an edit, from 1, or 0; for editors that keep several."""
+        return int(any(record.id == record_id for record in self.edits))
 
     @abstractmethod
     def _learn(self, record: EditRecord) -> EditOutcome:
         """Write one edit into the memory: all of it at the end, or nothing when an error is raised."""
+
+    def _learn_all(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
+        """For editors that learn `together`: write all edits into an empty memory, all or nothing."""
+        raise ConfigError(f"{self.name} learns one edit at a time")
 
     @abstractmethod
     def _forget(self) -> None:
@@ -196,9 +278,13 @@ class Editor(ABC):
             queries.append(self.prefix(sequences).query())
         return torch.cat(queries)
 
-    def rows(self, record: EditRecord, prefixes: int) -> Prefix:
-        """The edit's prompt as it is, then behind `prefixes` of the random contexts, each with its target."""
+    def augmented(self, record: EditRecord, prefixes: int) -> list[str]:
+        """The edit's prompt as it is, then behind `prefixes` of the random contexts."""
         draw = generator(self.seed, "contexts", len(self.edits))
         chosen = torch.randperm(len(self.contexts), generator=draw)[:prefixes].tolist()
-        prompts = [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
+        return [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
+
+    def rows(self, record: EditRecord, prefixes: int) -> Prefix:
+        """The augmented prompts, each with the edit's target."""
+        prompts = self.augmented(record, prefixes)
         return self.prefix(encode(self.lm, prompts, [record.target] * len(prompts)))

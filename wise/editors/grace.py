@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.attach import RoutedEditor
-from wise.editors.base import EditOutcome, Routing
+from wise.editors.base import EditOutcome, Reading, Routing
 from wise.editors.loss import edit_loss, finite
 from wise.lm.tail import Prefix
 from wise.options import require
@@ -58,11 +58,11 @@ class Grace(RoutedEditor):
             queries = self.prompt_queries([record.prompt for record in records[:256]])
             self._first_radius = self.config.radius * torch.pdist(queries).median().cpu()
 
-    def decide(self, query: Tensor) -> Routing | None:
+    def decide(self, reading: Reading) -> Routing | None:
         """The nearest key where it is within its radius; the score is the negative distance."""
         if not len(self._keys):
             return None
-        distance, nearest = torch.cdist(query, self._keys).min(1)  # (B, f) to (n, f) -> (B,)
+        distance, nearest = torch.cdist(reading.query(), self._keys).min(1)  # (B, f) to (n, f) -> (B,)
         radius = self._radii[nearest]
         return Routing(-distance, -radius, torch.where(distance <= radius, nearest + 1, 0))
 

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from wise.errors import EditError
-from wise.lm.tail import Prefix, Tail
+from wise.lm.likelihood import token_nll
+from wise.lm.prefix import Prefix
+from wise.lm.tail import Tail
 from wise.records import EditRecord
 
 OBJECTIVES = ("target_new", "prompt_last")
 
 
-def edit_loss(tail: Tail, prefix: Prefix, output: Tensor, objective: str = "target_new") -> Tensor:
+def edit_loss(
+    tail: Tail, prefix: Prefix, output: Tensor, objective: str = "target_new", divisor_extra: int = 0
+) -> Tensor:
     """Mean over rows of the mean negative log-likelihood of the target's tokens, in nats.
 
     `target_new` is the ordinary autoregressive likelihood. `prompt_last` reads every target token from
     the distribution behind the last *prompt* token, as the released FT-L does. `output` (B, L, d)
-    is what the edited matrix gives.
+    is what the edited matrix gives. A row of t target tokens is divided by t + `divisor_extra`; the
+    released WISE divides by t + 1.
     """
-    batch = prefix.batch
-    rows, positions = batch.predicting()
-    targets = batch.input_ids[rows, positions + 1]  # (N,)
-    hidden = tail.hidden(prefix, output)  # (B, L, d)
-    read_at = positions if objective == "target_new" else batch.start[rows] - 1
-    logits = tail.lm.model.get_output_embeddings()(hidden[rows, read_at])  # (N, d) x (d, V)
-    nll = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")  # (N,)
-    per_row = (1.0 / (batch.length - batch.start).float())[rows]  # (N,) so that each row counts alike
+    batch, targets = prefix.batch, prefix.targets
+    if objective == "target_new":
+        logits = tail.logits(prefix, output)  # (N, V)
+    else:
+        hidden = tail.at(prefix, output, batch.start[:, None] - 1)  # (B, 1, d)
+        logits = tail.lm.logits(hidden[:, 0])[targets.rows]  # (B, d) x (d, V) -> (N, V)
+    nll = token_nll(logits, targets.tokens)  # (N,)
+    per_row = (1.0 / (batch.length - batch.start + divisor_extra).to(nll))[targets.rows]  # each row counts alike
     return (nll * per_row).sum() / len(batch.start)
 
 

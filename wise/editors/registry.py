@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wise.errors import unknown
 from wise.options import build_options
@@ -13,12 +13,22 @@ if TYPE_CHECKING:
     from wise.editors.base import Editor
     from wise.lm.load import LanguageModel
 
+
+
+class Entry(NamedTuple):
+    """Where an editor's class lives, and the name of the artifact that its `prepare` makes, if it makes one."""
+
+    module: str
+    cls: str
+    artifact: str | None = None
+
+
 EDITORS = {
-    "none": "wise.editors.none:NoneEditor",
-    "ft-l": "wise.editors.ft:FineTuning",
-    "grace": "wise.editors.grace:Grace",
-    "wise-merge": "wise.editors.wise.editor:WiseMerge",
-    "wise-retrieve": "wise.editors.wise.editor:WiseRetrieve",
+    "none": Entry("wise.editors.none", "NoneEditor"),
+    "ft-l": Entry("wise.editors.ft", "FineTuning"),
+    "grace": Entry("wise.editors.grace", "Grace"),
+    "wise-merge": Entry("wise.editors.wise.editor", "WiseMerge"),
+    "wise-retrieve": Entry("wise.editors.wise.editor", "WiseRetrieve"),
 }
 
 
@@ -26,8 +36,8 @@ def editor_class(name: str) -> type[Editor]:
     """The class of an editor; raises `ConfigError` that lists the names for an unknown one."""
     if name not in EDITORS:
         raise unknown("editor", name, EDITORS)
-    module, cls = EDITORS[name].split(":")
-    return getattr(import_module(module), cls)
+    entry = EDITORS[name]
+    return getattr(import_module(entry.module), entry.cls)
 
 
 def make_editor(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 import torch
 
-from wise.editors.base import Editor, Routing
+from wise.editors.base import Editor, Reading, Routing
 from wise.lm.answer import Answer, answer_pairs, read_answers
 from wise.lm.batch import by_length, encode, unsorted
 from wise.lm.generate import generate_answers
 from wise.lm.load import LanguageModel
-from wise.records import EDIT_KIND, EditRecord, Probe
+from wise.records import EDIT_KIND, IN_SCOPE, EditRecord, Probe
 
 SPARE_TOKENS = 6
 """A free answer may be this much longer than the target, so that going on where one should stop counts as wrong."""
@@ -45,11 +45,13 @@ def questions_of(edits: Sequence[int], stream: Sequence[EditRecord]) -> list[Que
     return [Question(edit, stream[edit], index, probe) for edit in edits for index, probe in stream[edit].questions()]
 
 
-def ask(editor: Editor, questions: Sequence[Question], batch_size: int = 64) -> list[Reply]:
+def ask(editor: Editor, questions: Sequence[Question], batch_size: int = 64, oracle: bool = False) -> list[Reply]:
     """Ask the edited model, running it only from the edited matrix on.
 
-    The answer to a question does not depend on the others: routing is decided per sequence, from its
-    last prompt token.
+    The answer to a question does not depend on the others. With policy "prefill" a sequence is routed on its
+    prompt, as in generation; with "per_step" on the whole text, as one forward call of the released code
+    does. With `oracle` no router is asked: edits and what follows from them get the memory that holds the
+    edit, all else the unedited model.
     """
     sequences = encode(editor.lm, [q.probe.prompt for q in questions], [q.probe.target for q in questions])
     batches = list(by_length(sequences, batch_size))
@@ -57,9 +59,10 @@ def ask(editor: Editor, questions: Sequence[Question], batch_size: int = 64) -> 
     for indices in batches:
         prefix = editor.prefix([sequences[i] for i in indices])
         with torch.inference_mode():
-            routing = editor.decide(prefix.query())
-            output = editor.output(prefix.inner, prefix.output, routing, prefix.batch.start - 1)
-            answers = read_answers(prefix.batch, editor.tail.logits(prefix, output))
+            routing = editor.decide(Reading.of(prefix, whole=editor.policy == "per_step"))
+            if oracle and routing is not None:
+                routing = _told(editor, [questions[i] for i in indices], routing)
+            answers = read_answers(prefix.batch, editor.answer(prefix, routing))
         replies.append(list(_replies(answers, routing)))
     return unsorted(batches, replies)
 
@@ -119,6 +122,12 @@ def before_by_question(preedit: pd.DataFrame) -> dict[tuple[str, int], dict[str,
         (record, probe): {"before_tokens": list(tokens), "before_nll": list(nll)}
         for record, probe, tokens, nll in zip(*columns, strict=True)
     }
+
+
+def _told(editor: Editor, questions: Sequence[Question], routing: Routing) -> Routing:
+    """The decision that an oracle takes in the router's place."""
+    held = [editor.holder(q.record.id) if q.probe.kind in IN_SCOPE else 0 for q in questions]
+    return replace(routing, choice=torch.tensor(held, device=routing.choice.device))
 
 
 def _replies(answers: Sequence[Answer], routing: Routing | None) -> Iterator[Reply]:

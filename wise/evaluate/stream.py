@@ -39,6 +39,7 @@ class Stream:
     before: Mapping[tuple[str, int], dict[str, Any]]
     batch_size: int = 64
     generate: bool = False
+    oracle: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
     probe_seconds: float = 0.0
@@ -54,7 +55,10 @@ class Stream:
                 self.editor.rollback()
                 chunks = dict(run.asks)
                 for T in range(1, run.length + 1):
-                    self._edit(run.start + T - 1)
+                    if not self.editor.together:
+                        self._edit(run.start + T - 1)
+                    elif T in chunks:
+                        self._edit_together(run.start, T)
                     bar.update()
                     if T in chunks:
                         self._ask(run.start, T, chunks[T])
@@ -73,11 +77,21 @@ class Stream:
             }
         )
 
+    def _edit_together(self, start: int, T: int) -> None:
+        """The first T edits from `start` on in one call, from the unedited model; each is noted with its share."""
+        self.editor.rollback()
+        started = time.perf_counter()
+        outcomes = self.editor.edit_all(self.records[start : start + T])
+        seconds = (time.perf_counter() - started) / T
+        for index, outcome in enumerate(outcomes):
+            cost = {"seconds": seconds, "iterations": outcome.iterations, "loss": outcome.loss}
+            self.curve.append({"edit": start + index, "T_chunk": T, **cost})
+
     def _ask(self, start: int, T: int, chunk: int) -> None:
         """Ask about all T edits from `start` on, of the model as it is after the last of them."""
         started = time.perf_counter()
         questions = questions_of(range(start, start + T), self.records)
-        replies = ask(self.editor, questions, self.batch_size)
+        replies = ask(self.editor, questions, self.batch_size, self.oracle)
         texts = generated(self.editor.lm, questions, self.batch_size) if self.generate else {}
         for question, reply in zip(questions, replies, strict=True):
             known = self.before[question.record.id, question.index]

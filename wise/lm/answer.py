@@ -40,7 +40,7 @@ def answer_pairs(
                 input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
             ).last_hidden_state  # (B, L, d)
             rows, positions = batch.predicting()
-            logits = lm.model.get_output_embeddings()(hidden[rows, positions])  # (N, d) x (d, V)
+            logits = lm.logits(hidden[rows, positions])  # (N, d) x (d, V)
         answers.append(read_answers(batch, logits))
     return unsorted(batches, answers)
 

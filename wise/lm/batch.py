@@ -27,11 +27,13 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded sequences: the positions of real tokens equal those of the sequence alone.
+    """Sequences padded to one length; on the right, positions of tokens equal those of the sequence alone.
 
     `input_ids`, `attention_mask` (B, L); `start` (B,) index of the first target token, so that
-    `start - 1` is the last prompt token; `length` (B,) real tokens.
+    `start - 1` is the last prompt token; `length` (B,) index behind the last token.
     """
+
+    PARTS = ("input_ids", "attention_mask", "start", "length")
 
     input_ids: Tensor
     attention_mask: Tensor
@@ -75,15 +77,20 @@ def encode_prompts(lm: LanguageModel, prompts: Sequence[str]) -> list[Encoded]:
     return [Encoded(tuple(ids), len(ids)) for ids in lm.tokenizer(list(prompts))["input_ids"]]
 
 
-def collate(sequences: Sequence[Encoded], pad: int, device: torch.device | str = "cpu") -> Batch:
-    """Pad sequences on the right into one `Batch`."""
-    length = torch.tensor([len(s.ids) for s in sequences])
-    ids = torch.full((len(sequences), int(length.max())), pad)
+def collate(
+    sequences: Sequence[Encoded], pad: int, device: torch.device | str = "cpu", side: str = "right"
+) -> Batch:
+    """Pad sequences into one `Batch`, on the right or on the left `side`."""
+    size = torch.tensor([len(s.ids) for s in sequences])
+    width = int(size.max())
+    shift = width - size if side == "left" else torch.zeros_like(size)
+    ids = torch.full((len(sequences), width), pad)
     for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence.ids)] = torch.tensor(sequence.ids)
-    mask = (torch.arange(ids.shape[1]) < length[:, None]).long()
-    start = torch.tensor([s.start for s in sequences])
-    return Batch(ids.to(device), mask.to(device), start.to(device), length.to(device))
+        ids[row, shift[row] : shift[row] + size[row]] = torch.tensor(sequence.ids)
+    at = torch.arange(width)
+    mask = ((at >= shift[:, None]) & (at < (shift + size)[:, None])).long()
+    start = torch.tensor([s.start for s in sequences]) + shift
+    return Batch(ids.to(device), mask.to(device), start.to(device), (shift + size).to(device))
 
 
 def by_length(sequences: Sequence[Encoded], size: int) -> Iterator[list[int]]:

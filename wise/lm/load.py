@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
@@ -33,6 +34,15 @@ class LanguageModel:
     def context_length(self) -> int:
         """Longest sequence, in tokens, that the model's positions reach."""
         return int(getattr(self.model.config, "max_position_embeddings", 0) or 2**31 - 1)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits (..., V) from final hidden states (..., d), soft-capped where the model does so (Gemma 2).
+
+        cap * tanh(logits / cap), with cap = `config.final_logit_softcapping`.
+        """
+        logits = self.model.get_output_embeddings()(hidden)  # (..., d) x (d, V)
+        cap = getattr(self.model.config, "final_logit_softcapping", None)
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
 def load_language_model(

@@ -2,56 +2,60 @@
 
 An edit of the down-projection `W` of layer l changes nothing before it. For a text, its input
 `x` (L, f), its unedited output `y = W0 x` (L, d) and the layer's unedited output `h` (L, d) never
-change. With another output `y'` of the matrix the layer gives `h + (y' - y)`, and only the layers
-behind l have to run.
+change. With another output `y'` of the matrix the layer gives `h + (y' - y)`, or `h + n(y') - n(y)`
+where a norm n stands behind the FFN. Only the layers behind l have to run, the last of them only where
+its output is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from wise.lm.batch import Batch, Encoded, collate
+from wise.lm.calls import Keywords, record_calls
 from wise.lm.load import LanguageModel
+from wise.lm.prefix import Prefix
 from wise.lm.sites import Site
+from wise.lm.states import States, read_states
+from wise.lm.trim import can_trim, keywords_at, run_at, take
 
-
-@dataclass(frozen=True)
-class Prefix:
-    """What never changes for a batch of texts: `inner` = x (B, L, f), `output` = y, `hidden` = h (B, L, d)."""
-
-    batch: Batch
-    inner: Tensor
-    output: Tensor
-    hidden: Tensor
-
-    def query(self) -> Tensor:
-        """The matrix's input at the last prompt token, (B, f): what routing decides on."""
-        rows = torch.arange(len(self.batch.start), device=self.inner.device)
-        return self.inner[rows, self.batch.start - 1]
+TextStates = tuple[Tensor, Tensor, Tensor]
+"""x (L, f), y (L, d) and h (L, d) of one text."""
 
 
 class Tail:
-    """The model behind one site. `states` are kept per text, up to `cache_bytes`, then recomputed."""
+    """The model behind one site. States are kept per text, up to `cache_bytes`, then recomputed.
+
+    `trim`: whether the last layer runs only where it is read. Norms that compute in float32 whatever the model's
+    precision then round gradients in another order, which shows in float64.
+
+    States never are inference tensors, so whatever was first asked can be trained on later.
+    """
 
     def __init__(self, lm: LanguageModel, site: Site, cache_bytes: int = 2 * 2**30) -> None:
         self.lm = lm
         self.site = site
         self.cache_bytes = cache_bytes
-        self._states: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = {}
+        self.trim = True
+        self._states: dict[tuple[int, ...], TextStates] = {}
         self._cached_bytes = 0
         self._returns_tuple = False
+        self._calls: WeakKeyDictionary[Prefix, _Calls] = WeakKeyDictionary()
 
+    # What never changes
+
+    @torch.inference_mode(False)
     def prefix(self, sequences: Sequence[Encoded], batch_size: int = 64) -> Prefix:
         """The unchanging states of some texts, from the cache where they were met before."""
         missing = sorted({s.ids for s in sequences if s.ids not in self._states}, key=lambda ids: (len(ids), ids))
-        fresh: dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = {}
+        fresh: dict[tuple[int, ...], TextStates] = {}
         for first in range(0, len(missing), batch_size):
-            fresh |= self._compute(missing[first : first + batch_size])
+            fresh |= self._texts(missing[first : first + batch_size])
         for ids, states in fresh.items():
             size = sum(state.nbytes for state in states)
             if self._cached_bytes + size <= self.cache_bytes:
@@ -63,77 +67,94 @@ class Tail:
             batch, *(nn.utils.rnn.pad_sequence(list(kind), batch_first=True) for kind in zip(*states, strict=True))
         )
 
+    @torch.inference_mode(False)
+    def read(self, batch: Batch) -> Prefix:
+        """The unchanging states of a batch exactly as it is padded, on either side; nothing is cached.
+
+        In a batch padded on the left `start` counts from the padded beginning and `length` is L.
+        """
+        states = self._read(batch)
+        return Prefix(batch, states.inner, states.output, states.hidden)
+
+    def _texts(self, texts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], TextStates]:
+        """The states of some texts, cut out of one batch into one entry a text."""
+        batch = collate([Encoded(ids, 0) for ids in texts], self.lm.tokenizer.pad_token_id, self.lm.device)
+        states = self._read(batch)
+        kinds = states.inner, states.output, states.hidden
+        return {ids: tuple(kind[row, : len(ids)].clone() for kind in kinds) for row, ids in enumerate(texts)}
+
+    def _read(self, batch: Batch) -> States:
+        states = read_states(self.site, batch)
+        self._returns_tuple = states.as_tuple
+        return states
+
+    # What an edit changes
+
     def hidden(self, prefix: Prefix, output: Tensor) -> Tensor:
         """Final hidden states (B, L, d) when the matrix gives `output` (B, L, d); gradients flow."""
-        injected = prefix.hidden + (output - prefix.output)  # (B, L, d)
-        with self._injected(injected):
-            return self.lm.model.base_model(
-                input_ids=prefix.batch.input_ids, attention_mask=prefix.batch.attention_mask, use_cache=False
-            ).last_hidden_state
+        return self._final(self._before_last(prefix, output, last=True))
+
+    def at(self, prefix: Prefix, output: Tensor, positions: Tensor) -> Tensor:
+        """Final hidden states (B, m, d) at `positions` (B, m) alone, see `hidden`."""
+        blocks = self.site.blocks
+        if self.site.layer == len(blocks) - 1:
+            parts = (take(states, positions) for states in (prefix.hidden, prefix.output, output))
+            return self._final(self._injected(*parts))
+        calls = self._called(prefix)
+        keywords, attention = calls.keywords[-1], self.lm.model.config._attn_implementation
+        if not self.trim or not can_trim(blocks[-1], keywords, attention):
+            return take(self.hidden(prefix, output), positions)
+        hidden = self._before_last(prefix, output)
+        chosen = calls.last_at(positions, hidden, attention)
+        return self._final(run_at(blocks[-1], hidden, positions, keywords, chosen, self.site.family.query))
 
     def logits(self, prefix: Prefix, output: Tensor) -> Tensor:
         """Logits (N, V) at the tokens that predict target tokens, see `Batch.predicting`."""
-        hidden = self.hidden(prefix, output)
-        return self.lm.model.get_output_embeddings()(hidden[prefix.batch.predicting()])  # (N, d) x (d, V)
+        targets = prefix.targets
+        hidden = self.at(prefix, output, targets.positions)  # (B, m, d)
+        return self.lm.logits(hidden[targets.rows, targets.columns])  # (N, d) x (d, V)
 
-    def _compute(self, texts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]]:
-        """One forward pass up to the site's layer, cut into one entry a text."""
-        batch = collate([Encoded(ids, 0) for ids in texts], self.lm.tokenizer.pad_token_id, self.lm.device)
-        seen: dict[str, Tensor] = {}
+    def _injected(self, hidden: Tensor, before: Tensor, output: Tensor) -> Tensor:
+        """The layer's output (B, m, d): h with the matrix's output `before` = y replaced by `output` = y'."""
+        norm = self.site.behind
+        output = output if norm is None else norm(output.to(hidden.dtype))
+        before = before if norm is None else norm(before)
+        return hidden + (output - before).to(hidden.dtype)
 
-        def at_matrix(_module: nn.Module, args: tuple, output: Tensor) -> None:
-            seen["inner"], seen["output"] = args[0], output
+    def _before_last(self, prefix: Prefix, output: Tensor, last: bool = False) -> Tensor:
+        """Hidden states (B, L, d) in front of the last layer, or with `last` behind it."""
+        hidden = self._injected(prefix.hidden, prefix.output, output)
+        blocks = self.site.blocks[self.site.layer + 1 :]
+        keywords = self._called(prefix).keywords
+        for block, given in zip(blocks[: len(blocks) - (not last)], keywords, strict=False):
+            result = block(hidden, **given)
+            hidden = result[0] if isinstance(result, tuple) else result
+        return hidden
 
-        def at_layer(_module: nn.Module, _args: tuple, output: Tensor | tuple) -> None:
-            self._returns_tuple = isinstance(output, tuple)
-            seen["hidden"] = output[0] if self._returns_tuple else output
-            raise _LayerReached
+    def _final(self, hidden: Tensor) -> Tensor:
+        for module in self.site.final:
+            hidden = module(hidden)
+        return hidden
 
-        hooks = [self.site.module.register_forward_hook(at_matrix), self.site.block.register_forward_hook(at_layer)]
-        try:
-            with torch.no_grad():
-                self.lm.model.base_model(
-                    input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-                )
-        except _LayerReached:
-            pass  # nothing behind the layer is wanted
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return {
-            ids: tuple(seen[key][row, : len(ids)].clone() for key in ("inner", "output", "hidden"))
-            for row, ids in enumerate(texts)
-        }
-
-    @contextmanager
-    def _injected(self, hidden: Tensor) -> Iterator[None]:
-        """The model with its layers up to the site replaced by the given output of the site's layer.
-
-        The model's own code still builds masks, positions and the final norm, so this holds for
-        every family.
-        """
-        blocks, layer = self.site.blocks, self.site.layer
-        originals = list(blocks[: layer + 1])
-        given = _Given(hidden, self._returns_tuple)
-        try:
-            for index in range(layer + 1):
-                blocks[index] = given
-            yield
-        finally:
-            for index, block in enumerate(originals):
-                blocks[index] = block
+    def _called(self, prefix: Prefix) -> _Calls:
+        """What the layers behind the site are called with for this batch; found once."""
+        if prefix not in self._calls:
+            blocks = list(self.site.blocks)
+            keywords = record_calls(self.site.backbone, blocks, prefix.batch, self._returns_tuple)
+            self._calls[prefix] = _Calls(keywords[self.site.layer + 1 :])
+        return self._calls[prefix]
 
 
-class _LayerReached(Exception):
-    """Ends a forward pass at the edited layer."""
+@dataclass
+class _Calls:
+    """Arguments of the layers behind the site, and of the last one at the positions it was last read at."""
 
+    keywords: list[Keywords]
+    _trimmed: tuple[Tensor, Keywords] | None = None
 
-class _Given(nn.Module):
-    """Stands for a layer whose output is known."""
-
-    def __init__(self, hidden: Tensor, as_tuple: bool) -> None:
-        super().__init__()
-        self._output = (hidden, None) if as_tuple else hidden
-
-    def forward(self, *_args: object, **_kwargs: object) -> Tensor | tuple:
-        return self._output
+    def last_at(self, positions: Tensor, hidden: Tensor, attention: str) -> Keywords:
+        """The last layer's arguments at `positions` (B, m), the same object for the same tensor."""
+        if self._trimmed is None or self._trimmed[0] is not positions:
+            with torch.inference_mode(False), torch.no_grad():
+                self._trimmed = positions, keywords_at(self.keywords[-1], positions, hidden, attention)
+        return self._trimmed[1]

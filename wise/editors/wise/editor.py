@@ -1,183 +1,172 @@
-"""WISE-Retrieve keeps its shards apart and asks the best one; WISE-Merge merges them into one memory."""
+"""WISE-Retrieve keeps its memories apart and asks the best one; WISE-Merge merges them into one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from wise.editors.attach import RoutedEditor
-from wise.editors.base import EditOutcome, Routing
+from wise.editors.base import Reading, Routing
 from wise.editors.wise.config import WiseConfig
+from wise.editors.wise.learning import Learning
 from wise.editors.wise.merging import merge
-from wise.editors.wise.routing import Calibration, Margins, activation_score
-from wise.editors.wise.sharding import draw_mask
-from wise.editors.wise.training import train_shard
+from wise.editors.wise.routing import LONG, Scope, span_of
 from wise.errors import ConfigError
 from wise.records import EditRecord
 from wise.seeds import generator
 
 
 @dataclass(frozen=True)
-class Shard:
-    """One side memory: its update W'_i - W0 (d, f), its gradient mask (d, f), its edits' queries (n, f)."""
-
-    PARTS: ClassVar = ("delta", "mask", "queries")
+class Served:
+    """A memory that can answer: its update (d, f), its threshold, and positions of its edits in the log."""
 
     delta: Tensor
-    mask: Tensor
-    queries: Tensor
+    threshold: Tensor
+    edits: tuple[int, ...]
 
 
-class Wise(RoutedEditor):
-    """What both variants share: k masked shards that learn, and a router over the memories that answer.
-
-    The queries of all edits are kept, so that thresholds always belong to the memories as they are now.
-    """
+class Wise(Learning, RoutedEditor):
+    """What both variants share: side memories that learn (`Learning`), and a router over those that answer."""
 
     Config = WiseConfig
+    retrieve = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._calibration: Calibration | None = None
+        self.policy = self.config.routing
         self._forget()
-
-    # Learning
-
-    def prepare(self, records: Sequence[EditRecord]) -> None:
-        """Measure the model's own scales on the irrelevant texts of training records.
-
-        Raises `ConfigError` when none of them has one.
-        """
-        texts = [record.irrelevant for record in records if record.irrelevant.strip()]
-        if not texts:
-            raise ConfigError(
-                f"{self.name}: margins need training records with an 'irrelevant' text; none of them has one"
-            )
-        self._calibration = Calibration.measure(self.prompt_queries(texts), self.site.weight)
-
-    def measured(self) -> dict[str, float]:
-        """The units of the margins and of the learning rate, see `Calibration`."""
-        if self._calibration is None:
-            return {}
-        return {"output_norm": self._calibration.output_norm, "input_power": self._calibration.input_power}
-
-    def _learn(self, record: EditRecord) -> EditOutcome:
-        calibration, config = self._calibrated(), self.config
-        index = len(self.edits) % config.shards
-        shard = self._shards[index] if index < len(self._shards) else self._new_shard(index)
-        prefix = self.rows(record, config.prefixes)
-        unit = calibration.output_norm
-        delta, outcome = train_shard(
-            self.tail,
-            prefix,
-            self._irrelevant(record, calibration),
-            shard.delta,
-            shard.mask,
-            config.lr / (config.rho * calibration.input_power),
-            Margins(config.alpha * unit, config.beta * unit, config.gamma * unit),
-            config,
-            record,
-        )
-        learned = Shard(delta, shard.mask, torch.cat([shard.queries, prefix.query()[:1]]))
-        self._shards = [*self._shards[:index], learned, *self._shards[index + 1 :]]
-        self._serving = None
-        return outcome
-
-    def _new_shard(self, index: int) -> Shard:
-        width, features = self.site.weight.shape
-        mask = draw_mask((width, features), self.config.rho, self.seed, index).to(self.site.weight.device)
-        return Shard(torch.zeros_like(mask, dtype=torch.float32), mask, self.site.weight.new_empty(0, features))
-
-    def _irrelevant(self, record: EditRecord, calibration: Calibration) -> Tensor:
-        """Queries outside the scope of this edit, (m, f): the record's own text and some of the measured ones."""
-        draw = generator(self.seed, "irrelevant", len(self.edits))
-        chosen = torch.randperm(len(calibration.queries), generator=draw)[: self.config.irrelevant]
-        measured = calibration.queries[chosen.to(calibration.queries.device)]
-        own = self.prompt_queries([record.irrelevant]) if record.irrelevant.strip() else measured[:0]
-        return torch.cat([own, measured])
-
-    def _calibrated(self) -> Calibration:
-        if self._calibration is None:
-            raise ConfigError(f"{self.name}: call prepare(train_records) before the first edit, margins depend on it")
-        return self._calibration
 
     # Answering
 
-    def memories(self) -> list[tuple[Tensor, Tensor]]:
-        """The updates (d, f) that answer, each with the queries (n, f) of the edits it holds."""
-        return [(shard.delta, shard.queries) for shard in self._shards]
-
-    def decide(self, query: Tensor) -> Routing | None:
+    def decide(self, reading: Reading) -> Routing | None:
         """The memory of largest score among those whose threshold it reaches, else the main memory."""
-        if not self._shards:
+        served = self.served()
+        if not served:
             return None
-        deltas, thresholds = self._answering()
-        scores = torch.stack([activation_score(query, delta) for delta in deltas], 1)  # (B, k)
-        accepted = scores >= thresholds
-        best = torch.where(
-            accepted.any(1),
-            scores.masked_fill(~accepted, -1).argmax(1),
-            (scores / thresholds).argmax(1),  # none accepted: report the one that came closest
-        )  # (B,)
-        score, threshold = scores.gather(1, best[:, None])[:, 0], thresholds[best]
-        return Routing(score, threshold, torch.where(accepted.any(1), best + 1, 0))
+        scores = self._scores(reading, served)  # (B, k)
+        thresholds = torch.stack([memory.threshold for memory in served]).to(scores)  # (k,)
+        choice = self._choose(scores, thresholds)
+        nearest = torch.where(choice > 0, choice - 1, (scores / thresholds).argmax(1))  # what came closest, if none
+        return Routing(scores.gather(1, nearest[:, None])[:, 0], thresholds[nearest], choice)
+
+    def _scores(self, reading: Reading, served: Sequence[Served]) -> Tensor:
+        """Routing scores (B, k), equation 4."""
+        config, rows = self.config, torch.arange(len(reading.last), device=reading.last.device)
+        if config.positions == "last" or (config.positions == "answer" and config.routing == "prefill"):
+            here = rows, reading.last
+            scope = Scope(reading.inner[here][:, None], reading.base[here][:, None], torch.ones_like(rows)[:, None])
+        else:
+            scope = Scope(reading.inner, reading.base, span_of(reading, config.positions))
+        longest = LONG if config.pool == "mean_or_max" else None
+        return torch.stack([scope.scores(memory.delta, self.activation(), longest) for memory in served], 1)
+
+    def _choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
+        """Number of the memory (B,) that answers, from 1, or 0."""
+        if self.config.order == "turns":
+            accepted = scores >= thresholds
+            best = scores.masked_fill(~accepted, -1).argmax(1)
+            return torch.where(accepted.any(1), best + 1, 0)
+        # As the released code compares: later memories must beat the open one even where that is not accepted.
+        best, choice = scores[:, 0], (scores[:, 0] >= thresholds[0]).long()
+        for index in range(1, scores.shape[1]):
+            better = (scores[:, index] > best) & (scores[:, index] > thresholds[index])
+            best, choice = torch.where(better, scores[:, index], best), torch.where(better, index + 1, choice)
+        return choice
 
     def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:
         """See `Editor.output`: the chosen side memory at every position of its sequences."""
         if routing is None or not routing.choice.any():
             return base
         output = base.clone()
-        for index, delta in enumerate(self._answering()[0], start=1):
+        for index, memory in enumerate(self.served(), start=1):
             rows = (routing.choice == index).nonzero(as_tuple=True)[0]
             if len(rows):
-                output[rows] += inner[rows] @ delta.T  # (b, L, f) x (f, d)
+                output[rows] += inner[rows] @ memory.delta.to(inner.dtype).T  # (b, L, f) x (f, d)
         return output
+
+    def served(self) -> list[Served]:
+        """The memories that answer, derived from what was learned once after the last edit."""
+        if self._serving is None:
+            self._serving = self._block_memories() if self.config.order == "blocks" else self._turn_memories()
+        return self._serving
+
+    def holder(self, record_id: str) -> int:
+        """Number of the memory that holds an edit, from 1; 0 where none does. For retrieval by an oracle."""
+        position = next((i for i, record in enumerate(self.edits) if record.id == record_id), None)
+        holders = (number for number, memory in enumerate(self.served(), start=1) if position in memory.edits)
+        return next(holders, 0)
 
     def extra_parameters(self) -> int:
         """The memories that answer: one matrix each."""
-        return sum(delta.numel() for delta, _ in self.memories())
+        return sum(memory.delta.numel() for memory in self.served())
 
-    def _answering(self) -> tuple[list[Tensor], Tensor]:
-        """Memories and thresholds (k,), derived from the shards once after the last edit.
+    def _turn_memories(self) -> list[Served]:
+        """eps = act_ratio * smallest score over the edits of the memory (section 2.3.1).
 
-        eps = act_ratio * smallest score over the edits of the memory (section 2.3.1), less a hair so that
-        rounding in a batch of another shape cannot shut out the edit that set it.
+        Less a hair, so that rounding in a batch of another shape cannot shut out the edit that set it.
         """
-        if self._serving is None:
-            memories = self.memories()
-            smallest = [activation_score(queries, delta).min() for delta, queries in memories]
-            self._serving = [delta for delta, _ in memories], self.config.act_ratio * (1 - 1e-5) * torch.stack(smallest)
-        return self._serving
+        served = []
+        for memory in self._turns_answering():
+            if self.config.threshold == "current":
+                scores = self._query_scope(memory.queries).scores(memory.delta, self.activation())
+            else:
+                scores = memory.scores
+            threshold = self.config.act_ratio * (1 - 1e-5) * scores.min()
+            served.append(Served(memory.delta, threshold, tuple(memory.edits.tolist())))
+        return served
 
-    # State
+    def _block_memories(self) -> list[Served]:
+        if not self.edits:
+            return []
+        finished = self._memory.finished(self._merge_weighted)
+        least = [(memory, self.config.act_ratio * memory.least) for memory in finished.answering()]
+        return [Served(m.delta, torch.tensor(eps, dtype=torch.float64), m.edits) for m, eps in least]
 
-    def _forget(self) -> None:
-        self._shards: list[Shard] = []
-        self._serving: tuple[list[Tensor], Tensor] | None = None
+    # Merging
 
-    def _state(self) -> dict[str, Tensor]:
-        state = {
-            f"shard{index}.{part}": getattr(shard, part)
-            for index, shard in enumerate(self._shards)
-            for part in Shard.PARTS
-        }
-        if self._calibration is not None:
-            state["calibration.queries"] = self._calibration.queries
-        return state
+    def _merge_equally(self, deltas: Sequence[Tensor], index: int) -> Tensor:
+        """Equation 8, every shard with the same weight."""
+        return self._merge_weighted(deltas, [self.config.merge_weight / len(deltas)] * len(deltas), index)
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        count = sum(key.endswith(".delta") for key in state)
-        self._shards = [Shard(*(state[f"shard{index}.{part}"] for part in Shard.PARTS)) for index in range(count)]
-        if "calibration.queries" in state:
-            self._calibration = Calibration.measure(state["calibration.queries"], self.site.weight)
+    def _merge_weighted(self, deltas: Sequence[Tensor], weights: Sequence[float], index: int) -> Tensor:
+        draw = generator(self.seed, "merge", index)
+        return merge(list(deltas), self.config.merge, self.config.density, list(weights), draw)
+
+    # Undoing
+
+    def undo_shard(self) -> list[EditRecord]:
+        """Remove the memory that was begun last, with the edits that it holds; returns them.
+
+        Raises `ConfigError` when nothing is left to undo, and for shards that fill one after the other.
+        """
+        if not self.edits:
+            raise ConfigError(f"{self.name}: there are no edits to undo")
+        if self.config.order == "blocks":
+            raise ConfigError(f"{self.name}: with order 'blocks' only all edits can be undone")
+        self._memory, gone = self._memory.without_last()
+        lost = [self.edits[i] for i in gone]
+        self.edits[:] = [record for i, record in enumerate(self.edits) if i not in set(gone)]
+        self._serving = None
+        self._attach() if self.edits else self._detach()
+        return lost
+
+    def merged_delta(self) -> Tensor:
+        """The update (d, f) of the one memory that answers; raises `ConfigError` unless it is exactly one."""
+        holding = [memory for memory in self.served() if memory.delta.count_nonzero()]
+        if len(holding) != 1:
+            raise ConfigError(
+                f"{self.name}: {len(holding)} memories answer; one matrix can only take the place of exactly one "
+                "(use wise-merge, or shards: 1)"
+            )
+        return holding[0].delta
 
 
 class WiseRetrieve(Wise):
-    """Every shard is a memory of its own; the one with the largest activation score answers."""
+    """Every shard is a memory of its own, or every merged group of them; the one of largest score answers."""
 
     name = "wise-retrieve"
 
@@ -186,15 +175,4 @@ class WiseMerge(Wise):
     """The shards merged into one memory (equation 8): constant cost at inference for any k."""
 
     name = "wise-merge"
-
-    def memories(self) -> list[tuple[Tensor, Tensor]]:
-        """The merged update with the queries of all edits."""
-        shards = super().memories()
-        if not shards:
-            return []
-        merged = merge([delta for delta, _ in shards], self.config.merge, self.config.density)
-        return [(merged, torch.cat([queries for _, queries in shards]))]
-
-    def extra_parameters(self) -> int:
-        """One matrix, however many shards learned it."""
-        return self.site.weight.numel() if self._shards else 0
+    retrieve = False

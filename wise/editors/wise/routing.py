@@ -1,11 +1,20 @@
-"""Knowledge routing (section 2.3.1): the score of a query, the loss that separates, the threshold."""
+"""Knowledge routing (section 2.3.1): the score of a text, the loss that separates scores, the margins."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from wise.editors.base import Reading
+from wise.lm.batch import Batch
+
+Activation = Callable[[Tensor], Tensor] | None
+
+LONG = 100
+"""Texts of more positions are scored by their largest gap where `pool` is mean_or_max."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +41,92 @@ class Calibration:
     @classmethod
     def measure(cls, queries: Tensor, weight: Tensor) -> Calibration:
         """From `queries` (n, f) and the unedited matrix `weight` (d, f)."""
-        norms = torch.linalg.vector_norm(queries @ weight.T, dim=-1)  # (n, f) x (f, d) -> (n,)
-        return cls(queries, norms.median().item(), queries.square().sum(-1).mean().item())
+        norms = torch.linalg.vector_norm((queries @ weight.T).float(), dim=-1)  # (n, f) x (f, d) -> (n,)
+        return cls(queries, norms.median().item(), queries.float().square().sum(-1).mean().item())
 
 
-def activation_score(query: Tensor, delta: Tensor) -> Tensor:
-    """Equation 4: D(x) = || x (W' - W0) ||_2, from `query` (..., f) and `delta` = W' - W0 (d, f)."""
-    return torch.linalg.vector_norm(query @ delta.T, dim=-1)  # (..., f) x (f, d) -> (...)
+@dataclass(frozen=True)
+class Scope:
+    """Texts that are scored: the matrix's input `inner` (n, L, f) and unedited output `base` (n, L, d).
+
+    `span` (n, L) tells the positions whose gaps are averaged.
+    """
+
+    inner: Tensor
+    base: Tensor
+    span: Tensor
+
+    def scores(self, delta: Tensor, activation: Activation = None, longest: int | None = None) -> Tensor:
+        """D of every text (n,) with the side memory W0 + `delta`, see `pooled`."""
+        change = self.inner @ delta.to(self.inner.dtype).T  # (n, L, f) x (f, d)
+        return pooled(token_gap(change, self.base, activation), self.span, longest)
 
 
-def routing_loss(edit: Tensor, irrelevant: Tensor, margins: Margins) -> Tensor:
-    """Equation 5 over all pairs of edit scores (n,) and irrelevant scores (m,), mean of each hinge.
+def token_gap(change: Tensor, base: Tensor, activation: Activation = None) -> Tensor:
+    """Equation 4 at every token: || x (W' - W0) ||_2 of `change` = x (W' - W0), (..., d) -> (...).
 
-    L_a = max(0, D(x_i) - alpha) + max(0, beta - D(x_e)) + max(0, gamma - (D(x_e) - D(x_i))).
+    The released code puts the FFN's `activation` on both outputs first; `base` is W0 x.
+    """
+    if activation is not None:
+        change = activation(base + change) - activation(base)
+    return torch.linalg.vector_norm(change, dim=-1)
+
+
+def pooled(gaps: Tensor, span: Tensor, longest: int | None = None) -> Tensor:
+    """Mean gap over the `span` of each text, (B, L) -> (B,); the maximum for texts of over `longest` positions."""
+    inside = span.to(gaps.dtype)
+    count = inside.sum(-1)
+    mean = (gaps * inside).sum(-1) / count
+    if longest is None:
+        return mean
+    return torch.where(count > longest, gaps.masked_fill(~span.bool(), 0).amax(-1), mean)
+
+
+def span_of(reading: Reading, positions: str) -> Tensor:
+    """Which positions (B, L) of texts enter the score, see `WiseConfig.positions`.
+
+    A prompt without its answer has one token that predicts the answer: its last one.
+    """
+    at = torch.arange(reading.inner.shape[1], device=reading.inner.device)
+    last, end = reading.last[:, None], reading.end[:, None]
+    if positions == "last":
+        return at == last
+    if positions == "answer":
+        return (at >= last) & (at < torch.maximum(end, last + 1))
+    if positions == "padded":
+        return (at <= end.max()).expand(len(last), -1)
+    return reading.real & (at <= (last if positions == "prompt" else end))
+
+
+def training_span(batch: Batch, positions: str) -> Tensor:
+    """The same while an edit is learned, when prompt and answer are at hand, (B, L)."""
+    at = torch.arange(batch.input_ids.shape[1], device=batch.input_ids.device)
+    last, real = batch.start[:, None] - 1, batch.attention_mask.bool()
+    spans = {
+        "last": at == last,
+        "answer": (at >= last) & (at < batch.length[:, None] - 1),
+        "prompt": real & (at <= last),
+        "tokens": real,
+        "padded": torch.ones_like(real),
+    }
+    return spans[positions]
+
+
+def routing_loss(edit: Tensor, irrelevant: Tensor, margins: Margins, hinge: str = "mean") -> Tensor:
+    """Equation 5 from edit scores (n,) and irrelevant scores (m,).
+
+    L_a = max(0, D(x_i) - alpha) + max(0, beta - D(x_e)) + max(0, gamma - (D(x_e) - D(x_i))), each term the mean
+    over all pairs, or with `hinge` "positive" over those that are above zero.
     """
     gap = edit[:, None] - irrelevant[None, :]  # (n, m)
-    return (
-        (irrelevant - margins.alpha).relu().mean()
-        + (margins.beta - edit).relu().mean()
-        + (margins.gamma - gap).relu().mean()
-    )
+    return hinges([irrelevant - margins.alpha, margins.beta - edit, margins.gamma - gap], hinge)
+
+
+def hinges(terms: list[Tensor], hinge: str) -> Tensor:
+    """Sum over terms of the mean of max(0, v): over all entries, or over the positive ones (0 if there are none)."""
+    total = terms[0].new_zeros(())
+    for term in terms:
+        above = term.relu()
+        count = (term > 0).sum().clamp(min=1) if hinge == "positive" else term.numel()
+        total = total + above.sum() / count
+    return total

@@ -5,18 +5,34 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wise.errors import unknown
 from wise.seeds import generator
 
+MASKS = ("bernoulli", "disjoint")
 
-def draw_mask(shape: tuple[int, int], rho: float, seed: int, shard: int) -> Tensor:
-    """Binary gradient mask of one shard, bool of `shape`: each entry is 1 with probability `rho`.
 
-    The masks of different shards are independent, so the expected share of entries that k of them
-    have in common is rho^k (Theorem 2.1).
+def draw_mask(shape: tuple[int, ...], rho: float, seed: int, shard: int, kind: str = "bernoulli") -> Tensor:
+    """Binary gradient mask of one shard, bool of `shape` on the CPU, with a share `rho` of free entries.
+
+    `bernoulli`, the paper's: each entry is free with probability `rho`, independently of the other
+    shards, so the expected share of entries that k masks have in common is rho^k (Theorem 2.1).
+    `disjoint`: all shards share one uniform number an entry, and shard i owns those in
+    [i rho, (i + 1) rho) modulo 1. Masks of k shards do not overlap while k rho <= 1; beyond that,
+    every entry is free in floor(k rho) or ceil(k rho) of them, the least overlap there can be.
+
+    Raises ConfigError for a `kind` that is not in `MASKS`.
     """
-    return torch.rand(shape, generator=generator(seed, "mask", shard)) < rho
+    if kind not in MASKS:
+        raise unknown("kind of mask", kind, MASKS)
+    if kind == "bernoulli":
+        return torch.rand(shape, generator=generator(seed, "mask", shard)) < rho
+    uniform = torch.rand(shape, generator=generator(seed, "mask"))
+    # A shard's end and the next one's start are the same expression, so rounding leaves no gap and no overlap.
+    start, stop = shard * rho % 1, (shard + 1) * rho % 1
+    above, below = uniform >= start, uniform < stop
+    return above & below if start < stop else above | below  # else: the interval wraps around 1
 
 
 def expected_overlap(rho: float, shards: int) -> float:
-    """Expected share of entries that all `shards` masks have in common: rho^k (Theorem 2.1)."""
+    """Expected share of entries that all `shards` Bernoulli masks have in common: rho^k (Theorem 2.1)."""
     return rho**shards

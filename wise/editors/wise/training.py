@@ -2,47 +2,194 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
 from wise.editors.loss import edit_loss, finite
 from wise.editors.wise.config import WiseConfig
-from wise.editors.wise.routing import Margins, activation_score, routing_loss
+from wise.editors.wise.routing import (
+    Activation,
+    Margins,
+    Scope,
+    pooled,
+    routing_loss,
+    token_gap,
+)
 from wise.lm.tail import Prefix, Tail
 from wise.records import EditRecord
 
+PLATEAU = 1e-4, 0.02
+"""The released code stops when the loss moved by at most the first number and is at most the second (nats)."""
 
-def train_shard(
-    tail: Tail,
-    prefix: Prefix,
-    irrelevant: Tensor,
-    delta: Tensor,
-    mask: Tensor,
-    lr: float,
-    margins: Margins,
-    config: WiseConfig,
-    record: EditRecord,
-) -> tuple[Tensor, EditOutcome]:
-    """The shard's update `delta` = W' - W0 (d, f) after learning one edit, and how it went.
+LOOK_EVERY = 10
+"""Iterations between two looks at the loss on a GPU, each of which waits for it; the numbers do not depend on it."""
 
-    W' <- W' - lr * (M * grad) of  -log P_{W'}(y_e | x_e) + routing_weight * L_a, with the side memory in
-    use on all positions of all rows of `prefix`. `irrelevant` (m, f) are queries outside the scope;
-    they never leave the edited layer.
+Replay = Callable[[Tensor], list[Tensor]]
+"""From the update being learned (d, f) to the terms of L_memo."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one edit is learned from: its rows with their targets, and what is outside of its scope.
+
+    `span` (B, L): positions of the rows that enter their scores. `outside`: unrelated texts; or, where the
+    unrelated text lies inside the prompt, the other positions of the same rows as a span (B, L).
+    `recorded` (B, L): positions of the score that is kept for the threshold, where they are not those of `span`.
     """
-    queries = prefix.query()  # (B, f)
-    delta = delta.clone().requires_grad_(True)
-    mask = mask.to(delta.dtype)
-    step, value = 0, float("inf")
-    while step < config.steps:
-        output = prefix.output + prefix.inner @ delta.T  # (B, L, d) + (B, L, f) x (f, d)
-        loss = edit_loss(tail, prefix, output)
-        routed = routing_loss(activation_score(queries, delta), activation_score(irrelevant, delta), margins)
-        value = finite(loss.item(), record)
-        if value < config.stop_loss:
+
+    prefix: Prefix
+    span: Tensor
+    outside: Scope | Tensor
+    recorded: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """SGD on W' = W0 + delta: rate, gradient mask (d, f), margins, and the FFN's activation where it is scored."""
+
+    lr: float
+    mask: Tensor
+    margins: Margins
+    activation: Activation
+    config: WiseConfig
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One forward pass of an edit, for whoever watches.
+
+    `edit` and `routing` loss, `recorded` scores (B,) of the edit's rows, `gaps` (B, L) of their tokens and
+    `outside_gaps` of the unrelated texts.
+    """
+
+    edit: Tensor
+    routing: Tensor
+    recorded: Tensor
+    gaps: Tensor
+    outside_gaps: Tensor | None
+
+
+@dataclass
+class _Course:
+    """How an edit proceeds, kept on the device so that no iteration waits for it."""
+
+    last: Tensor  # total loss of the last update
+    previous: Tensor
+    active: Tensor
+    steps: Tensor
+    value: Tensor  # edit loss of the last pass
+    score: Tensor  # mean score of the edit rows in the last pass
+
+    @classmethod
+    def start(cls, like: Tensor) -> _Course:
+        zero = like.new_zeros(())
+        return cls(zero + 1e9, zero, torch.ones_like(zero, dtype=torch.bool), zero.clone(), zero.clone(), zero.clone())
+
+    def read(self, edit: Tensor, inside: Tensor, config: WiseConfig) -> None:
+        """Take in one forward pass and see whether it was the last."""
+        self.value = torch.where(self.active, edit, self.value)
+        self.score = torch.where(self.active, inside.mean().to(self.score), self.score)
+        if config.stop == "loss":
+            self.active = self.active & ~(edit < config.stop_loss)
+        elif config.stop == "plateau":
+            flat = ((self.last - self.previous).abs() <= PLATEAU[0]) & (self.last <= PLATEAU[1])
+            self.active = self.active & ~flat
+
+    def updated(self, total: Tensor) -> None:
+        self.previous, self.last = self.last, torch.where(self.active, total, self.last)
+        self.steps = self.steps + self.active
+
+
+class SideMemory:
+    """The variable that an edit trains: `delta` = W' - W0 (d, f), float32 or finer whatever the model's precision."""
+
+    def __init__(self, tail: Tail, rows: Rows, delta: Tensor, step: Step) -> None:
+        self.tail, self.rows, self.step = tail, rows, step
+        self.variable = delta.clone().requires_grad_(True)
+
+    def forward(self) -> Iteration:
+        """Losses of the memory as it is, by running the model behind the matrix."""
+        prefix, delta = self.rows.prefix, self.variable
+        change = prefix.inner @ delta.to(prefix.inner.dtype).T  # (B, L, f) x (f, d)
+        gaps = token_gap(change, prefix.output, self.step.activation)  # (B, L)
+        beyond, far = None, self.rows.outside
+        if isinstance(far, Scope):
+            outside = far.inner @ delta.to(far.inner.dtype).T  # (m, L, f) x (f, d)
+            beyond = token_gap(outside, far.base, self.step.activation)  # (m, L)
+        extra = int(self.step.config.divisor == "tokens_plus_one")
+        loss = edit_loss(self.tail, prefix, prefix.output + change, divisor_extra=extra)
+        return self.judged(loss, gaps, beyond)
+
+    def judged(self, edit: Tensor, gaps: Tensor, beyond: Tensor | None) -> Iteration:
+        """One forward pass with the routing loss of its gaps (B, L) and, outside the scope, `beyond` (m, L)."""
+        rows, step = self.rows, self.step
+        inside = pooled(gaps, rows.span)
+        recorded = inside if rows.recorded is None else pooled(gaps.detach(), rows.recorded)
+        outside = pooled(gaps, rows.outside) if beyond is None else pooled(beyond, rows.outside.span)
+        routed = routing_loss(inside, outside, step.margins, step.config.hinge)
+        return Iteration(edit, routed, recorded.detach(), gaps, beyond)
+
+    @torch.no_grad()
+    def update(self, gradient: Tensor, active: Tensor) -> None:
+        """One step of SGD, in place; none where the edit is no longer `active`. `gradient` (d, f) is used up."""
+        config, weight = self.step.config, self.tail.site.weight
+        if config.weight_decay and config.decay == "masked":
+            gradient.add_(weight + self.variable, alpha=config.weight_decay)
+        gradient.mul_(self.step.mask)
+        if config.weight_decay and config.decay == "unmasked":
+            gradient.add_(weight + self.variable, alpha=config.weight_decay)
+        self.variable.addcmul_(gradient, active.to(gradient.dtype), value=-self.step.lr)
+        if config.clamp:
+            self.variable.clamp_(-config.clamp, config.clamp)
+
+    def change(self) -> Tensor:
+        """W' - W0 (d, f), with its gradient."""
+        return self.variable
+
+
+def train(
+    memory: SideMemory,
+    record: EditRecord,
+    replay: Replay | None = None,
+    watch: Callable[[Iteration, list[Tensor]], Any] | None = None,
+) -> tuple[EditOutcome, Tensor]:
+    """Train `memory` on one edit; returns how it went and the edit's mean score in the last pass.
+
+    W' <- W' - lr * (M * grad) of  -log P_{W'}(y_e | x_e) + routing_weight * L_a + L_memo, with the side memory in
+    use at all positions of all rows. Unrelated texts never leave the edited layer. Raises `EditError` when
+    the loss is not finite.
+    """
+    config, variable = memory.step.config, memory.variable
+    course = _Course.start(variable.detach())
+    look_every = _look_every(variable, replay)
+    for iteration in range(config.steps):
+        seen = memory.forward()
+        course.read(seen.edit.detach(), seen.recorded, config)
+        stopped = (iteration + 1) % look_every == 0 and _finished(course, record)
+        terms = replay(memory.change()) if replay is not None and not stopped else []
+        if watch is not None:
+            watch(seen, terms)
+        if stopped:
             break
-        (gradient,) = torch.autograd.grad(loss + config.routing_weight * routed, delta)
-        with torch.no_grad():
-            delta.addcmul_(gradient, mask, value=-lr)
-        step += 1
-    return delta.detach(), EditOutcome(step, value)
+        total = seen.edit + config.routing_weight * seen.routing + sum(terms)
+        (gradient,) = torch.autograd.grad(total, variable)
+        memory.update(gradient, course.active)
+        course.updated(total.detach())
+    finite(course.value.item(), record)
+    return EditOutcome(int(course.steps.item()), course.value.item()), course.score
+
+
+def _look_every(variable: Tensor, replay: Replay | None) -> int:
+    """Iterations between two looks; replay, which draws from generators on the host, is not run for nothing."""
+    return LOOK_EVERY if variable.is_cuda and replay is None else 1
+
+
+def _finished(course: _Course, record: EditRecord) -> bool:
+    """Look at the device: NaN raises, and an edit that is no longer active is done."""
+    finite(course.value.item(), record)
+    return not bool(course.active.item())

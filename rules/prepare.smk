@@ -1,0 +1,32 @@
+# What editors need beside the edits: covariances, hypernetworks, classifiers. Made once for each dataset and model from
+# the training records, and used by every seed and every T.
+
+
+rule prepare:
+    input:
+        train=f"{R}/data/{{dataset}}/train.jsonl",
+        contexts=f"{R}/contexts/{{model}}.json",
+        folder=model_folder,
+        code=lambda wildcards: artifact_sources(plan.artifact_editor(config, wildcards.artifact)),
+    output:
+        artifact=f"{R}/prepared/{{dataset}}/{{model}}/{{artifact}}.safetensors",
+    log:
+        f"{R}/logs/prepare/{{dataset}}/{{model}}/{{artifact}}.log",
+    benchmark:
+        f"{R}/benchmarks/prepare/{{dataset}}/{{model}}/{{artifact}}.tsv"
+    priority: 20
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    params:
+        model=lambda wildcards: model_options(wildcards.model),
+        editor=lambda wildcards: plan.artifact_editor(config, wildcards.artifact),
+        options=lambda wildcards: json.dumps(plan.options(config, plan.artifact_editor(config, wildcards.artifact))),
+        layer=lambda wildcards: plan.layer(config, wildcards.model, plan.artifact_editor(config, wildcards.artifact)),
+    message:
+        "Preparing {wildcards.artifact} of {wildcards.model} on {wildcards.dataset}"
+    shell:
+        "python -m wise prepare --train {input.train} {params.model} --contexts {input.contexts}"
+        " --editor {params.editor} --options {params.options:q} --layer {params.layer} --out {output.artifact} 2> {log}"

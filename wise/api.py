@@ -1,0 +1,111 @@
+"""`wise.attach` and `wise.load`: an editor on anybody's model, or a saved memory back on its base model.
+
+    with wise.attach("a folder or hub name", "wise-retrieve") as editor:
+        editor.edit("The mayor of Port Hill is", "Ada Lorimer")
+        editor.ask("The mayor of Port Hill is")
+        editor.save_pretrained("memory")
+
+What they return is described in `wise.edited`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from wise.edited import EditedModel, busy_with
+from wise.editors.base import Editor
+from wise.editors.folder import read_config
+from wise.editors.registry import editor_class
+from wise.errors import ConfigError
+from wise.lm.contexts import write_contexts
+from wise.lm.load import LanguageModel, load_language_model, wrap
+from wise.lm.sites import default_layer
+from wise.options import build_options
+from wise.records import EditRecord
+from wise.seeds import derive_seed
+
+Model = str | Path | LanguageModel | tuple[PreTrainedModel, PreTrainedTokenizerBase]
+
+CONTEXT_TOKENS = 10
+"""Length of a random prefix (WISE, appendix A)."""
+
+IRRELEVANT_TEXTS, IRRELEVANT_TOKENS = 64, 12
+"""How many unrelated texts the model writes, and their length, where the user gives none."""
+
+
+def attach(
+    model: Model,
+    editor: str = "wise-retrieve",
+    *,
+    layer: int | None = None,
+    seed: int = 0,
+    irrelevant: Sequence[str] | None = None,
+    contexts: Sequence[str] | None = None,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    **options: Any,
+) -> EditedModel:
+    """An editor on a model, ready for the first edit.
+
+    `model` is a folder, a hub name, or an own pair `(model, tokenizer)`, which is set to evaluation mode and
+    frozen; `revision`, `device` and `dtype` are for the first two. `layer` is the one whose down-projection
+    is edited, by default at the depth of the published runs. `irrelevant` are texts that have nothing to do with
+    the edits, from which a router learns what to leave alone, and `contexts` the prefixes that
+    augment prompts; by default the model writes both itself. `options` are those of the editor.
+
+    Raises `ConfigError` for names, options and layers that do not exist and for a model of an unknown family.
+    """
+    kind = editor_class(editor)
+    config = build_options(kind.Config, options, f"options of editor '{editor}'")
+    lm = _language_model(model, revision, device, dtype)
+    if contexts is None:
+        count = getattr(config, "prefixes", 0)
+        contexts = write_contexts(lm, count, CONTEXT_TOKENS, seed) if count else ()
+    attached = kind(lm, config, default_layer(lm.model) if layer is None else layer, contexts, seed)
+    if kind.prepare is not Editor.prepare:  # others learn nothing from texts
+        attached.prepare(_training_records(lm, irrelevant, seed))
+    return EditedModel(attached)
+
+
+def load(folder: str | Path, model: Model | None = None, *, device: str = "auto", dtype: str = "") -> EditedModel:
+    """A memory that `save_pretrained` wrote, on its base model; it can be asked, continued and undone.
+
+    `model` as for `attach`, by default the base that the memory names; `dtype` by default as it was made.
+    Raises `ConfigError` for another base model than the memory's own, and `DataError` for a folder that is
+    not whole.
+    """
+    config = read_config(folder)
+    base = config["base"]
+    lm = _language_model(base["name"] if model is None else model, None, device, dtype or base["dtype"])
+    kind = editor_class(config["editor"])
+    options = build_options(kind.Config, config["options"], f"{folder}: options of editor '{config['editor']}'")
+    editor = kind(lm, options, config["layer"], config["contexts"], config["seed"])
+    editor.load(folder)
+    return EditedModel(editor)
+
+
+def _language_model(model: Model, revision: str | None, device: str, dtype: str) -> LanguageModel:
+    if isinstance(model, str | Path):
+        return load_language_model(model, revision, device, dtype)
+    if isinstance(model, LanguageModel):
+        lm = model
+    elif isinstance(model, tuple) and len(model) == 2:
+        lm = wrap(*model, model[0].config.name_or_path or model[0].config.model_type)
+    else:
+        raise ConfigError(f"a model is a folder, a hub name or a pair (model, tokenizer), not {type(model).__name__}")
+    owner = busy_with(lm.model)
+    if owner is not None:
+        raise ConfigError(f"the model has an editor already ({owner}); close() that one, or leave its with block")
+    return lm
+
+
+def _training_records(lm: LanguageModel, texts: Sequence[str] | None, seed: int) -> list[EditRecord]:
+    """Unrelated texts in the form in which `Editor.prepare` takes them."""
+    if texts is None:
+        texts = write_contexts(lm, IRRELEVANT_TEXTS, IRRELEVANT_TOKENS, derive_seed(seed, "irrelevant"))
+    return [EditRecord(f"irrelevant-{i:05d}", text, "", "", irrelevant=text) for i, text in enumerate(texts)]

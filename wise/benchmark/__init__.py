@@ -1,0 +1,1 @@
+"""What editing and asking cost against the straightforward way, measured as ratios in one process."""

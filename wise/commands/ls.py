@@ -1,0 +1,65 @@
+"""`wise ls`: what there is to choose from, one line each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to list."""
+    parser.add_argument("what", choices=sorted(LISTS), help="what to list")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where trained models lie")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print names and descriptions in two columns."""
+    rows = list(LISTS[args.what](args))
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        print(f"{name:<{width}}  {text}")
+
+
+def _editors(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """What the module of an editor says, or the class where a module has several."""
+    from wise.editors.registry import EDITORS, editor_class
+
+    modules = [place.split(":")[0] for place in EDITORS.values()]
+    for name, module in zip(EDITORS, modules, strict=True):
+        alone = modules.count(module) == 1
+        yield name, _first_line(import_module(module) if alone else editor_class(name))
+
+
+def _datasets(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    from wise.datasets.registry import DATASETS
+    from wise.plan import DATASETS as STREAMS
+
+    for name in DATASETS:
+        streams = ", ".join(stream for stream in STREAMS if stream.startswith(name))
+        yield name, f"{_first_line(import_module(f'wise.datasets.{name}'))} Streams: {streams}"
+
+
+def _metrics(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    from wise.evaluate.metrics import METRICS
+
+    return ((name, f"{metric.description} ({metric.direction} is better)") for name, metric in METRICS.items())
+
+
+def _models(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Families, the rule of the default layer, and models that were trained here."""
+    from wise.lm.sites import FAMILIES, default_layer
+
+    for name, family in sorted(FAMILIES.items()):
+        yield name, f"family; edits {family.layers}.N.{family.down}"
+    yield "default N", _first_line(default_layer)
+    for config in sorted((args.results / "models").glob("*/config.json")):
+        yield str(config.parent), "trained here"
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+LISTS = {"editors": _editors, "datasets": _datasets, "metrics": _metrics, "models": _models}

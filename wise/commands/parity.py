@@ -1,0 +1,27 @@
+"""`wise parity`: replay golden runs of the released WISE and say how far this implementation is off."""
+
+from __future__ import annotations
+
+import argparse
+
+from wise.parity.check import check_folder
+from wise.parity.deviations import KINDS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="golden folder: inputs.json, arrays.npz, trace.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the largest deviations of each folder; 0 when all are the same numbers, else 1."""
+    passed = True
+    for folder in args.folders:
+        golden, deviations = check_folder(folder)
+        good = deviations.within(golden.tolerance)
+        passed &= good
+        verdict = "pass" if good else "FAIL"
+        print(f"{golden.folder}: {verdict} ({golden.dtype}, {golden.edits} edits, tolerance {golden.tolerance:g})")
+        for kind in KINDS:
+            print(f"  {kind:<14} {deviations.largest[kind]:9.2e} of {deviations.compared[kind]} compared")
+    return 0 if passed else 1

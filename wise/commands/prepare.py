@@ -1,0 +1,43 @@
+"""`wise prepare`: what an editor needs beside the edits (statistics, networks), made once for all seeds and T."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from wise.commands.common import add_model_arguments, json_argument, load_contexts
+from wise.editors.registry import make_editor
+from wise.errors import ConfigError
+from wise.files import atomic_path
+from wise.lm.load import load_language_model
+from wise.records import read_records
+
+LOG = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_model_arguments(parser)
+    parser.add_argument("--train", type=Path, required=True, help="JSONL of training records, never the edit stream")
+    parser.add_argument("--contexts", type=Path, required=True, help="random prefixes, from the verb 'contexts'")
+    parser.add_argument("--layer", type=int, required=True, help="layer whose down-projection is edited, from 0")
+    parser.add_argument("--editor", required=True)
+    parser.add_argument("--options", type=json_argument, default={}, help="JSON of the editor's options")
+    parser.add_argument("--out", type=Path, required=True, help="artifact to write (safetensors)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Make one artifact."""
+    started = time.perf_counter()
+    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts))
+    if editor.artifact is None:
+        raise ConfigError(f"editor '{args.editor}' needs no artifact")
+    tensors = editor.make_artifact(read_records(args.train))
+    with atomic_path(args.out) as temporary:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary)
+    LOG.info("%s: %d tensors in %.1f s", args.out, len(tensors), time.perf_counter() - started)

@@ -1,0 +1,93 @@
+"""`wise stream`: one editor over the whole stream of one seed; transcript, run record and memory."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from wise.commands.common import add_editing_arguments, json_argument, load_contexts
+from wise.editors.registry import make_editor
+from wise.errors import ConfigError
+from wise.evaluate.ask import before_by_question
+from wise.evaluate.grid import plan_runs
+from wise.evaluate.stream import Stream, shuffled
+from wise.evaluate.transcript import read_transcript, write_transcript
+from wise.files import sha256, write_json
+from wise.lm.load import load_language_model, weights_digest
+from wise.records import EDIT_INDEX, read_records
+from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_editing_arguments(parser)
+    parser.add_argument("--editor", required=True)
+    parser.add_argument("--options", type=json_argument, default={}, help="JSON of the editor's options")
+    parser.add_argument("--artifact", type=Path, help="what the verb 'prepare' made for this editor")
+    parser.add_argument("--preedit", type=Path, required=True, help="the unedited model's answers")
+    parser.add_argument("--edits", type=int, required=True, help="how many records the stream has")
+    parser.add_argument("--grid", type=json_argument, required=True, help='JSON of T -> chunks, such as {"10": 8}')
+    parser.add_argument("--generate", action="store_true", help="ask for free answers to the edit prompts as well")
+    parser.add_argument("--oracle", action="store_true", help="teacher-forced questions are routed by an oracle")
+    parser.add_argument("--dataset", required=True, help="name of the dataset, for the run record")
+    parser.add_argument("--model-name", required=True, help="name of the model, for the run record")
+    parser.add_argument("--out", type=Path, required=True, help="folder for transcript.parquet, run.json, memory/")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Edit and ask through the whole grid."""
+    started = now()
+    grid = {int(T): chunks for T, chunks in args.grid.items()}
+    runs = plan_runs(grid, args.edits)
+    records = read_records(args.records)
+    if len(records) < args.edits:
+        raise ConfigError(f"{args.records}: holds {len(records)} records, evaluation.edits asks for {args.edits}")
+    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
+    if args.artifact is not None:
+        editor.use_artifact(load_file(args.artifact))
+    editor.prepare(read_records(args.train))
+    before = before_by_question(read_transcript(args.preedit))
+    unasked = [record.id for record in records[: args.edits] if (record.id, EDIT_INDEX) not in before]
+    if unasked:
+        raise ConfigError(
+            f"{args.preedit}: lacks {len(unasked)} of the {args.edits} edits, the first is '{unasked[0]}'"
+        )
+    edits = shuffled(records, args.edits, args.seed)
+    stream = Stream(editor, edits, before, args.batch_size, args.generate, args.oracle)
+    stream.carry_out(runs)
+    editor.save(args.out / "memory")
+    write_transcript(args.out / "transcript.parquet", stream.rows)
+    write_json(args.out / "run.json", _record(args, stream, started, grid))
+
+
+def _record(args: argparse.Namespace, stream: Stream, started: str, grid: dict[int, int]) -> dict:
+    """The run record, see `wise.tracking.run_record`."""
+    editor = stream.editor
+    parameters = sum(p.numel() for p in editor.lm.model.parameters())
+    curve = [entry | {"loss": entry["loss"] if entry["iterations"] else None} for entry in stream.curve]
+    return {
+        "schema": RUN_SCHEMA,
+        "kind": "edit",
+        "dataset": args.dataset,
+        "dataset_sha256": sha256(args.records),
+        "model": args.model_name,
+        "model_sha256": weights_digest(editor.lm),
+        "editor": editor.name,
+        "seed": args.seed,
+        "layer": editor.site.layer,
+        "edits": args.edits,
+        "grid": grid,
+        "options": asdict(editor.config),
+        "measured": editor.measured(),
+        "started": started,
+        "finished": now(),
+        "versions": versions(),
+        "hardware": hardware(str(editor.lm.device), torch.get_num_threads()),
+        "cost": edit_cost(curve, stream.probe_seconds, editor.extra_parameters(), parameters),
+        "curve": curve,
+    }

@@ -1,0 +1,220 @@
+"""`EditedModel`: what people hold in their hands: a model, an editor on it, and the log of its edits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from wise.editors.base import Editor, EditOutcome
+from wise.editors.identity import describe
+from wise.editors.routes import routes
+from wise.errors import ConfigError, DataError
+from wise.export import merged_weight, push_folder, what_is_lost, write_checkpoint
+from wise.lm.batch import encode, encode_prompts
+from wise.lm.generate import generate_answers
+from wise.records import EditRecord, free_id, record_from_dict
+
+log = logging.getLogger(__name__)
+
+_OWNER = "wise_editor"
+"""Attribute of a model that names the `EditedModel` which is attached to it."""
+
+
+@dataclass(frozen=True)
+class FreeAnswer:
+    """A free greedy answer, and how it came about.
+
+    `memory` is "main" (the unedited model) or "side 1", ..., which answers where `score` reaches `threshold`;
+    all three are None for an editor without a router. `unedited` is what the model answers without any edit.
+    """
+
+    prompt: str
+    answer: str
+    memory: str | None
+    score: float | None
+    threshold: float | None
+    unedited: str
+
+    def __str__(self) -> str:
+        return self.answer
+
+
+class EditedModel:
+    """A language model with an editor attached to it; see `wise.attach` and `wise.load`.
+
+    `model` is an ordinary module and answers edited, in `generate()` and in pipelines alike. As a context
+    manager, or by `close()`, it gives the unedited model back, bit for bit; the edits are then forgotten, so
+    `save_pretrained` before.
+    """
+
+    def __init__(self, editor: Editor) -> None:
+        self.editor = editor
+        self._closed = False
+        setattr(editor.lm.model, _OWNER, self)
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The edited model."""
+        return self.editor.lm.model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's tokenizer."""
+        return self.editor.lm.tokenizer
+
+    @property
+    def edits(self) -> list[EditRecord]:
+        """The edits that the memory holds, in the order in which they were made."""
+        return list(self.editor.edits)
+
+    @overload
+    def edit(self, prompt: str, target: str, subject: str = "", irrelevant: str = "") -> EditOutcome: ...
+    @overload
+    def edit(self, prompt: EditRecord) -> EditOutcome: ...
+    @overload
+    def edit(self, prompt: Sequence[EditRecord]) -> list[EditOutcome]: ...
+
+    def edit(self, prompt, target="", subject="", irrelevant=""):
+        """Make the model answer a prompt with `target` from now on; `prompt` may also be a record, or several.
+
+        `irrelevant` is a text that the edit must leave alone. All records are checked before the first is
+        learned. Raises `DataError` for an empty prompt or target, one that is too long for the model and an id
+        that an earlier edit has, and `EditError` where an edit's loss is not finite (earlier ones stay).
+        """
+        self._require_open()
+        if isinstance(prompt, EditRecord):
+            return self._learn([prompt])[0]
+        if not isinstance(prompt, str):
+            return self._learn(list(prompt))
+        name = free_id(f"edit-{len(self.edits) + 1:05d}", {record.id for record in self.edits})
+        row = {"id": name, "prompt": prompt, "target": target, "subject": subject, "irrelevant": irrelevant}
+        return self._learn([record_from_dict(row, "edit")])[0]
+
+    @overload
+    def ask(self, prompts: str, max_new_tokens: int = 16, batch_size: int = 64) -> FreeAnswer: ...
+    @overload
+    def ask(self, prompts: Sequence[str], max_new_tokens: int = 16, batch_size: int = 64) -> list[FreeAnswer]: ...
+
+    def ask(self, prompts, max_new_tokens=16, batch_size=64):
+        """What the edited model answers freely, which memory did, and what the unedited one answers.
+
+        Raises `DataError` for an empty prompt and for one that leaves no room for `max_new_tokens`.
+        """
+        self._require_open()
+        if isinstance(prompts, str):
+            return self.ask([prompts], max_new_tokens, batch_size)[0]
+        prompts, lm = list(prompts), self.editor.lm
+        if not prompts:
+            return []
+        for prompt, encoded in zip(prompts, encode_prompts(lm, prompts), strict=True):
+            if len(encoded.ids) + max_new_tokens > lm.context_length:
+                raise DataError(
+                    f"prompt {prompt[:80]!r} has {len(encoded.ids)} tokens; with {max_new_tokens} new ones that is "
+                    f"more than the model's context of {lm.context_length}"
+                )
+        edited = generate_answers(lm, prompts, max_new_tokens, batch_size)
+        found = routes(self.editor, prompts, batch_size)
+        with self.editor.unedited():
+            before = generate_answers(lm, prompts, max_new_tokens, batch_size)
+        return [
+            FreeAnswer(prompt, answer, route.memory, route.score, route.threshold, unedited)
+            for prompt, answer, route, unedited in zip(prompts, edited, found, before, strict=True)
+        ]
+
+    def generate(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """`model.generate` of the edited model."""
+        self._require_open()
+        return self.model.generate(*args, **kwargs)
+
+    def undo(self, what: str = "shard") -> list[EditRecord]:
+        """Forget the edits of the last "shard", or "all" of them; returns those that are gone.
+
+        Raises `ConfigError` for an editor that does not learn in shards.
+        """
+        self._require_open()
+        if what == "all":
+            gone = self.edits
+            self.editor.rollback()
+            return gone
+        if what != "shard":
+            raise ConfigError(f"what to undo is 'shard' or 'all', not {what!r}")
+        if not hasattr(self.editor, "undo_shard"):
+            raise ConfigError(f"{self.editor.name} does not learn in shards: only all edits can be undone")
+        return self.editor.undo_shard()
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the memory (not the base model) to `folder`, for `wise.load`; see `wise.editors.folder`."""
+        self._require_open()
+        self.editor.save(folder)
+
+    def push_to_hub(self, repo_id: str, private: bool = True, token: str | None = None) -> str:
+        """Upload what `save_pretrained` writes to a model repository of the Hugging Face hub; returns its address.
+
+        Prompts, targets and random prefixes of the edits go with it. The repository is made private unless
+        asked otherwise; raises `ConfigError` where it exists and is public although `private` was asked.
+        """
+        self._require_open()
+        return push_folder(self.save_pretrained, repo_id, private, token)
+
+    def merge_and_unload(self, folder: str | Path | None = None) -> PreTrainedModel:
+        """The plain model whose matrix is W0 + memory, without this editor; also written to `folder` if given.
+
+        For editors with one memory: WISE-Merge, and those that change the matrix itself. A router is lost with
+        it, which a warning and the checkpoint's README.md say. Raises `ConfigError` for another editor, for no edits,
+        and where `folder` holds something.
+        """
+        self._require_open()
+        weight, lost = merged_weight(self.editor), what_is_lost(self.editor)
+        parameter = self.editor.site.parameter(weight)
+        if folder is not None:
+            write_checkpoint(self.editor, parameter, describe(self.editor), lost, folder)
+        log.warning("%s", lost)
+        self.close()
+        self.editor.site.module.weight = parameter
+        return self.model
+
+    def close(self) -> None:
+        """Detach the editor: the unedited model, bit for bit; called again when that was done."""
+        if not self._closed:
+            self.editor.rollback()
+            delattr(self.model, _OWNER)
+            self._closed = True
+
+    def __enter__(self) -> EditedModel:
+        self._require_open()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self.editor.edits)} edits"
+        return f"{self.editor.name} on {self.editor.lm.name}, layer {self.editor.site.layer}, {state}"
+
+    def _learn(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
+        taken = {record.id for record in self.editor.edits}
+        for record in records:
+            if record.id in taken:
+                raise DataError(f"an edit with the id '{record.id}' was made already; give this one another id")
+            taken.add(record.id)
+        if not records:
+            return []
+        encode(self.editor.lm, [record.prompt for record in records], [record.target for record in records])
+        quiet = None if len(records) > 1 else True  # None: a bar on a terminal, none in a log file
+        return [self.editor.edit(r) for r in tqdm(records, unit="edit", desc=self.editor.name, disable=quiet)]
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ConfigError("this editor was detached, its edits are gone: attach or load again")
+
+
+def busy_with(model: PreTrainedModel) -> EditedModel | None:
+    """The editor that is attached to `model`, if there is one."""
+    return getattr(model, _OWNER, None)

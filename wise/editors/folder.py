@@ -1,0 +1,134 @@
+"""The folder of a saved memory, written so that a crash leaves the old one or the new one, never a mixture.
+
+    config.json          what the memory is and which base model it belongs to
+    memory.safetensors   the tensors
+    edits.jsonl          the log of edits, one `EditRecord` a line
+    README.md            the model card
+
+Nothing here loads a model: `wise inspect` reads a folder with this module alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wise.errors import ConfigError, DataError
+from wise.files import read_json, sha256, write_json, write_text
+from wise.records import EditRecord, read_records, write_records
+
+SCHEMA = 1
+"""Number of the layout of config.json; a folder of another one is refused."""
+
+CONFIG, TENSORS, EDITS, CARD = FILES = ("config.json", "memory.safetensors", "edits.jsonl", "README.md")
+
+KEYS = ("editor", "options", "layer", "site", "seed", "contexts", "measured", "memories", "edits", "base", "versions")
+"""What config.json says, beside the schema and the digests of the other files."""
+
+_COMMIT = ".commit"
+
+
+@dataclass(frozen=True)
+class SavedMemory:
+    """A folder that was read and found whole: its config, its log of edits, and the file of its tensors."""
+
+    folder: Path
+    config: dict[str, Any]
+    edits: list[EditRecord]
+    tensors: Path
+
+
+def write_folder(
+    folder: str | Path,
+    config: Mapping[str, Any],
+    edits: Sequence[EditRecord],
+    card: str,
+    write_tensors: Callable[[Path], None],
+) -> None:
+    """Write all four files to `folder`; other files that lie in it are left alone.
+
+    They are made in a hidden folder inside, which one rename turns into the commit: before it the old
+    memory is whole, after it readers find the new one, whether or not its files have been moved up yet.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _move_up(folder)
+    for abandoned in folder.glob(".new-*"):
+        shutil.rmtree(abandoned)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as name:
+        new = Path(name)
+        write_tensors(new / TENSORS)
+        write_records(new / EDITS, edits)
+        write_text(new / CARD, card)
+        digests = {file: sha256(new / file) for file in (TENSORS, EDITS)}
+        write_json(new / CONFIG, {"schema": SCHEMA} | dict(config) | {"files": digests})
+        os.rename(new, folder / _COMMIT)
+    _move_up(folder)
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """config.json of a saved memory.
+
+    Raises `ConfigError` where there is no memory or one of another schema, and `DataError` for a file that
+    is missing, no JSON or without a key.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder of a saved memory")
+    path = _find(folder, CONFIG)
+    try:
+        config = read_json(path)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not valid JSON, perhaps truncated ({error})") from error
+    found = config.get("schema") if isinstance(config, dict) else None
+    if found != SCHEMA:
+        raise ConfigError(f"{path}: schema is {found!r}, this version reads {SCHEMA}; make the edits again")
+    for key in (*KEYS, "files"):
+        if key not in config:
+            raise DataError(f"{path}: lacks the key '{key}'")
+    return config
+
+
+def read_folder(folder: str | Path) -> SavedMemory:
+    """Read `folder` and check that it is whole.
+
+    Raises as `read_config` does, and `DataError` naming the file that is missing, truncated or changed.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    for name in (TENSORS, EDITS):
+        _check_digest(_find(folder, name), config["files"].get(name, ""))
+    edits = read_records(_find(folder, EDITS)) if config["edits"] else []
+    return SavedMemory(folder, config, edits, _find(folder, TENSORS))
+
+
+def _find(folder: Path, name: str) -> Path:
+    """Where a file is now: still in the commit, when moving it up was interrupted, or in the folder itself."""
+    path = next((path for path in (folder / _COMMIT / name, folder / name) if path.is_file()), None)
+    if path is None:
+        raise DataError(f"{folder / name}: missing; a saved memory consists of {', '.join(FILES)}")
+    return path
+
+
+def _check_digest(path: Path, expected: str) -> None:
+    digest = sha256(path)
+    if digest != expected:
+        raise DataError(
+            f"{path}: truncated or changed since it was saved (sha256 {digest[:12]}, {CONFIG} has {expected[:12]})"
+        )
+
+
+def _move_up(folder: Path) -> None:
+    """Move the files of a commit to their places; goes on where an earlier call was interrupted."""
+    commit = folder / _COMMIT
+    if commit.is_dir():
+        for name in FILES:
+            if (commit / name).exists():
+                os.replace(commit / name, folder / name)
+        commit.rmdir()

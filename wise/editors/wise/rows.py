@@ -1,0 +1,71 @@
+"""What one edit is learned from: its rows at the site, and what is outside of its scope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from wise.editors.wise.routing import Scope, training_span
+from wise.editors.wise.training import Rows
+from wise.lm.batch import Batch, collate, encode, encode_prompts
+from wise.lm.load import LanguageModel
+from wise.lm.tail import Prefix, Tail
+
+
+def padded_rows(tail: Tail, lm: LanguageModel, prompts: Sequence[str], target: str, irrelevant: str) -> Rows:
+    """As the released code feeds them: the edit's rows and the irrelevant text in one batch, padded on the left.
+
+    Every position enters the score, padding included. An irrelevant text that lies in the prompt gives no
+    row of its own: its tokens are in scope, all other positions of the edit's rows are out of it.
+    """
+    edit, own = encode(lm, prompts, [target] * len(prompts)), encode_prompts(lm, [irrelevant])
+    batch = collate([*edit, *own], lm.tokenizer.pad_token_id, lm.device, side="left")
+    inside = subject_span(lm, prompts, target, irrelevant, batch) if irrelevant in prompts[0] else None
+    return rows_of(tail.read(batch), inside)
+
+
+def rows_of(prefix: Prefix, inside: Tensor | None = None, beyond: Tensor | None = None) -> Rows:
+    """Rows of a batch whose last row is the irrelevant text, all positions in the score.
+
+    With spans `inside` and `beyond` (B - 1, L) of the edit's rows, the last row is left out of it;
+    `beyond` is all that is not inside unless it is given.
+    """
+    edit, own = subset(prefix, slice(0, -1)), subset(prefix, slice(-1, None))
+    if inside is not None:
+        return Rows(edit, inside, ~inside if beyond is None else beyond, training_span(edit.batch, "padded"))
+    return Rows(edit, training_span(edit.batch, "padded"), scope_of(own, "padded"))
+
+
+def scope_of(prefix: Prefix, positions: str) -> Scope:
+    """Texts as they are scored while an edit is learned."""
+    return Scope(prefix.inner, prefix.output, training_span(prefix.batch, positions))
+
+
+def subset(prefix: Prefix, rows: slice) -> Prefix:
+    """Some rows of a prefix, padded as they are."""
+    batch = prefix.batch
+    part = Batch(batch.input_ids[rows], batch.attention_mask[rows], batch.start[rows], batch.length[rows])
+    return replace(prefix, batch=part, inner=prefix.inner[rows], output=prefix.output[rows], hidden=prefix.hidden[rows])
+
+
+def subject_span(lm: LanguageModel, prompts: Sequence[str], target: str, subject: str, batch: Batch) -> Tensor:
+    """Tokens of `subject` in each row (B, L), the last time that it occurs in the prompt."""
+    texts = [f"{prompt} {target.strip()}" for prompt in prompts]
+    span = torch.zeros(len(texts), batch.input_ids.shape[1], dtype=torch.bool)
+    for row, (prompt, offsets) in enumerate(
+        zip(prompts, lm.tokenizer(texts, return_offsets_mapping=True)["offset_mapping"], strict=True)
+    ):
+        first = prompt.rindex(subject)
+        padding = int(batch.length[row]) - len(offsets)
+        for index, (start, end) in enumerate(offsets):
+            span[row, padding + index] = start < first + len(subject) and end > first and end > start
+    return span.to(batch.input_ids.device)
+
+
+def queries_scope(queries: Tensor, weight: Tensor, bias: Tensor | None) -> Scope:
+    """Single tokens (n, f) as texts of one position, with their unedited outputs."""
+    base = torch.nn.functional.linear(queries, weight, bias)  # (n, f) x (f, d)
+    return Scope(queries[:, None], base[:, None], torch.ones_like(queries[:, :1], dtype=torch.bool))

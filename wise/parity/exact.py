@@ -1,0 +1,94 @@
+"""The released code's sums in the released code's order, for comparing in float64.
+
+Norms of the model compute in float32, so a difference in the last bit of a float64 sum can become one of 1e-8.
+Replays therefore train the matrix W' itself, run the whole model on all rows, and take no short cut; loop,
+losses, stops, memories and merging are those of every edit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wise.editors.wise.routing import pooled
+from wise.editors.wise.training import Iteration, SideMemory
+from wise.lm.prefix import Prefix
+
+
+class BlockedLinear(torch.autograd.Function):
+    """y = x W'^T whose gradient for W' is summed over `block` tokens at a time (0: over all at once)."""
+
+    @staticmethod
+    def forward(ctx: Any, inner: Tensor, weight: Tensor, bias: Tensor | None, block: int) -> Tensor:
+        """`inner` (B, L, f), `weight` (d, f) -> (B, L, d)."""
+        ctx.save_for_backward(inner)
+        ctx.block = block
+        return nn.functional.linear(inner, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None, None]:
+        """From dy (B, L, d)."""
+        (inner,) = ctx.saved_tensors
+        tokens, outputs = inner.flatten(0, 1), gradient.flatten(0, 1)  # (B * L, f), (B * L, d)
+        block = ctx.block or len(tokens)
+        total = None
+        for first in range(0, len(tokens), block):
+            part = outputs[first : first + block].T @ tokens[first : first + block]  # (d, block) x (block, f)
+            total = part if total is None else total + part
+        return None, total, None, None
+
+
+class ExactSideMemory(SideMemory):
+    """W' (d, f) trained by full forward passes over `everything`, the edit's rows and the irrelevant one.
+
+    `weight` is W' as it goes on, None for a new shard; `block` see `BlockedLinear`.
+    """
+
+    def __init__(self, weight: Tensor | None, everything: Prefix, block: int, *rest: Any) -> None:
+        super().__init__(*rest)
+        self.everything, self.block = everything, block
+        start = self.tail.site.weight + self.variable.detach() if weight is None else weight
+        self.variable = start.clone().requires_grad_(True)
+
+    def forward(self) -> Iteration:
+        """See `SideMemory.forward`."""
+        batch, before = self.everything.batch, self.everything.output
+        output = BlockedLinear.apply(self.everything.inner, self.variable, self.tail.site.bias, self.block)
+        hook = self.tail.site.module.register_forward_hook(lambda *_: output)
+        try:
+            logits = self.tail.lm.model(
+                input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
+            ).logits
+        finally:
+            hook.remove()
+        loss = _loss(logits[:-1, :-1], batch.input_ids[:-1, 1:], batch.start[:-1])
+        activation = self.step.activation
+        gaps = torch.linalg.vector_norm(activation(output) - activation(before), dim=-1)  # (B, L)
+        seen = self.judged(loss, gaps[:-1], None if isinstance(self.rows.outside, Tensor) else gaps[-1:])
+        return replace(seen, outside_gaps=gaps[-1:])
+
+    @torch.no_grad()
+    def update(self, gradient: Tensor, active: Tensor) -> None:
+        """See `SideMemory.update`; as SGD computes it."""
+        config, base = self.step.config, self.tail.site.weight
+        gradient = gradient * self.step.mask
+        gradient.add_(self.variable, alpha=config.weight_decay)
+        self.variable.add_(gradient * active, alpha=-self.step.lr)
+        if config.clamp:
+            self.variable.copy_(self.variable.clamp(min=base - config.clamp, max=base + config.clamp))
+
+    def change(self) -> Tensor:
+        """W' - W0 (d, f), with its gradient."""
+        return self.variable - self.tail.site.weight
+
+
+def _loss(logits: Tensor, following: Tensor, start: Tensor) -> Tensor:
+    """Mean over rows of summed losses of t target tokens, divided by t + 1: logits (B, L - 1, V), tokens (B, L - 1)."""
+    at = torch.arange(following.shape[1])
+    counted = at >= start[:, None] - 2  # one position more than there are target tokens
+    wanted = following.masked_fill(at < start[:, None] - 1, -100)
+    losses = nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), wanted.reshape(-1), reduction="none")
+    return pooled(losses.view(following.shape), counted).mean()
