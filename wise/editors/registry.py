@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from wise.lm.load import LanguageModel
 
 
-
 class Entry(NamedTuple):
     """Where an editor's class lives, and the name of the artifact that its `prepare` makes, if it makes one."""
 

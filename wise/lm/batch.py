@@ -77,9 +77,7 @@ def encode_prompts(lm: LanguageModel, prompts: Sequence[str]) -> list[Encoded]:
     return [Encoded(tuple(ids), len(ids)) for ids in lm.tokenizer(list(prompts))["input_ids"]]
 
 
-def collate(
-    sequences: Sequence[Encoded], pad: int, device: torch.device | str = "cpu", side: str = "right"
-) -> Batch:
+def collate(sequences: Sequence[Encoded], pad: int, device: torch.device | str = "cpu", side: str = "right") -> Batch:
     """Pad sequences into one `Batch`, on the right or on the left `side`."""
     size = torch.tensor([len(s.ids) for s in sequences])
     width = int(size.max())

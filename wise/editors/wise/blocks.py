@@ -64,9 +64,7 @@ class Blocks:
     def learned(self, delta: Tensor, score: float, merging: Merging) -> Blocks:
         """After one more edit: its update and score, then saving and merging where they are due."""
         count = self.count + 1
-        now = replace(
-            self, side=delta, least=min(self.least, score), count=count, open=(*self.open, self.count)
-        )
+        now = replace(self, side=delta, least=min(self.least, score), count=count, open=(*self.open, self.count))
         if count % self.save_every == 0:
             now = now._put_away()
         if count % self.merge_every == 0:

@@ -68,9 +68,7 @@ class History:
     def restored(cls, state: dict[str, Tensor]) -> History:
         """What `state` of another one gave."""
         groups = tuple(
-            tuple(
-                Batch(*(state[f"history.{number}.{index}.{part}"] for part in Batch.PARTS)) for index in range(size)
-            )
+            tuple(Batch(*(state[f"history.{number}.{index}.{part}"] for part in Batch.PARTS)) for index in range(size))
             for number, size in enumerate(state["history.sizes"].tolist())
         )
         used = tuple(tuple(state[f"history.used{i}"].tolist()) for i in range(len(groups) - 1))
