@@ -1,4 +1,4 @@
-"""Rules of single editors: GRACE's codebook, FT-L's box, routing of WISE over several memories."""
+"""Rules of single editors: GRACE's codebook, FT-L's box, what WISE measures and needs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
+from wise.editors.base import Reading
 from wise.editors.registry import make_editor
-from wise.editors.wise.routing import activation_score
 from wise.errors import ConfigError
 from wise.records import EditRecord
 
@@ -26,6 +26,13 @@ def grace_with(*entries):
             editor._labels = [*editor._labels, label]
         editor._radii = radii
     return editor
+
+
+def reading(queries):
+    """Texts of one token each."""
+    first = torch.zeros(len(queries), dtype=torch.long)
+    inner = queries[:, None]
+    return Reading(inner, inner, torch.ones(len(queries), 1, dtype=torch.bool), first, first)
 
 
 def test_grace_adds_a_key_where_no_radius_reaches():
@@ -54,7 +61,7 @@ def test_grace_answers_inside_the_radius_only():
     editor = grace_with((0.0, "a"), (10.0, "b"))
     queries = torch.zeros(3, editor.site.weight.shape[1])
     queries[:, 0] = torch.tensor([0.9, 10.2, 5.0])
-    assert editor.decide(queries).choice.tolist() == [1, 2, 0]
+    assert editor.decide(reading(queries)).choice.tolist() == [1, 2, 0]
 
 
 def test_grace_relative_radius_is_a_share_of_the_distance_between_prompts():
@@ -71,46 +78,6 @@ def test_ft_box_bounds_what_one_edit_changes():
         assert (first - editor.site.module.weight).abs().max().item() <= 1e-3 + 1e-7
     editor.edit(STREAM[1])
     assert 0 < (editor._weight - first).abs().max().item() <= 1e-3 + 1e-7
-
-
-def test_wise_edits_go_to_the_shards_in_turn():
-    editor = edited("wise-retrieve", shards=2)
-    assert [len(shard.queries) for shard in editor._shards] == [2, 1]
-
-
-@pytest.mark.parametrize("name", ["wise-merge", "wise-retrieve"])
-def test_wise_updates_stay_inside_their_masks(name):
-    for shard in edited(name, rho=0.3)._shards:
-        assert shard.delta.count_nonzero() > 0
-        assert not shard.delta[~shard.mask].any()
-
-
-@pytest.mark.parametrize("name", ["wise-merge", "wise-retrieve"])
-def test_wise_threshold_is_the_smallest_score_over_the_edits(name):
-    editor = edited(name, act_ratio=1.0)
-    deltas, thresholds = editor._answering()
-    for (_, queries), delta, threshold in zip(editor.memories(), deltas, thresholds, strict=True):
-        assert threshold.item() == pytest.approx(activation_score(queries, delta).min().item(), rel=1e-4)
-    queries = torch.cat([shard.queries for shard in editor._shards])
-    assert (editor.decide(queries).choice > 0).all(), "every edit prompt is routed to a side memory"
-
-
-def test_wise_retrieve_takes_the_largest_score_among_the_accepted():
-    editor = edited("wise-retrieve", count=2)
-    features = editor.site.weight.shape[1]
-    query = torch.randn(8, features, generator=torch.Generator().manual_seed(0))
-    deltas, thresholds = editor._answering()
-    scores = torch.stack([activation_score(query, delta) for delta in deltas], 1)
-    for row, choice in enumerate(editor.decide(query).choice.tolist()):
-        accepted = [i for i in range(2) if scores[row, i] >= thresholds[i]]
-        assert choice == (max(accepted, key=lambda i: scores[row, i]) + 1 if accepted else 0)
-
-
-def test_wise_merge_serves_one_memory_and_retrieve_k():
-    merged, apart = edited("wise-merge"), edited("wise-retrieve")
-    assert len(merged.memories()) == 1 and len(apart.memories()) == 2
-    assert merged.extra_parameters() == merged.site.weight.numel()
-    assert apart.extra_parameters() == 2 * apart.site.weight.numel()
 
 
 def test_margins_are_relative_to_the_model():
