@@ -28,6 +28,7 @@ ARTIFACTS = {
     "shards": "ablation: number of shards and mask ratio",
     "generation": "teacher-forced against freely generated answers, by routing",
     "switches": "variants of an editor against the first of them on the same edits",
+    "grace_radius": "distance to GRACE's nearest key against the deferral radius, by first radius",
     "router": "routing scores against the number of edits, their distributions and ROC",
     "overhead": "extra parameters, memory, time of an edit and of inference",
 }

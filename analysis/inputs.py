@@ -44,8 +44,11 @@ class Inputs:
             return None
         return pd.concat(map(_read_scores, self.reference_paths), ignore_index=True)
 
-    def transcripts(self, columns: Sequence[str]) -> pd.DataFrame:
-        """The named columns of all transcripts, with dataset, model, editor and seed of their runs."""
+    def transcripts(self, columns: Sequence[str], **keys: str) -> pd.DataFrame:
+        """The named columns of all transcripts, with dataset, model, editor and seed of their runs.
+
+        `keys` are further columns from the run records, see `ablation`.
+        """
         paths = _given(self.transcript_paths, "--transcripts")
         frames = []
         for path, run in zip(paths, self._runs_of(paths), strict=True):
@@ -53,7 +56,8 @@ class Inputs:
             if missing:
                 raise DataError(f"{path}: not a transcript; it lacks {', '.join(missing)}")
             frame = pq.read_table(path, columns=list(columns)).to_pandas()
-            frames.append(frame.assign(**{key: run[key] for key in RUN_COLUMNS}))
+            further = {name: setting(run, dotted) for name, dotted in keys.items()}
+            frames.append(frame.assign(**{key: run[key] for key in RUN_COLUMNS}, **further))
         return pd.concat(frames, ignore_index=True)
 
     def ablation(self, **keys: str) -> pd.DataFrame:

@@ -111,7 +111,7 @@ def draw(compared: pd.DataFrame) -> Figure:
         for axes, editor in zip(panels, editors, strict=True):
             _dots(axes, group[group["editor"] == editor], variants)
             axes.set_title(editor_style(editor).label)
-        panels[0].set_yticks(range(len(variants)), [textwrap.fill(name, 40) for name in variants], fontsize=6.5)
+        panels[0].set_yticks(range(len(variants)), [textwrap.fill(name, 54) for name in variants], fontsize=6.5)
         panels[0].set_ylim(len(variants) - 0.5, -0.5)
         panels[0].set_xscale("symlog", linthresh=LINEAR, linscale=0.8)
         panels[0].xaxis.set(major_locator=FixedLocator(TICKS), major_formatter="{x:+g}", minor_locator=NullLocator())

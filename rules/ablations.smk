@@ -1,6 +1,6 @@
-# Studies beside the main comparison. `layer` and `shards` repeat the edit job with overrides, one job for every point of
-# their parameter space, `generation` and `switches` one for each named variant; `overhead` times single edits; `router`
-# reads the main runs. Their tables and figures are in rules/studies.smk.
+# Studies beside the main comparison. `layer` and `shards` repeat the edit job with overrides, one job for every point
+# of their parameter space, `generation`, `switches` and `grace_radius` one for each named variant; `overhead` times
+# single edits; `router` reads the main runs. Their tables and figures are in rules/studies.smk.
 LAYER_SPACE = study_space("layer", "layer")
 SHARDS_SPACE = study_space("shards", "k", "rho")
 LAYER_RUNS = study_runs("layer", LAYER_SPACE)
@@ -8,6 +8,7 @@ SHARDS_RUNS = study_runs("shards", SHARDS_SPACE)
 VARIANT = "{study}/{dataset}/{editor}/{variant}/seed{seed}"
 GENERATION_RUNS = variant_runs("generation", VARIANT)
 SWITCHES_RUNS = variant_runs("switches", VARIANT)
+RADIUS_RUNS = variant_runs("grace_radius", VARIANT)
 STUDY_INPUTS = dict(
     records=f"{R}/data/{STUDY_DATASET}/edits.jsonl",
     train=f"{R}/data/{STUDY_DATASET}/train.jsonl",
@@ -112,7 +113,7 @@ use rule edit as variant_edit with:
         edits=lambda wildcards: STUDIES[wildcards.study]["edits"],
         grid=lambda wildcards: json.dumps(STUDIES[wildcards.study]["grid"]),
     message:
-        "Ablation of {wildcards.study}: {wildcards.editor}, {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
+        "Ablation {wildcards.study}: {wildcards.editor}, {wildcards.variant}, {wildcards.dataset}, seed {wildcards.seed}"
 
 
 use rule score as study_score with:

@@ -85,6 +85,22 @@ use rule layer as switches with:
         "Ablation: every switch set back to what the paper or the released code does"
 
 
+use rule routing as grace_radius with:
+    input:
+        transcripts=expand("{run}/transcript.parquet", run=RADIUS_RUNS),
+        runs=expand("{run}/run.json", run=RADIUS_RUNS),
+        code=sources("analysis.output", "analysis.grace_radius"),
+    output:
+        table=table("grace_radius", STUDY, "md"),
+        figure=figure("grace_radius", STUDY),
+    log:
+        f"{R}/logs/analysis/grace_radius.log",
+    params:
+        artifact="grace_radius",
+    message:
+        "Ablation: distance to the nearest key of GRACE against its deferral radius"
+
+
 use rule routing as router with:
     input:
         **ROUTED,

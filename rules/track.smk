@@ -1,6 +1,12 @@
 # MLflow: one job is its only writer, so that no two jobs race for the database. The store is a copy for people, which
 # no rule reads back, and can be deleted at any time.
-STUDY_RUNS = dict(layer=LAYER_RUNS, shards=SHARDS_RUNS, generation=GENERATION_RUNS, switches=SWITCHES_RUNS)
+STUDY_RUNS = dict(
+    layer=LAYER_RUNS,
+    shards=SHARDS_RUNS,
+    generation=GENERATION_RUNS,
+    switches=SWITCHES_RUNS,
+    grace_radius=RADIUS_RUNS,
+)
 TRACKED = [folder for study in STUDIES["include"] for folder in STUDY_RUNS.get(study, [])]
 
 

@@ -16,7 +16,7 @@ from wise.editors.base import Editor, EditOutcome
 from wise.editors.identity import describe
 from wise.editors.routes import routes
 from wise.errors import ConfigError, DataError
-from wise.export import merged_weight, push_folder, what_is_lost, write_checkpoint
+from wise.export import merged_weights, push_folder, put, what_is_lost, write_checkpoint
 from wise.lm.batch import encode, encode_prompts
 from wise.lm.generate import generate_answers
 from wise.records import EditRecord, free_id, record_from_dict
@@ -171,13 +171,12 @@ class EditedModel:
         and where `folder` holds something.
         """
         self._require_open()
-        weight, lost = merged_weight(self.editor), what_is_lost(self.editor)
-        parameter = self.editor.site.parameter(weight)
+        weights, lost = merged_weights(self.editor), what_is_lost(self.editor)
         if folder is not None:
-            write_checkpoint(self.editor, parameter, describe(self.editor), lost, folder)
+            write_checkpoint(self.editor, weights, describe(self.editor), lost, folder)
         log.warning("%s", lost)
         self.close()
-        self.editor.site.module.weight = parameter
+        put(weights)
         return self.model
 
     def close(self) -> None:
@@ -196,7 +195,7 @@ class EditedModel:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self.editor.edits)} edits"
-        return f"{self.editor.name} on {self.editor.lm.name}, layer {self.editor.site.layer}, {state}"
+        return f"{self.editor.name} on {self.editor.lm.name}, layer {self.editor.layer}, {state}"
 
     def _learn(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
         taken = {record.id for record in self.editor.edits}

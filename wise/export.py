@@ -9,41 +9,47 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi
-from torch import Tensor, nn
+from torch import nn
 
 from wise.editors.attach import WeightEditor
 from wise.editors.base import Editor
 from wise.editors.card import LOST, NOTHING_LOST, checkpoint_card
+from wise.editors.locate.matrices import MatricesEditor
 from wise.errors import ConfigError
 from wise.files import write_text
+from wise.lm.sites import Site
+
+IN_WEIGHTS = (WeightEditor, MatricesEditor)
+"""Editors whose memory is nothing but other values of matrices."""
 
 
-def merged_weight(editor: Editor) -> Tensor:
-    """The matrix (d, f) of a plain model that always answers from the one memory of `editor`.
+def merged_weights(editor: Editor) -> dict[Site, nn.Parameter]:
+    """The matrices of a plain model that always answers from the one memory of `editor`, by where they belong.
 
     Raises `ConfigError` for an editor without edits, with several memories, or whose memory is no matrix.
     """
     if not editor.edits:
         raise ConfigError(f"{editor.name} has made no edits: there is nothing to merge")
-    if isinstance(editor, WeightEditor):
-        return editor.site.weight.detach().clone()  # while the editor is attached, the matrix is the edited one
+    if isinstance(editor, IN_WEIGHTS):  # while the editor is attached, the matrices are the edited ones
+        return {site: site.parameter(site.weight.detach().clone()) for site in editor.sites}
     if not hasattr(editor, "merged_delta"):
         raise ConfigError(f"{editor.name} keeps no matrix that could be merged; of the editors with a router, "
                           "wise-merge does")  # fmt: skip
     delta = editor.merged_delta()  # (d, f)
     with editor.unedited():
-        return editor.site.weight.detach() + delta  # in the wider of the two precisions
+        merged = editor.site.weight.detach() + delta  # in the wider of the two precisions
+    return {editor.site: editor.site.parameter(merged)}
 
 
 def what_is_lost(editor: Editor) -> str:
     """What the plain model gives up beside the edited one, in words."""
-    return NOTHING_LOST if isinstance(editor, WeightEditor) else LOST
+    return NOTHING_LOST if isinstance(editor, IN_WEIGHTS) else LOST
 
 
 def write_checkpoint(
-    editor: Editor, parameter: nn.Parameter, config: Mapping[str, Any], lost: str, folder: str | Path
+    editor: Editor, weights: Mapping[Site, nn.Parameter], config: Mapping[str, Any], lost: str, folder: str | Path
 ) -> None:
-    """Write the unedited model with `parameter` at the edited site, its tokenizer and a model card to `folder`.
+    """Write the unedited model with `weights` where they belong, its tokenizer and a model card to `folder`.
 
     The folder appears when it is whole. Raises `ConfigError` where it exists and holds something.
     """
@@ -51,19 +57,25 @@ def write_checkpoint(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: exists and is not empty; name a new folder for the checkpoint")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    module, lm = editor.site.module, editor.lm
+    lm = editor.lm
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         new = Path(name) / folder.name
         with editor.unedited():
-            original = module.weight
+            original = {site: site.module.weight for site in weights}
             try:
-                module.weight = parameter
+                put(weights)
                 lm.model.save_pretrained(new)
             finally:
-                module.weight = original
+                put(original)
         lm.tokenizer.save_pretrained(new)
         write_text(new / "README.md", checkpoint_card(config, lost))
         os.replace(new, folder)  # an empty folder gives way
+
+
+def put(weights: Mapping[Site, nn.Parameter]) -> None:
+    """Make each parameter the matrix of its site."""
+    for site, parameter in weights.items():
+        site.module.weight = parameter
 
 
 def push_folder(save: Callable[[Path], None], repo_id: str, private: bool, token: str | None) -> str:

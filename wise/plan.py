@@ -16,7 +16,7 @@ from wise.evaluate.grid import plan_runs
 DATASETS = ("factworld-qa", "factworld-hallucination", "factworld-ood")
 """Edit streams that rules/data.smk can make."""
 
-VARIANT_STUDIES = ("generation", "switches")
+VARIANT_STUDIES = ("generation", "switches", "grace_radius")
 """Ablations of named variants, each on datasets of its own choice."""
 
 STREAM_STUDIES = ("layer", "shards", *VARIANT_STUDIES)

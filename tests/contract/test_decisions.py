@@ -16,6 +16,7 @@ from tests.contract.test_generation import (
     continued,
     decisions,
     encoded,
+    in_forward,
     one_by_one,
     routed,
     variants,
@@ -49,7 +50,7 @@ def test_an_interrupted_answer_leaves_no_trace(variant):
         assert (continued(editor), continued(editor, PROMPTS[::-1], use_cache=False)) == expected
 
 
-@variants
+@in_forward
 def test_answers_written_in_turns_do_not_mix(variant):
     """Two caches of one batch size, continued by hand, with other questions asked in between."""
     editor = attached(variant)

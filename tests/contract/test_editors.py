@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 
 from tests.models import FAMILY_MODELS, tiny_language_model
-from wise.editors.registry import EDITORS, make_editor
+from wise.editors.registry import EDITORS, editor_class, make_editor
 from wise.errors import ConfigError, EditError
 from wise.evaluate.ask import ask, questions_of
 from wise.files import read_json
@@ -16,7 +18,19 @@ from wise.records import EditRecord, Probe
 
 QUICK = {
     "ft-l": {"lr": 5e-3, "box": 0.0, "objective": "target_new"},
+    "ft-m": {"lr": 5e-3},
+    "defer": {"lr": 5e-2},
+    "ultraedit": {"lr": 3e-3},
+    "locft-bf": {"lr": 5e-3},
     "grace": {"lr": 0.3, "steps": 40},
+    "memoir": {"lr": 0.5, "steps": 40, "tau": 0.5, "prefixes": 2},
+    "retrieval": {"threshold": 0.6},
+    "serac": {"hidden": 32, "layers": 4, "steps": 40, "batch": 8, "lr": 1e-2, "invented": 0.0, "scope_steps": 40},
+    "rome": {"token": "prompt_last"},
+    "memit": {"layers": 2, "mom2_weight": 1e-2, "token": "prompt_last"},
+    "memit-mass": {"layers": 2, "mom2_weight": 1e-2, "token": "prompt_last"},
+    "alphaedit": {"layers": 2, "lr": 0.5, "weight_decay": 1e-3, "clamp": 4.0, "null_threshold": 1e3, "ridge": 1e-2},
+    "mend": {"rank": 8, "iterations": 15, "lr": 1e-3, "lr_alpha": 1e-2, "accumulate": 2, "c_edit": 1.0},
     "wise-merge": {"steps": 20},
     "wise-retrieve": {"steps": 20},
 }
@@ -36,8 +50,18 @@ def record(index: int) -> EditRecord:
 STREAM = [record(index) for index in range(len(PROMPTS))]
 
 
+@cache
+def artifact(name: str, family: str, options: tuple):
+    """What an editor prepares; some take longer to make than all edits of a test."""
+    editor = make_editor(name, tiny_language_model(family), 2, dict(options), CONTEXTS)
+    return editor.make_artifact([record(i) for i in range(3)])
+
+
 def ready(name: str, family: str = "llama", seed: int = 0, **options):
-    editor = make_editor(name, tiny_language_model(family), 2, QUICK.get(name, {}) | options, CONTEXTS, seed)
+    options = QUICK.get(name, {}) | options
+    editor = make_editor(name, tiny_language_model(family), 2, options, CONTEXTS, seed)
+    if editor.artifact is not None:
+        editor.use_artifact(artifact(name, family, tuple(options.items())))
     editor.prepare([record(i) for i in range(3)])
     return editor
 
@@ -67,6 +91,10 @@ def assert_same_answers(one, other):
 
 
 editors = pytest.mark.parametrize("name", sorted(EDITORS))
+in_forward = pytest.mark.parametrize("name", [name for name in sorted(EDITORS) if editor_class(name).in_forward])
+"""Editors that edit plain forward calls of the model too."""
+UNTRAINED = ("none", "retrieval", "serac")
+"""Editors that take no step of optimisation for an edit."""
 COMMON = ("llama", "gptj")
 families = pytest.mark.parametrize(
     ("name", "family"),
@@ -111,10 +139,13 @@ def test_an_edit_makes_its_target_more_likely(name):
     before = sum(ask(editor, question)[0].answer.nll)
     outcome = editor.edit(STREAM[0])
     after = sum(ask(editor, question)[0].answer.nll)
+    assert (outcome.iterations > 0) == (name not in UNTRAINED)
     if name == "none":
-        assert outcome.iterations == 0 and after == before
+        assert after == before
+    elif name == "retrieval":  # what a random model makes of its context is no matter of the editor
+        assert after != before
     else:
-        assert outcome.iterations > 0 and after < before - 0.5
+        assert after < before - 0.5
 
 
 @editors
@@ -161,7 +192,7 @@ def test_answers_do_not_depend_on_the_batch(name):
         assert a.answer.nll == pytest.approx(b.answer.nll, abs=1e-5)
 
 
-@editors
+@in_forward
 @pytest.mark.parametrize("family", COMMON)
 def test_asking_through_the_tail_equals_reading_then_answering_with_a_cache(name, family):
     """Teacher-forced scores are those of the model that `generate` runs: prefill, then one token a step."""
@@ -212,7 +243,7 @@ def test_a_loss_that_is_not_finite_stops_the_edit_and_keeps_the_memory(name):
     editor = edited(name, count=1)
     answers = [r.answer.nll for r in ask_all(editor)]
     state = {key: value.clone() for key, value in editor._state().items()}
-    head = editor.lm.model.get_output_embeddings().weight
+    head = getattr(editor, "answering", editor.lm).model.get_output_embeddings().weight
     kept = head.clone()
     head.fill_(float("nan"))
     with pytest.raises(EditError, match="edit-1"):

@@ -13,6 +13,7 @@ from transformers import pipeline
 from tests.contract.test_editors import OTHERS, STREAM, edited
 from tests.models import tiny_language_model
 from wise.editors.base import Reading
+from wise.editors.registry import editor_class
 from wise.errors import ConfigError
 from wise.lm.generate import generate_answers
 
@@ -20,6 +21,10 @@ VARIANTS = {
     "none": ("none", {}),
     "ft-l": ("ft-l", {}),
     "grace": ("grace", {}),
+    "memoir": ("memoir", {}),
+    "retrieval": ("retrieval", {}),
+    "serac": ("serac", {}),
+    "defer": ("defer", {"lr": 1e-3, "steps": 20, "prefixes": 0}),
     "wise-merge": ("wise-merge", {"shards": 3}),
     "wise-retrieve": ("wise-retrieve", {"shards": 3}),
     "mean-of-prompt": ("wise-retrieve", {"shards": 3, "positions": "prompt", "threshold": "recorded"}),
@@ -30,7 +35,10 @@ PROMPTS = [record.prompt for record in STREAM] + OTHERS[1:4]
 NEW = 5
 
 variants = pytest.mark.parametrize("variant", list(VARIANTS))
-routed = pytest.mark.parametrize("variant", ["grace", "wise-merge", "wise-retrieve", "mean-of-prompt"])
+IN_FORWARD = [variant for variant, (name, _) in VARIANTS.items() if editor_class(name).in_forward]
+"""Variants that edit plain forward calls too; the others rewrite what `generate` is given."""
+in_forward = pytest.mark.parametrize("variant", IN_FORWARD)
+routed = pytest.mark.parametrize("variant", [name for name in IN_FORWARD if name not in ("none", "ft-l")])
 families = pytest.mark.parametrize(
     ("variant", "family"),
     [(variant, "llama") for variant in VARIANTS]
@@ -41,6 +49,8 @@ families = pytest.mark.parametrize(
     ],
 )
 """Every variant on one family; routing by one and by all tokens on others, which mask and pass on differently."""
+FORWARD_FAMILIES = [pair for pair in families.args[1] if pair[0] in IN_FORWARD]
+in_forward_families = pytest.mark.parametrize(("variant", "family"), FORWARD_FAMILIES)
 
 
 @cache
@@ -142,7 +152,7 @@ def test_the_decision_is_taken_once_a_sequence_and_does_not_depend_on_padding(va
     assert [chosen(editor, [prompt])[0] for prompt in PROMPTS] == cached[0]
 
 
-@families
+@in_forward_families
 def test_a_plain_forward_call_is_the_same_padded_on_either_side(variant, family):
     editor = attached(variant, family)
     with torch.no_grad():
@@ -202,7 +212,7 @@ def test_a_static_cache_gives_the_same_answers(variant, family):
     assert continued(editor, cache_implementation="static") == continued(editor)
 
 
-@families
+@in_forward_families
 def test_embeddings_in_the_place_of_tokens_give_the_same_answers(variant, family):
     editor = attached(variant, family)
     inputs = encoded(editor)
@@ -261,5 +271,7 @@ def test_a_prompt_read_in_chunks_is_refused(variant):
 
 
 def _padded(rows: list[list[int]]) -> list[list[int]]:
-    longest = max(map(len, rows))
-    return [row + [0] * (longest - len(row)) for row in rows]
+    """Rows up to their end token, of one length; what a beam holds behind it is no answer."""
+    ended = [row[: ([*row, 3]).index(3) + 1] for row in rows]
+    longest = max(map(len, ended))
+    return [row + [0] * (longest - len(row)) for row in ended]

@@ -10,6 +10,7 @@ import pytest
 
 from analysis import (
     generation,
+    grace_radius,
     layer,
     main_table,
     paired_table,
@@ -35,6 +36,7 @@ TABLES = {
     "main_table": (".csv", ".md", ".tex"), "paired_table": (".csv", ".md"), "perplexity_table": (".csv", ".md"),
     "layer": (".csv", ".md"), "shards": (".csv", ".md"), "router": (".csv", ".md"), "overhead": (".csv", ".md"),
     "generation": (".csv", ".md", ".tex"), "switches": (".csv", ".md", ".tex"),
+    "grace_radius": (".csv", ".md"),
 }  # fmt: skip
 VARIANTS = [
     {"routing": "per_step", "positions": "tokens", "threshold": "recorded"},
@@ -60,6 +62,7 @@ def runs(tmp_path_factory):
     made["generation"] = _study(folder / "generation", "wise-retrieve", [{"options": point} for point in VARIANTS])
     points = [{"options": REFINED | point, "grid": {1: 6, 10: 1}} for point in SWITCHED]
     made["switches"] = _study(folder / "switches", "wise-retrieve", points)
+    made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
     write_json(folder / "overhead.json", overhead())
     made["overhead"] = folder / "overhead.json"
     return made
@@ -90,6 +93,8 @@ def _arguments(name, runs):
         chosen = runs[name]
         reference = option("--reference-scores", runs["main"]["scores"]) if name == "layer" else []
         return option("--scores", chosen["scores"]) + option("--runs", chosen["runs"]) + reference
+    if name == "grace_radius":
+        return option("--transcripts", runs[name]["transcripts"]) + option("--runs", runs[name]["runs"])
     if name == "routing":
         return option("--transcripts", runs["both"]["transcripts"]) + option("--runs", runs["both"]["runs"])
     if name == "router":
@@ -277,6 +282,23 @@ def test_switches_are_compared_with_the_first_variant_on_the_same_edits(runs):
     text = switches.to_markdown(compared.reset_index())
     shown = next(line for line in text.splitlines() if line.startswith("| activation ffn"))
     assert f"**{row['difference']:+.3f}** [" in shown and "+0.000 [+0.000, +0.000]" in shown
+
+
+def test_radii_and_distances_come_from_the_transcripts(runs):
+    chosen = runs["grace_radius"]
+    inputs = Inputs(transcript_paths=chosen["transcripts"], run_paths=chosen["runs"])
+    rows = grace_radius.read(inputs)
+    assert (rows["distance"] == -rows["score"]).all() and (rows["taken"] == (rows["distance"] <= rows["radius"])).all()
+    found = grace_radius.by_kind(rows)
+    assert found["first_radius"].tolist() == [1.0] * 4 + [10.0] * 4
+    assert found["kind"].tolist()[:4] == ["edit", "paraphrase", "locality_near", "locality_far"]
+    cell = found.set_index(["first_radius", "kind"]).loc[(10.0, "paraphrase")]
+    asked = pd.read_parquet(chosen["transcripts"][0]).query("kind == 'paraphrase'")
+    assert cell["distance"] == pytest.approx(-asked["score"].median()) and cell["questions"] == len(asked) == 20
+    assert cell["taken"] == pytest.approx((asked["choice"] != "main").mean())
+    others = [runs["generation"][kind] for kind in ("transcripts", "runs")]
+    with pytest.raises(DataError, match="lacks 'options.radius'"):
+        grace_radius.read(Inputs(transcript_paths=others[0], run_paths=others[1]))
 
 
 def test_two_variants_that_are_the_same_are_refused(runs):

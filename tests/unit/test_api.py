@@ -37,7 +37,7 @@ def pair(seed=0, family="llama"):
 
 
 def attached(name="wise-retrieve", count=0, seed=0, **options):
-    editor = wise.attach(pair(seed), name, layer=2, **OPTIONS[name] | options)
+    editor = wise.attach(pair(seed), name, layer=2, **OPTIONS.get(name, {}) | options)
     editor.edit(EDITS[:count])
     return editor
 
@@ -226,11 +226,15 @@ def test_a_merged_checkpoint_is_the_memory_always_on(family, tmp_path, caplog):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plain"]
 
 
-def test_a_merged_weight_editor_answers_as_before(tmp_path):
-    editor = attached("ft-l", count=2)
+@pytest.mark.parametrize(("name", "options"), [("ft-l", {}), ("memit", {"layers": 2, "token": "prompt_last"})])
+def test_a_merged_weight_editor_answers_as_before(name, options, tmp_path):
+    editor = attached(name, count=2, **options)
     edited = logits(editor.model, editor.tokenizer)
+    assert not torch.equal(edited, logits(*pair()))
     plain = editor.merge_and_unload(tmp_path / "plain")
     assert torch.equal(logits(plain, editor.tokenizer), edited)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "plain")
+    assert torch.equal(logits(loaded, editor.tokenizer), edited)
     card = (tmp_path / "plain" / "README.md").read_text()
     assert "has no router" in card and LOST not in card
 

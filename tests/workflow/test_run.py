@@ -47,7 +47,7 @@ def test_main_table_has_its_columns_and_editors(finished: Workspace):
 
 def test_tracking_holds_every_run_and_the_report(finished: Workspace):
     summary = json.loads((finished.results / "tracking.json").read_text())
-    assert summary["runs"] == 3 + 1 + 1 + 2  # editors, layers, shard settings, routing variants
+    assert summary["runs"] == 3 + 1 + 1 + 2 + 4  # editors, layers, shard settings, routing variants, radii
     with sqlite3.connect(finished.results / "mlflow.db") as database:
         active = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
     assert active == summary["runs"] + 1
@@ -70,7 +70,7 @@ def test_a_second_run_has_nothing_to_do(finished: Workspace):
     [
         ("analysis/triangle.py", {"triangle": 1}),
         ("wise/editors/grace.py", {"edit": 1}),  # one editor; what follows from its edits is checked below
-        ("wise/evaluate/metrics.py", {"score": 3, "study_score": 4}),
+        ("wise/evaluate/metrics.py", {"score": 3, "study_score": 8}),
         ("wise/tracking/store.py", {}),
     ],
 )

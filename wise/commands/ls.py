@@ -26,7 +26,7 @@ def _editors(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """What the module of an editor says, or the class where a module has several."""
     from wise.editors.registry import EDITORS, editor_class
 
-    modules = [place.split(":")[0] for place in EDITORS.values()]
+    modules = [entry.module for entry in EDITORS.values()]
     for name, module in zip(EDITORS, modules, strict=True):
         alone = modules.count(module) == 1
         yield name, _first_line(import_module(module) if alone else editor_class(name))

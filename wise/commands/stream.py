@@ -79,7 +79,7 @@ def _record(args: argparse.Namespace, stream: Stream, started: str, grid: dict[i
         "model_sha256": weights_digest(editor.lm),
         "editor": editor.name,
         "seed": args.seed,
-        "layer": editor.site.layer,
+        "layer": editor.layer,
         "edits": args.edits,
         "grid": grid,
         "options": asdict(editor.config),

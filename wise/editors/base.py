@@ -100,6 +100,8 @@ class Editor(ABC):
     """Whether all edits are learned in one call; every further edit then learns all of them anew."""
     artifact: ClassVar[str | None] = None
     """What `prepare` makes, by a name that editors share whose artifact is the same; None for nothing."""
+    in_forward: ClassVar[bool] = True
+    """Whether a plain forward call of the model is edited; False for editors that rewrite what `generate` is given."""
     _aside: bool = False
 
     def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
@@ -107,7 +109,9 @@ class Editor(ABC):
         self.config = config
         self.contexts = tuple(contexts)
         self.seed = seed
+        self.layer = layer
         self.site = find_site(lm.model, layer)
+        self.sites = [self.site]
         self.tail = Tail(lm, self.site)
         self.edits: list[EditRecord] = []
         self.prepared: dict[str, Tensor] = {}
@@ -278,13 +282,20 @@ class Editor(ABC):
             queries.append(self.prefix(sequences).query())
         return torch.cat(queries)
 
-    def augmented(self, record: EditRecord, prefixes: int) -> list[str]:
-        """The edit's prompt as it is, then behind `prefixes` of the random contexts."""
-        draw = generator(self.seed, "contexts", len(self.edits))
+    def augmented(self, record: EditRecord, prefixes: int, number: int | None = None) -> list[str]:
+        """The edit's prompt as it is, then behind `prefixes` of the random contexts, drawn for edit `number`.
+
+        That is the next edit unless it is given.
+        """
+        draw = generator(self.seed, "contexts", len(self.edits) if number is None else number)
         chosen = torch.randperm(len(self.contexts), generator=draw)[:prefixes].tolist()
         return [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
 
+    def encoded_rows(self, record: EditRecord, prefixes: int, number: int | None = None) -> list[Encoded]:
+        """The augmented prompts, each with the edit's target, see `augmented`."""
+        prompts = self.augmented(record, prefixes, number)
+        return encode(self.lm, prompts, [record.target] * len(prompts))
+
     def rows(self, record: EditRecord, prefixes: int) -> Prefix:
-        """The augmented prompts, each with the edit's target."""
-        prompts = self.augmented(record, prefixes)
-        return self.prefix(encode(self.lm, prompts, [record.target] * len(prompts)))
+        """The states of the augmented prompts, each with the edit's target."""
+        return self.prefix(self.encoded_rows(record, prefixes))

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from wise.editors.attach import WeightEditor
 from wise.editors.base import EditOutcome
+from wise.editors.descent import Descent, Preservation
 from wise.editors.loss import OBJECTIVES, edit_loss, finite
-from wise.errors import unknown
+from wise.errors import DataError, unknown
+from wise.lm.batch import encode_prompts
 from wise.options import require
 from wise.records import EditRecord
 
 
 @dataclass(frozen=True)
 class FineTuningConfig:
-    """Published values for 7B models: Adam at 5e-4, 25 steps, `prompt_last` (WISE, appendix A).
+    """Published values for 7B models: Adam at 5e-4, 25 or 50 steps, `prompt_last`, no KL term (WISE, appendix A).
 
-    `box`: largest change of an entry by one edit (L-infinity), 0 for none. `prefixes`: random contexts
-    that augment the prompt. `stop_loss`: end early below it, in nats.
+    `box`: largest change of an entry by one edit (L-infinity), 0 for none. `kl`: weight of the divergence from
+    the unedited model on the record's `irrelevant` text, 0 for none. `prefixes`: random contexts that augment the
+    prompt. `stop_loss`: end early when the whole loss is below it, in nats.
     """
 
     objective: str = "prompt_last"
     lr: float = 5e-4
     steps: int = 25
     box: float = 5e-4
+    kl: float = 0.0
     weight_decay: float = 0.0
     stop_loss: float = 1e-2
     prefixes: int = 10
@@ -33,11 +35,12 @@ class FineTuningConfig:
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise unknown("objective", self.objective, OBJECTIVES)
-        require(self.lr > 0 and self.steps > 0 and self.box >= 0, "lr and steps must be positive, box not negative")
+        require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
+        require(self.box >= 0 and self.kl >= 0, "box and kl must not be negative")
 
 
 class FineTuning(WeightEditor):
-    """Adam on `W` alone: `W <- clip(Adam(W), W_before - box, W_before + box)` after each step.
+    """Adam on `W` alone: min of NLL + kl * KL(p0 || p) with `|W - W_before| <= box` for every entry.
 
     The optimiser is fresh for every edit and the box is around the weights before this edit, so that
     changes add up over a stream: the reason why its locality falls with the number of edits.
@@ -48,23 +51,26 @@ class FineTuning(WeightEditor):
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: FineTuningConfig = self.config
-        prefix = self.rows(record, config.prefixes)
-        start = self.site.weight.detach() if self._weight is None else self._weight
-        weight = start.clone().requires_grad_(True)  # (d, f)
-        optimizer = torch.optim.Adam([weight], lr=config.lr, weight_decay=config.weight_decay)
+        prefix, preservation = self.rows(record, config.prefixes), self._preservation(record)
+        start = self.site.weight if self._weight is None else self._weight  # (d, f)
+        descent = Descent(start, self.site.bias, config.lr, config.weight_decay, config.box)
         step, value = 0, float("inf")
         while step < config.steps:
-            output = torch.nn.functional.linear(prefix.inner, weight, self.site.module.bias)  # (B, L, f) x (f, d)
-            loss = edit_loss(self.tail, prefix, output, config.objective)
+            loss = edit_loss(self.tail, prefix, descent.output(prefix.inner), config.objective)
+            if preservation is not None:
+                loss = loss + config.kl * preservation.divergence(descent.output(preservation.prefix.inner))
             value = finite(loss.item(), record)
             if value < config.stop_loss:
                 break
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if config.box:
-                with torch.no_grad():
-                    weight.clamp_(start - config.box, start + config.box)
+            descent.step(loss)
             step += 1
-        self._weight = weight.detach()
+        self._weight = descent.result()
         return EditOutcome(step, value)
+
+    def _preservation(self, record: EditRecord) -> Preservation | None:
+        """What the unedited model says of the unrelated text, where the KL term is on."""
+        if not self.config.kl:
+            return None
+        if not record.irrelevant.strip():
+            raise DataError(f"edit '{record.id}' has no 'irrelevant' text, which option 'kl' of {self.name} needs")
+        return Preservation(self.tail, self.prefix(encode_prompts(self.lm, [record.irrelevant])))

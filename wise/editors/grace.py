@@ -10,23 +10,35 @@ from torch import Tensor
 from wise.editors.attach import RoutedEditor
 from wise.editors.base import EditOutcome, Reading, Routing
 from wise.editors.loss import edit_loss, finite
+from wise.errors import unknown
 from wise.lm.tail import Prefix
 from wise.options import require
 from wise.records import EditRecord
 from wise.seeds import generator
 
+REPLACEMENTS = ("replace_last", "replace_prompt", "replace_all")
+"""Which tokens get the value: the last one of the prompt, the prompt's, or the answer's as well."""
+
+EXPANSIONS = ("coverage", "moving_average")
+"""What a key does that is near an edit of its own label: its radius grows to the distance; or it also moves half way
+towards the edit."""
+
 
 @dataclass(frozen=True)
 class GraceConfig:
-    """Published values: radius 1.0 (absolute), 50 to 100 steps of Adam at 1.0, cold start U(0, 1).
+    """Published values: radius 1.0 (absolute), 50 to 100 steps of Adam at 1.0, cold start U(0, 1), `coverage`;
+    `replace_prompt` in GRACE's own experiments, `replace_last` in the comparison of WISE.
 
     `radius` is the first deferral radius; with `relative` it is a share of the median distance
-    between the keys of unrelated prompts, which carries over between models. `warm` starts a value at
-    the current output instead of at random. `stop_loss` ends early, in nats (0: never).
+    between the keys of unrelated prompts, which carries over between models. `replacement` and `expand` are one of
+    `REPLACEMENTS` and of `EXPANSIONS`. `warm` starts a value at the current output instead of at random. `stop_loss`
+    ends early, in nats (0: never).
     """
 
     radius: float = 1.0
     relative: bool = False
+    replacement: str = "replace_last"
+    expand: str = "coverage"
     lr: float = 1.0
     steps: int = 100
     warm: bool = False
@@ -34,14 +46,18 @@ class GraceConfig:
     stop_loss: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.replacement not in REPLACEMENTS:
+            raise unknown("replacement", self.replacement, REPLACEMENTS)
+        if self.expand not in EXPANSIONS:
+            raise unknown("expansion", self.expand, EXPANSIONS)
         require(self.radius > 0 and self.lr > 0 and self.steps > 0, "radius, lr and steps must be positive")
 
 
 class Grace(RoutedEditor):
     """Keys (n, f) are the matrix's inputs at the last prompt token, values (n, d) its outputs there.
 
-    A query within the radius of its nearest key gets that key's value at the last prompt token
-    (`replace_last`, as in the comparison of the WISE paper); all other tokens keep their output.
+    A query within the radius of its nearest key gets that key's value at the tokens that `replacement` says; all
+    other tokens keep their output.
     """
 
     name = "grace"
@@ -62,18 +78,30 @@ class Grace(RoutedEditor):
         """The nearest key where it is within its radius; the score is the negative distance."""
         if not len(self._keys):
             return None
-        distance, nearest = torch.cdist(reading.query(), self._keys).min(1)  # (B, f) to (n, f) -> (B,)
+        distance, nearest = _distances(reading.query(), self._keys).min(1)  # (B, f) to (n, f) -> (B,)
         radius = self._radii[nearest]
         return Routing(-distance, -radius, torch.where(distance <= radius, nearest + 1, 0))
 
     def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:
-        """See `Editor.output`: the chosen value at the last prompt token, nothing else."""
-        if routing is None or last is None or not routing.choice.any():
+        """See `Editor.output`: the chosen value at the tokens that it replaces, nothing else."""
+        if routing is None or not routing.choice.any():
+            return base
+        if last is None and self.config.replacement != "replace_all":
             return base
         rows = routing.choice.nonzero(as_tuple=True)[0]
+        values = self._values[routing.choice[rows] - 1]  # (R, d)
         output = base.clone()
-        output[rows, last[rows]] = self._values[routing.choice[rows] - 1]
+        output[rows] = self._replaced(base[rows], values[:, None], None if last is None else last[rows])
         return output
+
+    def _replaced(self, base: Tensor, value: Tensor, last: Tensor | None) -> Tensor:
+        """`base` (R, L, d) with `value`, which broadcasts to it, at the replaced tokens; `last` (R,) ends prompts."""
+        if self.config.replacement == "replace_all":
+            return value.expand_as(base)
+        positions = torch.arange(base.shape[1], device=base.device)
+        before = self.config.replacement == "replace_prompt"
+        here = positions <= last[:, None] if before else positions == last[:, None]  # (R, L)
+        return torch.where(here[..., None], value, base)
 
     def measured(self) -> dict[str, float]:
         """The first deferral radius in the units of the keys."""
@@ -88,16 +116,23 @@ class Grace(RoutedEditor):
         query = prefix.query()[:1]  # (1, f) of the prompt as it is
         radii, index = self._place(query, record.target)
         new = index == len(self._keys)
+        keys = torch.cat([self._keys, query]) if new else self._moved(index, query)
         start = self._first_value(prefix) if new else self._values[index]
         value, outcome = self._fit(start, prefix, record)
         if new:
-            self._keys = torch.cat([self._keys, query])
             self._values = torch.cat([self._values, value[None]])
             self._labels = [*self._labels, record.target]
         else:
             self._values[index] = value
-        self._radii = radii
+        self._keys, self._radii = keys, radii
         return outcome
+
+    def _moved(self, index: int, query: Tensor) -> Tensor:
+        """The keys after an edit that key number `index` covers."""
+        keys = self._keys.clone()
+        if self.config.expand == "moving_average":
+            keys[index] = (keys[index] + query[0]) / 2
+        return keys
 
     def _place(self, query: Tensor, label: str) -> tuple[Tensor, int]:
         """Radii (n or n + 1,) after the codebook's rule, and which key this edit trains.
@@ -109,7 +144,7 @@ class Grace(RoutedEditor):
         first = self._first_radius.to(query)[None]
         if not len(self._keys):
             return first, 0
-        distance, nearest = torch.cdist(query, self._keys)[0].min(0)
+        distance, nearest = _distances(query, self._keys)[0].min(0)
         radii = self._radii.clone()
         if distance > self._first_radius + radii[nearest]:
             return torch.cat([radii, first]), len(radii)
@@ -130,11 +165,10 @@ class Grace(RoutedEditor):
         """Train one value (d,) with Adam on the edit loss, all else frozen."""
         value = start.clone().requires_grad_(True)
         optimizer = torch.optim.Adam([value], lr=self.config.lr)
-        positions = torch.arange(prefix.output.shape[1], device=value.device)
-        here = (positions == prefix.batch.start[:, None] - 1)[..., None]  # (B, L, 1)
+        last = prefix.batch.start - 1  # (B,)
         step, number = 0, float("inf")
         while step < self.config.steps:
-            loss = edit_loss(self.tail, prefix, torch.where(here, value, prefix.output))  # (B, L, d)
+            loss = edit_loss(self.tail, prefix, self._replaced(prefix.output, value, last))  # (B, L, d)
             number = finite(loss.item(), record)
             if number < self.config.stop_loss:
                 break
@@ -166,3 +200,8 @@ class Grace(RoutedEditor):
         self._first_radius = state["first_radius"].cpu()
         text = bytes(state["labels"].tolist()).decode()
         self._labels = text.split("\0") if len(self._keys) else []
+
+
+def _distances(queries: Tensor, keys: Tensor) -> Tensor:
+    """Euclidean, (B, f) to (n, f) -> (B, n); not by way of a product, which rounds an edit away from its own key."""
+    return torch.cdist(queries, keys, compute_mode="donot_use_mm_for_euclid_dist")

@@ -21,8 +21,8 @@ def describe(editor: Editor) -> dict[str, Any]:
     return {
         "editor": editor.name,
         "options": _options(editor),
-        "layer": editor.site.layer,
-        "site": editor.site.name,
+        "layer": editor.layer,
+        "site": ", ".join(site.name for site in editor.sites),
         "seed": editor.seed,
         "contexts": list(editor.contexts),
         "measured": editor.measured(),
@@ -56,7 +56,7 @@ def base_of(editor: Editor) -> dict[str, Any]:
 def check_fits(editor: Editor, saved: SavedMemory) -> None:
     """Raise `ConfigError`, naming both sides, unless `saved` was made by such an editor on this base model."""
     config, path = saved.config, saved.folder / CONFIG
-    mine = {"editor": editor.name, "layer": editor.site.layer, "options": _options(editor)}
+    mine = {"editor": editor.name, "layer": editor.layer, "options": _options(editor)}
     for key, value in mine.items():
         if config[key] != value:
             raise ConfigError(f"{path}: {key} is {config[key]!r}, this editor has {value!r}")

@@ -25,12 +25,18 @@ def edit_loss(
     is what the edited matrix gives. A row of t target tokens is divided by t + `divisor_extra`; the
     released WISE divides by t + 1.
     """
-    batch, targets = prefix.batch, prefix.targets
+    targets = prefix.targets
     if objective == "target_new":
         logits = tail.logits(prefix, output)  # (N, V)
     else:
-        hidden = tail.at(prefix, output, batch.start[:, None] - 1)  # (B, 1, d)
+        hidden = tail.at(prefix, output, prefix.batch.start[:, None] - 1)  # (B, 1, d)
         logits = tail.lm.logits(hidden[:, 0])[targets.rows]  # (B, d) x (d, V) -> (N, V)
+    return rows_loss(prefix, logits, divisor_extra)
+
+
+def rows_loss(prefix: Prefix, logits: Tensor, divisor_extra: int = 0) -> Tensor:
+    """The same from `logits` (N, V) at the tokens that predict targets, which are used up."""
+    batch, targets = prefix.batch, prefix.targets
     nll = token_nll(logits, targets.tokens)  # (N,)
     per_row = (1.0 / (batch.length - batch.start + divisor_extra).to(nll))[targets.rows]  # each row counts alike
     return (nll * per_row).sum() / len(batch.start)

@@ -25,9 +25,22 @@ class Entry(NamedTuple):
 EDITORS = {
     "none": Entry("wise.editors.none", "NoneEditor"),
     "ft-l": Entry("wise.editors.ft", "FineTuning"),
+    "ft-m": Entry("wise.editors.ft_m", "MaskedFineTuning"),
+    "ft-ewc": Entry("wise.editors.ft_ewc", "ElasticFineTuning"),
+    "defer": Entry("wise.editors.defer", "Defer"),
     "grace": Entry("wise.editors.grace", "Grace"),
+    "memoir": Entry("wise.editors.memoir", "Memoir", "background"),
+    "serac": Entry("wise.editors.serac.editor", "Serac", "serac"),
+    "retrieval": Entry("wise.editors.retrieval", "Retrieval", "retrieval"),
+    "rome": Entry("wise.editors.rome", "Rome", "moments"),
+    "memit": Entry("wise.editors.memit", "Memit", "moments"),
+    "memit-mass": Entry("wise.editors.memit", "MemitMass", "moments"),
+    "alphaedit": Entry("wise.editors.alphaedit", "AlphaEdit", "moments"),
+    "mend": Entry("wise.editors.mend.editor", "Mend", "mend"),
     "wise-merge": Entry("wise.editors.wise.editor", "WiseMerge"),
     "wise-retrieve": Entry("wise.editors.wise.editor", "WiseRetrieve"),
+    "ultraedit": Entry("wise.editors.ultraedit", "UltraEdit", "pilot"),
+    "locft-bf": Entry("wise.editors.locft", "BreadthFirst"),
 }
 
 

@@ -1,0 +1,105 @@
+"""GRACE's codebook on a scripted sequence: add, expand, split; which tokens get a value."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+import pytest
+import torch
+
+from tests.contract.test_editors import STREAM, edited, ready
+from wise.editors.base import EditOutcome, Reading, Routing
+from wise.errors import ConfigError
+from wise.evaluate.ask import ask, questions_of
+from wise.records import EditRecord
+
+
+class Scripted:
+    """An editor whose edits have keys on a line: the prompt is the point, the target the label."""
+
+    def __init__(self, monkeypatch, **options):
+        self.editor = ready("grace", radius=1.0, **options)
+        features = self.editor.site.weight.shape[1]
+        self.axis = torch.eye(features)[0]
+        rows = type("Rows", (), {"query": lambda _: self.point * self.axis[None]})()
+        monkeypatch.setattr(self.editor, "rows", lambda record, prefixes: rows)
+        monkeypatch.setattr(self.editor, "_first_value", lambda prefix: torch.zeros(self.editor.site.weight.shape[0]))
+        monkeypatch.setattr(self.editor, "_fit", lambda value, prefix, record: (value + 1, EditOutcome(1, 0.0)))
+
+    def edit(self, point, label):
+        self.point = point
+        self.editor._learn(EditRecord(f"{point} {label}", str(point), label, "x"))
+
+    @property
+    def keys(self):
+        return self.editor._keys[:, 0].tolist()
+
+    def choices(self, *points):
+        inner = torch.tensor(points)[:, None, None] * self.axis
+        start = torch.zeros(len(points), dtype=torch.long)
+        real = torch.ones(len(points), 1, dtype=torch.bool)
+        return self.editor.decide(Reading(inner, inner, real, start, start)).choice.tolist()
+
+
+def test_a_scripted_sequence_adds_expands_and_splits(monkeypatch):
+    book = Scripted(monkeypatch)
+    book.edit(0.0, "a")
+    book.edit(10.0, "b")  # beyond 0's radius by more than the first radius: a new key
+    assert book.keys == [0.0, 10.0] and book.editor._radii.tolist() == [1.0, 1.0]
+    book.edit(1.75, "a")  # within the two radii of 0, the same label: its radius covers the new edit
+    assert book.keys == [0.0, 10.0] and book.editor._radii.tolist() == [1.75, 1.0]
+    book.edit(0.5, "a")  # covered already
+    assert book.editor._radii.tolist() == [1.75, 1.0]
+    book.edit(2.5, "c")  # another label: both keys end half way
+    assert book.keys == [0.0, 10.0, 2.5]
+    assert book.editor._radii.tolist() == pytest.approx([1.25 - 1e-5, 1.0, 1.25])
+    assert book.editor._labels == ["a", "b", "c"], "labels stay in the order of their keys"
+    book.edit(10.2, "b")  # the third edit of key 2 goes on with its value
+    assert [value[0].item() for value in book.editor._values] == [3.0, 2.0, 1.0]
+    assert book.choices(0.0, 1.2, 1.3, 10.9, 11.1, 5.0) == [1, 1, 3, 2, 0, 0]
+
+
+def test_a_moving_average_moves_the_key_half_way(monkeypatch):
+    book = Scripted(monkeypatch, expand="moving_average")
+    book.edit(0.0, "a")
+    book.edit(1.5, "a")
+    assert book.keys == [0.75] and book.editor._radii.tolist() == [1.5]
+
+
+@pytest.mark.parametrize(
+    ("replacement", "prompt", "later"),
+    [
+        ("replace_last", [[0, 1, 0], [0, 0, 0]], 0),
+        ("replace_prompt", [[1, 1, 0], [0, 0, 0]], 0),
+        ("replace_all", [[1, 1, 1], [0, 0, 0]], 1),
+    ],
+)
+def test_a_value_replaces_the_tokens_it_should(replacement, prompt, later):
+    """Two texts of three tokens, the second of which is the last prompt token; the second text is not routed."""
+    editor = edited("grace", count=1, replacement=replacement)
+    width, features = editor.site.weight.shape
+    routing = Routing(torch.zeros(2), torch.zeros(2), torch.tensor([1, 0]))
+    base = torch.full((2, 3, width), 7.0)
+    output = editor.output(torch.zeros(2, 3, features), base, routing, torch.tensor([1, 1]))
+    replaced = torch.tensor(prompt, dtype=torch.bool)
+    assert (output[replaced] == editor._values[0]).all() and (output[~replaced] == 7.0).all()
+    step = editor.output(torch.zeros(2, 1, features), base[:, :1], routing, None)
+    assert torch.equal(step[0, 0], editor._values[0] if later else base[0, 0]) and (step[1] == 7.0).all()
+
+
+@pytest.mark.parametrize("replacement", ["replace_prompt", "replace_all"])
+def test_every_replacement_learns_what_it_answers(replacement):
+    """The loss of training is that of the model that is asked."""
+    editor = ready("grace", replacement=replacement, steps=60, lr=0.02)
+    question = questions_of([0], STREAM)[:1]
+    before = mean(ask(editor, question)[0].answer.nll)
+    outcome = editor.edit(STREAM[0])
+    after = mean(ask(editor, question)[0].answer.nll)
+    assert after < before - 0.5 and after == pytest.approx(outcome.loss, abs=0.05)
+
+
+def test_unknown_choices_name_the_valid_ones():
+    with pytest.raises(ConfigError, match="replace_last"):
+        ready("grace", replacement="replace_lst")
+    with pytest.raises(ConfigError, match="coverage"):
+        ready("grace", expand="cover")

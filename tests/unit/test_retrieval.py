@@ -1,0 +1,110 @@
+"""Retrieval: the prompt that is read, the threshold, and what of `generate` is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.contract.test_editors import CONTEXTS, OTHERS, STREAM, edited, logits
+from tests.models import tiny_language_model
+from wise.editors.base import Reading
+from wise.editors.pooling import pooled
+from wise.editors.registry import make_editor
+from wise.editors.scopes import best_threshold, scope_threshold
+from wise.errors import ConfigError, DataError
+from wise.evaluate.ask import ask, questions_of
+from wise.lm.answer import answer_pairs
+from wise.lm.batch import Encoded
+
+
+def test_the_prompt_is_the_nearest_edit_then_the_separator_then_the_question():
+    editor = edited("retrieval", separator=" . ")
+    prompt = editor.lm.tokenizer("Dee was born in")["input_ids"]
+    read = editor.rewritten(editor._texts[1], tuple(prompt))
+    assert editor.lm.tokenizer.decode(read) == "<bos> Bo lives in the city of North West . Dee was born in"
+
+
+def test_a_routed_question_is_answered_as_by_the_unedited_model_from_the_rewritten_prompt():
+    editor = edited("retrieval", separator=" . ", threshold=0.99)
+    reply = ask(editor, questions_of([0], STREAM)[:1])[0]
+    assert reply.choice == "side 1" and reply.score == pytest.approx(1.0, abs=1e-5)
+    with editor.unedited():
+        plain = answer_pairs(editor.lm, ["Ada was born in Port Hill . Ada was born in"], ["Port Hill"])[0]
+    assert reply.answer.nll == pytest.approx(plain.nll, abs=1e-5)
+
+
+def test_other_questions_and_plain_forward_calls_are_unedited():
+    editor = edited("retrieval", threshold=0.999)
+    for reply in ask(editor, questions_of(range(3), STREAM)):
+        assert reply.choice == "main" or reply.score >= 0.999
+    assert torch.equal(logits(editor.lm, [r.prompt for r in STREAM]),
+                       logits(tiny_language_model(), [r.prompt for r in STREAM]))  # fmt: skip
+
+
+def test_generation_puts_the_answer_behind_the_prompt_as_it_was_given():
+    editor = edited("retrieval")
+    inputs = editor.lm.tokenizer([STREAM[0].prompt, OTHERS[1]], return_tensors="pt", padding=True, padding_side="left")
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    tokens = editor.lm.model.generate(ids, attention_mask=mask, max_new_tokens=3, do_sample=False, eos_token_id=-1)
+    assert torch.equal(tokens[:, : ids.shape[1]], ids) and tokens.shape[1] == ids.shape[1] + 3
+    longest = editor.lm.model.generate(ids, attention_mask=mask, max_length=ids.shape[1] + 3, do_sample=False,
+                                       eos_token_id=-1)  # fmt: skip
+    assert torch.equal(longest, tokens), "a length limit counts the prompt that was given"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"return_dict_in_generate": True}, "return_dict_in_generate"),
+        ({"inputs_embeds": torch.zeros(1, 2, 32)}, "give input_ids"),
+        ({"prefill_chunk_size": 2}, "prefill_chunk_size"),
+    ],
+)
+def test_what_cannot_be_rewritten_is_refused(given, message):
+    editor = edited("retrieval")
+    with pytest.raises(ConfigError, match=message):
+        editor.lm.model.generate(torch.tensor([[2, 5, 6]]), **given)
+    with pytest.raises(ConfigError, match="needs input_ids"):
+        editor.lm.model.generate(max_new_tokens=2)
+
+
+def test_a_rewritten_prompt_that_is_too_long_is_named():
+    text = edited("retrieval", count=1)._texts[0]
+    editor = edited("retrieval")
+    assert len(editor._instead(text, Encoded(text.ids[:50], 1)).ids) < 64
+    with pytest.raises(DataError, match="needs 7. tokens, the context of the model that answers holds 64"):
+        editor._instead(text, Encoded((5,) * 64, 60))
+
+
+def test_the_threshold_lies_in_the_middle_of_the_widest_gap():
+    inside, outside = torch.tensor([0.9, 0.7]), torch.tensor([0.1, 0.3])
+    assert best_threshold(inside, outside).item() == pytest.approx(0.5)
+    mixed = torch.tensor([0.95, 0.9, 0.8, 0.2]), torch.tensor([0.1, 0.3, 0.35, 0.5])
+    assert best_threshold(*mixed).item() == pytest.approx(0.65)  # one of four missed, none taken
+
+
+def test_questions_of_other_edits_are_outside():
+    similarity = torch.tensor([[0.9, 0.2], [0.6, 0.8], [0.1, 0.3]])  # two inside, of edits 0 and 1, and one outside
+    threshold = scope_threshold(similarity, torch.tensor([0, 1, 0]), 2)
+    assert threshold.item() == pytest.approx((0.6 + 0.8) / 2)
+
+
+def test_retrieval_is_calibrated_on_training_records_and_says_so():
+    editor = make_editor("retrieval", tiny_language_model(), 2, {}, CONTEXTS)
+    with pytest.raises(ConfigError, match="call prepare"):
+        editor.edit(STREAM[0])
+    editor.prepare(STREAM)
+    assert -1 < editor.measured()["threshold"] == editor.threshold < 1
+    with pytest.raises(DataError, match="at least two training records"):
+        editor.make_artifact(STREAM[:1])
+
+
+@pytest.mark.parametrize("side", [0, 2])
+def test_pooling_leaves_out_padding_answers_and_the_first_token(side):
+    """Rows of one prompt of three tokens and an answer, with padding on either side."""
+    inner = torch.arange(6.0)[None, :, None].expand(1, -1, 4)
+    real = torch.tensor([[False] * side + [True] * 4 + [False] * (2 - side)])
+    last = torch.tensor([side + 2])
+    reading = Reading(inner, inner, real, last, last + 1)
+    assert pooled(reading, "mean").tolist() == [[side + 1.5] * 4]
+    assert pooled(reading, "last").tolist() == [[side + 2.0] * 4]

@@ -1,0 +1,132 @@
+"""DEFER: a gate beside the edited matrix that hands whole texts over to a value layer (arXiv 2211.11031)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from wise.editors.attach import RoutedEditor
+from wise.editors.base import EditOutcome, Reading, Routing
+from wise.editors.loss import edit_loss, finite
+from wise.lm.prefix import Prefix
+from wise.options import require
+from wise.records import EditRecord
+from wise.seeds import generator
+
+
+@dataclass(frozen=True)
+class DeferConfig:
+    """Published values for 7B models: Adam at 7e-5 of {7e-5, 7e-4, 1e-3}, 100 steps (WISE, appendix A).
+
+    GRACE, which it comes from, trains at 0.1. `prefixes`: random contexts that augment the prompt. `stop_loss`
+    ends early, in nats (0: never).
+    """
+
+    lr: float = 7e-5
+    steps: int = 100
+    stop_loss: float = 0.0
+    prefixes: int = 10
+
+    def __post_init__(self) -> None:
+        require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The gate's `gate` (f,) and `gate_bias` (), the value layer's `value` (d, f) and `value_bias` (d,)."""
+
+    gate: Tensor
+    gate_bias: Tensor
+    value: Tensor
+    value_bias: Tensor
+
+    def open(self, query: Tensor) -> Tensor:
+        """g = sigmoid(w q + b), (B,), for q (B, f)."""
+        return torch.sigmoid(query @ self.gate + self.gate_bias)  # (B, f) x (f,)
+
+    def answer(self, query: Tensor) -> Tensor:
+        """o = W_o q + b_o, (B, d), for q (B, f)."""
+        return query @ self.value.T + self.value_bias  # (B, f) x (f, d)
+
+
+@dataclass(frozen=True)
+class Deferral(Routing):
+    """The decision on each sequence, with what its matrix gives everywhere where it defers: `value` (B, d)."""
+
+    value: Tensor
+
+
+class Defer(RoutedEditor):
+    """One gate and one value layer for all edits, trained on each edit in turn with nothing that holds them back.
+
+    With q the matrix's input at the last prompt token, it gives g o + (1 - g) W x at every position while an
+    edit is learned; at inference o where g >= 0.5 and W x elsewhere. Unrelated texts are never shown to the
+    gate, and former edits never again: it drifts, and the value layer forgets.
+    """
+
+    name = "defer"
+    Config = DeferConfig
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._forget()
+
+    def decide(self, reading: Reading) -> Routing | None:
+        """Defer where the gate is at least half open."""
+        query = reading.query()
+        opening = self._layers.open(query)
+        threshold = torch.full_like(opening, 0.5)
+        return Deferral(opening, threshold, (opening >= threshold).long(), self._layers.answer(query))
+
+    def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:
+        """See `Editor.output`: the value at every position of the sequences that are deferred."""
+        if routing is None:
+            return base
+        return torch.where((routing.choice > 0)[:, None, None], routing.value[:, None], base)  # (B, L, d)
+
+    def extra_parameters(self) -> int:
+        """Both layers."""
+        return sum(tensor.numel() for tensor in self._state().values())
+
+    def _learn(self, record: EditRecord) -> EditOutcome:
+        config: DeferConfig = self.config
+        prefix = self.rows(record, config.prefixes)
+        layers = Layers(**{name: tensor.clone().requires_grad_(True) for name, tensor in self._state().items()})
+        optimizer = torch.optim.Adam(vars(layers).values(), lr=config.lr)
+        step, value = 0, float("inf")
+        while step < config.steps:
+            loss = edit_loss(self.tail, prefix, soft_output(layers, prefix))
+            value = finite(loss.item(), record)
+            if value < config.stop_loss:
+                break
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+        self._load_state({name: tensor.detach() for name, tensor in vars(layers).items()})
+        return EditOutcome(step, value)
+
+    def _forget(self) -> None:
+        """Both layers as `torch.nn.Linear` starts them: U(-1/sqrt(f), 1/sqrt(f)), drawn from the seed."""
+        width, features = self.site.weight.shape
+        draw = generator(self.seed, "defer")
+        bound = 1 / math.sqrt(features)
+        shapes = {"gate": (features,), "gate_bias": (), "value": (width, features), "value_bias": (width,)}
+        drawn = {name: (2 * torch.rand(shape, generator=draw) - 1) * bound for name, shape in shapes.items()}
+        self._layers = Layers(**{name: tensor.to(self.site.weight) for name, tensor in drawn.items()})
+
+    def _state(self) -> dict[str, Tensor]:
+        return dict(vars(self._layers))
+
+    def _load_state(self, state: dict[str, Tensor]) -> None:
+        self._layers = replace(self._layers, **state)
+
+
+def soft_output(layers: Layers, prefix: Prefix) -> Tensor:
+    """g o + (1 - g) W x (B, L, d), o at every position alike; gradients flow to the layers."""
+    query = prefix.query()
+    opening = layers.open(query)[:, None, None]  # (B, 1, 1)
+    return opening * layers.answer(query)[:, None] + (1 - opening) * prefix.output

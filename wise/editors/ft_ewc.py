@@ -1,0 +1,101 @@
+"""FT-EWC: fine-tuning of one matrix with elastic weight consolidation (arXiv 1612.00796, as in GRACE's comparison)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wise.editors.attach import WeightEditor
+from wise.editors.base import EditOutcome
+from wise.editors.descent import Descent
+from wise.editors.loss import edit_loss, finite, rows_loss
+from wise.lm.batch import encode
+from wise.lm.prefix import Prefix
+from wise.lm.tail import Tail
+from wise.options import require
+from wise.records import EditRecord
+
+
+@dataclass(frozen=True)
+class ElasticConfig:
+    """Published values for 7B models: Adam at 1e-2, `penalty` 0.1, `memory` 10 (WISE, appendix A), 100 steps (GRACE).
+
+    `penalty` is the factor lambda of the quadratic term, `memory` how many of the most recent edits the Fisher
+    information is measured on. With `normalise` it is divided by its mean over the matrix. The gradients of edits
+    that were learned well are tiny, so without it no factor fits: a small one does nothing, and one that does
+    something early in the stream freezes the matrix later. `prefixes`: random contexts that augment the prompt.
+    """
+
+    lr: float = 1e-2
+    penalty: float = 0.1
+    memory: int = 10
+    steps: int = 100
+    normalise: bool = True
+    prefixes: int = 10
+
+    def __post_init__(self) -> None:
+        require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
+        require(self.penalty >= 0 and self.memory >= 0, "penalty and memory must not be negative")
+
+
+class ElasticFineTuning(WeightEditor):
+    """Min of NLL + lambda * sum_i F_i (W_i - A_i)^2, A the weights before this edit, F those edits' Fisher information.
+
+    Learning ends when every target token is the most likely one, as is checked before each step. The edit
+    that is being learned is not among those that F is measured on.
+    """
+
+    name = "ft-ewc"
+    Config = ElasticConfig
+
+    def _learn(self, record: EditRecord) -> EditOutcome:
+        config: ElasticConfig = self.config
+        prefix = self.rows(record, config.prefixes)
+        anchor = (self.site.weight if self._weight is None else self._weight).detach()  # (d, f)
+        importance = self._importance(anchor)
+        descent = Descent(anchor, self.site.bias, config.lr)
+        step, value = 0, float("inf")
+        while step < config.steps:
+            logits = self.tail.logits(prefix, descent.output(prefix.inner))  # (N, V)
+            correct = logits.argmax(-1) == prefix.targets.tokens  # (N,)
+            loss = rows_loss(prefix, logits)
+            value = finite(loss.item(), record)
+            if correct.all():
+                break
+            if importance is not None:
+                loss = loss + config.penalty * (importance * (descent.weight - anchor).square()).sum()
+            descent.step(loss)
+            step += 1
+        self._weight = descent.result()
+        return EditOutcome(step, value)
+
+    def _importance(self, weight: Tensor) -> Tensor | None:
+        """Fisher information (d, f) of the most recent edits at `weight`; None where nothing is to be kept."""
+        recent = self.edits[-self.config.memory :] if self.config.memory else []
+        if not recent or not self.config.penalty:
+            return None
+        information = fisher(self.tail, self._examples(recent), weight)
+        mean = information.mean()
+        return information / mean if self.config.normalise and mean > 0 else information
+
+    def _examples(self, records: Sequence[EditRecord]) -> Prefix:
+        """One example an edit: its prompt as it is, with its target."""
+        return self.prefix(encode(self.lm, [r.prompt for r in records], [r.target for r in records]))
+
+
+def fisher(tail: Tail, prefix: Prefix, weight: Tensor) -> Tensor:
+    """Diagonal of the empirical Fisher information of a matrix, (d, f): the mean of squared per-example gradients.
+
+    An example is a row of `prefix`, its loss the mean NLL of its target tokens. A row's gradient is the sum
+    over its tokens of (dLoss/dy) x^T, so one backward pass gives all of them.
+    """
+    output = nn.functional.linear(prefix.inner, weight, tail.site.bias).detach().requires_grad_(True)
+    examples = len(prefix.inner)
+    (slopes,) = torch.autograd.grad(examples * edit_loss(tail, prefix, output), output)  # (B, L, d)
+    total = torch.zeros_like(weight)
+    for slope, inner in zip(slopes, prefix.inner, strict=True):
+        total += (slope.T @ inner).square()  # (d, L) x (L, f)
+    return total / examples

@@ -1,0 +1,121 @@
+"""Locate, then edit: find the value that a token's state should take, then solve for the matrices that give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from wise.editors.locate.matrices import MatricesEditor
+from wise.editors.locate.moments import second_moments, training_texts
+from wise.editors.locate.request import Request, build_request
+from wise.editors.locate.solve import factor
+from wise.editors.locate.value import Value, find_value
+from wise.errors import ConfigError, EditError
+from wise.lm.prefix import Prefix
+from wise.lm.sites import find_site
+from wise.records import EditRecord
+
+
+class LocateEditor(MatricesEditor):
+    """Base of ROME, MEMIT and AlphaEdit: requests, values, second moments, and the norm that values are held to.
+
+    `in_stream` says where a value lives: in the residual stream behind the highest edited layer (MEMIT), or in the
+    output of its matrix (ROME), which is also taken where a norm stands between the two.
+    """
+
+    artifact = "moments"
+    in_stream: ClassVar[bool] = True
+    _anchor: Tensor | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._derived: dict[int, Tensor] = {}  # by layer, what `_once` made
+
+    def prepare(self, records: Sequence[EditRecord]) -> None:
+        """Measure second moments on the records' texts, and the norm that `norm_anchor` holds values to."""
+        if self._uses_moments():
+            super().prepare(records)
+        if self.config.norm_anchor:
+            self._anchor = self._pilot_norm([record for record in records if record.target.strip()])
+
+    def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
+        """Second moments of the down-projection's input in every layer, see `second_moments`."""
+        sites = [find_site(self.lm.model, layer) for layer in range(len(self.site.blocks))]
+        with self.unedited():
+            return second_moments(self.lm, sites, training_texts(records))
+
+    def use_artifact(self, tensors: dict[str, Tensor]) -> None:
+        """Keep the moments of the edited layers, where the update needs them."""
+        names = {"tokens", *(f"moment.{site.layer}" for site in self.sites)} if self._uses_moments() else set()
+        super().use_artifact({name: tensor for name, tensor in tensors.items() if name in names})
+        self._derived = {}
+
+    def measured(self) -> dict[str, float]:
+        """The norm that values are rescaled to, where they are."""
+        return {} if self._anchor is None else {"value_norm": self._anchor.item()}
+
+    def request(self, record: EditRecord, number: int | None = None) -> Request:
+        """Edit `number` (see `augmented`) as rows of tokens; raises `DataError` where its prompt lacks the subject."""
+        prompts = self.augmented(record, self.config.prefixes, number)
+        return build_request(self.lm, record, prompts, self.config.token, self.config.kl > 0)
+
+    def value(self, request: Request, prefix: Prefix) -> Value:
+        """v* of one edit on the model as it stands, `prefix` being its states at the highest edited layer."""
+        found = find_value(self.tails[-1], prefix, request, self.current(request, prefix), self.config)
+        if self._anchor is None:
+            return found
+        return Value(found.vector * (self._anchor / found.vector.norm()), found.iterations, found.loss)
+
+    def current(self, request: Request, prefix: Prefix) -> Tensor:
+        """The value (d,) of the plain prompt's edited token in the model as it stands."""
+        stream = self.in_stream and self.sites[-1].behind is None
+        return (prefix.hidden if stream else prefix.output)[0, request.token[0]]
+
+    def read(self, request: Request) -> Prefix:
+        """States of the request's rows at the highest edited layer, on the model as it stands."""
+        return self.tails[-1].read(request.batch)
+
+    def _pilot_norm(self, records: Sequence[EditRecord]) -> Tensor:
+        """Mean ||v*|| over training edits, each on the unedited model."""
+        if not records:
+            raise ConfigError("norm_anchor needs training records with targets")
+        self._anchor = None
+        norms = []
+        with self.unedited():
+            for number, record in enumerate(records[: self.config.pilots]):
+                request = self.request(record, number)
+                norms.append(self.value(request, self.read(request)).vector.norm())
+        return torch.stack(norms).mean()
+
+    def _uses_moments(self) -> bool:
+        return True
+
+    def _factor(self, layer: int) -> Tensor:
+        """Of one layer's second moment, see `factor`."""
+        return self._once(layer, lambda moment: factor(moment, int(self.prepared["tokens"])))
+
+    def _once(self, layer: int, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """`make(moment)` of one layer, computed when it is first needed."""
+        if f"moment.{layer}" not in self.prepared:
+            raise ConfigError(f"{self.name} needs second moments: call prepare() with training records first")
+        if layer not in self._derived:
+            self._derived[layer] = make(self.prepared[f"moment.{layer}"])
+        return self._derived[layer]
+
+    def _added(self, weight: Tensor, update: Tensor, request: Request) -> Tensor:
+        """W + Delta (d, f) in the number format of W; raises `EditError` where it is not finite."""
+        edited = (weight.detach().double() + update).to(weight.dtype)
+        if not edited.isfinite().all():
+            record = request.record
+            raise EditError(f"edit '{record.id}' ({record.prompt!r}): the edited matrix of {self.name} is not finite")
+        return edited
+
+    def _state(self) -> dict[str, Tensor]:
+        return super()._state() | ({} if self._anchor is None else {"value_norm": self._anchor})
+
+    def _load_state(self, state: dict[str, Tensor]) -> None:
+        super()._load_state(state)
+        self._anchor = state.get("value_norm")

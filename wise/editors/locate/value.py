@@ -1,0 +1,109 @@
+"""The value v* that one token's state has to take so that the model gives the target (ROME, equation 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wise.editors.locate.request import TOKENS, Request
+from wise.editors.loss import finite
+from wise.errors import unknown
+from wise.lm.likelihood import token_nll
+from wise.lm.prefix import Prefix
+from wise.lm.tail import Tail
+from wise.options import require
+
+
+@dataclass(frozen=True)
+class ValueConfig:
+    """How v* is found. Published for 7B models: Adam at 0.5, 25 steps, the last token of the subject.
+
+    `token`: `subject_last` or `prompt_last`. `kl`: weight of the divergence on the neighbour text. `weight_decay`
+    of ||delta|| / ||v0||^2. `clamp`: longest delta, as a share of ||v0||. `stop_loss` ends early, in nats.
+    `prefixes`: random contexts that augment the prompt. `norm_anchor`: rescale v* to the mean norm that it has
+    over `pilots` training edits of the unedited model (norm-anchor scaling; published with 1000 pilots).
+    """
+
+    token: str = "subject_last"
+    lr: float = 0.5
+    steps: int = 25
+    kl: float = 0.0625
+    weight_decay: float = 1e-3
+    clamp: float = 4.0
+    stop_loss: float = 0.05
+    prefixes: int = 10
+    norm_anchor: bool = False
+    pilots: int = 100
+
+    def __post_init__(self) -> None:
+        if self.token not in TOKENS:
+            raise unknown("token", self.token, TOKENS)
+        require(self.lr > 0 and self.steps > 0 and self.clamp > 0, "lr, steps and clamp must be positive")
+        require(min(self.kl, self.weight_decay, self.prefixes) >= 0, "kl, weight_decay, prefixes must not be negative")
+        require(self.pilots > 0, "pilots must be positive")
+
+
+@dataclass(frozen=True)
+class Value:
+    """`vector` = v* (d,) in float32, after `iterations` steps; `loss` is the last NLL, in nats per target token."""
+
+    vector: Tensor
+    iterations: int
+    loss: float
+
+
+def find_value(tail: Tail, prefix: Prefix, request: Request, start: Tensor, config: ValueConfig) -> Value:
+    """v* = v0 + delta, with the delta at the edited token of every row that makes the target likely.
+
+    Minimises NLL + kl * KL(p0 || p) + weight_decay * ||delta|| / ||v0||^2 with Adam under ||delta|| <= clamp * ||v0||,
+    from delta = 0 on. `prefix` are the rows' states on the model as it stands, `start` = v0 (d,). The delta is added
+    to the matrix's output, which adds it to the residual stream. Raises `EditError` for a loss that is not finite.
+    """
+    objective = _Objective(tail, prefix, request)
+    size = start.float().norm()
+    delta = torch.zeros_like(start, dtype=torch.float32, requires_grad=True)  # (d,)
+    optimizer = torch.optim.Adam([delta], lr=config.lr)
+    step, value = 0, float("inf")
+    while step < config.steps:
+        nll, divergence = objective(delta)
+        loss = nll + config.kl * divergence + config.weight_decay * delta.norm() / size**2
+        total, value = finite(loss.item(), request.record), nll.item()
+        if total < config.stop_loss:
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            delta.mul_((config.clamp * size / delta.norm()).clamp(max=1.0))
+        step += 1
+    return Value(start.float() + delta.detach(), step, value)
+
+
+class _Objective:
+    """NLL of the target over the prompts, and divergence on the neighbour text, as functions of delta (d,)."""
+
+    def __init__(self, tail: Tail, prefix: Prefix, request: Request) -> None:
+        targets = prefix.targets
+        positions = torch.arange(prefix.output.shape[1], device=request.token.device)
+        self.tail, self.prefix, self.neighbour = tail, prefix, request.neighbour
+        self.here = (positions == request.token[:, None])[..., None]  # (B, L, 1)
+        self.positions = targets.positions.clone()  # (B, m)
+        if self.neighbour:
+            self.positions[-1] = request.token[-1]
+        counts = torch.bincount(targets.rows, minlength=request.prompts)[targets.rows]  # (N,)
+        self.share = 1.0 / (counts * request.prompts)  # each row counts alike, each token of a row too
+        self.before: Tensor | None = None  # log p0 (V,)
+
+    def __call__(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+        targets, lm = self.prefix.targets, self.tail.lm
+        hidden = self.tail.at(self.prefix, self.prefix.output + self.here * delta, self.positions)  # (B, m, d)
+        logits = lm.logits(hidden[targets.rows, targets.columns])  # (N, d) x (d, V)
+        nll = (token_nll(logits, targets.tokens) * self.share).sum()
+        if not self.neighbour:
+            return nll, nll.new_zeros(())
+        after = lm.logits(hidden[-1, 0]).float().log_softmax(-1)  # (d,) x (d, V) -> (V,)
+        if self.before is None:  # the first call: delta is zero
+            self.before = after.detach()
+        return nll, (self.before.exp() * (self.before - after)).sum()

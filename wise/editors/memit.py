@@ -1,0 +1,123 @@
+"""MEMIT: least-squares updates of several layers for one or many edits at once (arXiv 2210.07229)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wise.editors.base import EditOutcome
+from wise.editors.locate.editor import LocateEditor
+from wise.editors.locate.request import Request
+from wise.editors.locate.solve import memit_update
+from wise.editors.locate.value import Value, ValueConfig
+from wise.lm.sites import Site
+from wise.options import require
+from wise.records import EditRecord
+
+
+@dataclass(frozen=True)
+class MemitConfig(ValueConfig):
+    """Published for Llama-2 and Mistral: layers 4 to 8 of 32, weight 15000; for GPT-J 3 to 8, clamp 0.75, decay 0.5.
+
+    `layers`: how many layers are edited, the last at the editor's. `mom2_weight`: how much the training texts' keys
+    weigh against the edits' (lambda). See `ValueConfig` for the rest.
+    """
+
+    layers: int = 5
+    mom2_weight: float = 15000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.layers > 0 and self.mom2_weight > 0, "layers and mom2_weight must be positive")
+
+
+class Memit(LocateEditor):
+    """One call an edit, on the model that the edits before have left.
+
+    The value z is a state of the residual stream behind the highest layer L. From the lowest layer up, each takes
+    its share of what is still missing: Delta_l = R_l K_l^T (lambda C_l + K_l K_l^T)^-1 with R_l = (z - h_L) / (layers
+    left), keys and h_L read anew on the model edited so far (MEMIT, algorithm 1).
+    """
+
+    name = "memit"
+    Config = MemitConfig
+
+    def _learn(self, record: EditRecord) -> EditOutcome:
+        request = self.request(record)
+        value = self.value(request, self.read(request))
+        self._write([request], [value])
+        return EditOutcome(value.iterations, value.loss)
+
+    def _write(self, requests: Sequence[Request], values: Sequence[Value]) -> None:
+        """Edit the matrices in one call on the model as it stands."""
+        self._weights, keys = self._solve(requests, values)
+        self._remember(keys)
+
+    def _solve(self, requests: Sequence[Request], values: Sequence[Value]) -> tuple[list[Tensor], list[Tensor]]:
+        """The edited matrices (d, f) and the keys K (f, n) that they were solved for, lowest layer first."""
+        wanted = torch.stack([value.vector for value in values], 1).double()  # (d, n)
+        weights: list[Tensor] = []
+        solved: list[Tensor] = []
+        with self.trial():
+            for number, site in enumerate(self.sites):
+                keys, current = self._keys_and_values(number, requests)
+                residuals = (wanted - current) / (len(self.sites) - number)  # (d, n)
+                weights.append(self._added(site.weight, self._update(site, keys, residuals), requests[-1]))
+                site.module.weight = site.parameter(weights[-1])
+                solved.append(keys)
+        return weights, solved
+
+    def _keys_and_values(self, number: int, requests: Sequence[Request]) -> tuple[Tensor, Tensor]:
+        """K (f, n) of one layer, means over the augmented prompts, and h_L (d, n), on the model as it stands."""
+        keys, values = [], []
+        for request in requests:
+            top = self.read(request)
+            prefix = top if number == len(self.sites) - 1 else self.tails[number].read(request.batch)
+            keys.append(request.keys(prefix.inner).double().mean(0))
+            values.append(self.current(request, top).double())
+        return torch.stack(keys, 1), torch.stack(values, 1)
+
+    def _update(self, site: Site, keys: Tensor, residuals: Tensor) -> Tensor:
+        """Delta (d, f) of one layer for its keys (f, n) and residuals (d, n)."""
+        return memit_update(keys, residuals, self._factor(site.layer), self.config.mom2_weight)
+
+    def _remember(self, keys: Sequence[Tensor]) -> None:
+        """What later calls have to know of this one's keys, (f, n) of each layer: nothing."""
+
+
+class MemitMass(Memit):
+    """All edits in a single call on the unedited model; with one edit it is MEMIT.
+
+    A value depends on the unedited model and its own edit alone, so those of earlier edits are not searched for again.
+    """
+
+    name = "memit-mass"
+    together = True
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._values: list[tuple[EditRecord, Value]] = []
+
+    def _learn(self, record: EditRecord) -> EditOutcome:
+        return self._learn_all([*self.edits, record])[-1]
+
+    def _learn_all(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
+        with self.unedited():
+            requests = [self.request(record, number) for number, record in enumerate(records)]
+            values = [self._known(number, request) for number, request in enumerate(requests)]
+            self._write(requests, values)
+        self._values = list(zip(records, values, strict=True))
+        return [EditOutcome(value.iterations, value.loss) for value in values]
+
+    def _known(self, number: int, request: Request) -> Value:
+        """The value of edit `number`, from the call before where it was made there."""
+        if number < len(self._values) and self._values[number][0] == request.record:
+            return self._values[number][1]
+        return self.value(request, self.read(request))
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._values = []

@@ -1,0 +1,98 @@
+"""Retrieval: edits stay text, and the nearest one is put in front of a prompt that is like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from wise.editors.base import Reading
+from wise.editors.pooling import POOLINGS, pooled, pooled_prompts
+from wise.editors.rewriting import RewritingEditor
+from wise.editors.scopes import scope_queries, scope_threshold
+from wise.errors import ConfigError, unknown
+from wise.lm.batch import Encoded
+from wise.lm.load import LanguageModel
+from wise.records import EditRecord
+
+
+@dataclass(frozen=True)
+class RetrievalConfig:
+    """A control without published values: nothing is trained.
+
+    `pooling`: which states of the model are a prompt's embedding, see `wise.editors.pooling`. `separator` stands
+    between the edit's text and the prompt. `threshold`: cosine similarity from which an edit is used; 0 for the
+    one that tells paraphrases from irrelevant questions best on the training records.
+    """
+
+    pooling: str = "last"
+    separator: str = ".\n"
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise unknown("pooling", self.pooling, POOLINGS)
+
+
+class Retrieval(RewritingEditor):
+    """A prompt q near the edit (p, t) is answered by the unedited model from `p t<separator>q`.
+
+    Embeddings are the model's own states at the edited matrix, less their mean over training prompts; similarity is
+    the cosine. What it reaches is what the model can read off its context.
+    """
+
+    name = "retrieval"
+    Config = RetrievalConfig
+    artifact = "retrieval"
+
+    @property
+    def answering(self) -> LanguageModel:
+        """The unedited model."""
+        return self.lm
+
+    @property
+    def threshold(self) -> float:
+        """The configured similarity, or the measured one."""
+        return self.config.threshold or self._made("threshold").item()
+
+    def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
+        """`mean` (f,) of the states of training prompts, and the `threshold` () between inside and outside of scopes.
+
+        Every question is compared with all training edits, as it will be with all edits of a memory.
+        """
+        inside, outside = scope_queries(records)
+        states = pooled_prompts(self, [prompt for _, prompt in (*inside, *outside)], self.config.pooling)
+        mean = states.mean(0)
+        unit = normalize(states - mean, dim=-1)  # (q, f)
+        edits = pooled_prompts(self, [record.prompt for record in records], self.config.pooling)
+        similarity = unit @ normalize(edits - mean, dim=-1).T  # (q, f) x (f, n)
+        owner = torch.tensor([index for index, _ in (*inside, *outside)], device=similarity.device)
+        return {"mean": mean, "threshold": scope_threshold(similarity, owner, len(inside))}
+
+    def embed(self, reading: Reading) -> Tensor:
+        """Centred states of length 1, (B, f)."""
+        states = pooled(reading, self.config.pooling)
+        return normalize(states - self._made("mean").to(states), dim=-1)
+
+    def similarity(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Cosine, (B, f) x (f, n) -> (B, n)."""
+        return queries @ keys.T
+
+    def rewritten(self, text: Encoded, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """The edit's text, the separator, and the prompt without a first token of its own."""
+        tokenizer = self.lm.tokenizer
+        between = tokenizer(self.config.separator, add_special_tokens=False)["input_ids"]
+        has_first = len(prompt) > 1 and prompt[0] == tokenizer.bos_token_id
+        return (*text.ids, *between, *(prompt[1:] if has_first else prompt))
+
+    def measured(self) -> dict[str, float]:
+        """The similarity from which an edit is used."""
+        return {"threshold": self.threshold} if self.config.threshold or self.prepared else {}
+
+    def _made(self, name: str) -> Tensor:
+        if name not in self.prepared:
+            raise ConfigError("retrieval needs the states of training prompts: call prepare first")
+        return self.prepared[name]

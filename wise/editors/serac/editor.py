@@ -1,0 +1,123 @@
+"""SERAC as an editor: edits are kept as text, both networks are prepared on training records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from wise.editors.base import Reading
+from wise.editors.pooling import pooled, pooled_prompts
+from wise.editors.rewriting import RewritingEditor
+from wise.editors.scopes import scope_queries
+from wise.editors.serac.config import SeracConfig
+from wise.editors.serac.counterfactual import build_counterfactual, counterfactual_prompt, train_counterfactual
+from wise.editors.serac.scope import ScopeClassifier, ScopePairs, train_scope
+from wise.errors import ConfigError
+from wise.lm.batch import Encoded, encode, encode_prompts
+from wise.lm.load import LanguageModel
+from wise.records import EditRecord
+
+Network = TypeVar("Network")
+
+SCOPE, COUNTERFACTUAL = "scope.", "counterfactual."
+"""Prefixes of the two networks' tensors in the artifact."""
+
+
+class Serac(RewritingEditor):
+    """A question in the scope of an edit is answered by the counterfactual model from `edit | target | question`.
+
+    Scope: exp(-||e(question) - e(edit)||^2) of the most similar edit is at least the threshold; all other questions
+    are the unedited model's. Both networks were fitted before any edit, and making one trains nothing.
+    """
+
+    name = "serac"
+    Config = SeracConfig
+    artifact = "serac"
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        tokenizer = self.lm.tokenizer
+        self._separator = tokenizer.pad_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+        self._scope: ScopeClassifier | None = None
+        self._counterfactual: LanguageModel | None = None
+
+    def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
+        """Train both networks on training records: their weights, and the `loss` () of the counterfactual model."""
+        inside, outside = scope_queries(records)
+        pooling = self.config.pooling
+        questions = [*inside, *outside]
+        pairs = ScopePairs(
+            pooled_prompts(self, [record.prompt for record in records], pooling),
+            pooled_prompts(self, [prompt for _, prompt in questions], pooling),
+            torch.tensor([index for index, _ in questions], device=self.lm.device),
+            len(inside),
+        )
+        scope = train_scope(pairs, self.config)
+        texts = encode(self.lm, [record.prompt for record in records], [record.target for record in records])
+        asked = encode_prompts(self.lm, [prompt for _, prompt in inside])
+        examples = [(texts[index], prompt.ids) for (index, _), prompt in zip(inside, asked, strict=True)]
+        model, loss = train_counterfactual(self.lm, examples, self._separator, self.config)
+        return {"loss": torch.tensor(loss)} | _named(SCOPE, scope) | _named(COUNTERFACTUAL, model.model)
+
+    def use_artifact(self, tensors: dict[str, Tensor]) -> None:
+        """See `Editor.use_artifact`: put the weights into their networks."""
+        super().use_artifact(tensors)
+        self._scope = ScopeClassifier(self.site.weight.shape[1], self.config.scope_width).to(self.lm.device)
+        self._scope.load_state_dict(self._part(SCOPE))
+        self._scope.eval().requires_grad_(False)
+        self._counterfactual = build_counterfactual(self.lm, self.config)
+        self._counterfactual.model.load_state_dict(self._part(COUNTERFACTUAL), strict=False)
+
+    @property
+    def answering(self) -> LanguageModel:
+        """The counterfactual model."""
+        return self._require(self._counterfactual)
+
+    @property
+    def threshold(self) -> float:
+        """The configured similarity."""
+        return self.config.threshold
+
+    def embed(self, reading: Reading) -> Tensor:
+        """The classifier's embedding of the prompt, (B, e)."""
+        with torch.no_grad():
+            return self._require(self._scope)(pooled(reading, self.config.pooling))
+
+    def similarity(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """exp(-||a - b||^2), (B, n)."""
+        return torch.exp(-self._require(self._scope).distance(queries, keys))
+
+    def rewritten(self, text: Encoded, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """The input of the counterfactual model."""
+        return counterfactual_prompt(text, prompt, self._separator)
+
+    def measured(self) -> dict[str, float]:
+        """The counterfactual model's training loss, in nats per target token."""
+        return {"counterfactual_loss": self.prepared["loss"].item()} if self.prepared else {}
+
+    def extra_parameters(self) -> int:
+        """Keys and both networks."""
+        networks = [self._scope, self._counterfactual and self._counterfactual.model]
+        return super().extra_parameters() + sum(p.numel() for net in networks if net for p in net.parameters())
+
+    def _part(self, prefix: str) -> dict[str, Tensor]:
+        return {key.removeprefix(prefix): value for key, value in self.prepared.items() if key.startswith(prefix)}
+
+    def _require(self, network: Network | None) -> Network:
+        if network is None:
+            raise ConfigError("serac needs its scope classifier and counterfactual model: call prepare first")
+        return network
+
+
+def _named(prefix: str, network: nn.Module) -> dict[str, Tensor]:
+    """The network's weights, those that are tied once."""
+    seen: dict[int, Tensor] = {}
+    named = {}
+    for key, value in network.state_dict().items():
+        if value.data_ptr() not in seen:
+            seen[value.data_ptr()] = value
+            named[prefix + key] = value.detach().clone()
+    return named

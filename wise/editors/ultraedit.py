@@ -1,0 +1,124 @@
+"""UltraEdit: one closed-form update an edit from normalised inputs and gradients (arXiv 2505.14679)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wise.editors.attach import WeightEditor
+from wise.editors.base import EditOutcome
+from wise.editors.loss import edit_loss, finite
+from wise.editors.running import RunningStatistics
+from wise.lm.batch import encode
+from wise.lm.prefix import Prefix
+from wise.options import require
+from wise.records import EditRecord
+
+
+@dataclass(frozen=True)
+class UltraEditConfig:
+    """Published values for 7B models: `lr` 1e-6, `ridge` 1, turns of 10 (GPT-J) or 100 edits (Mistral).
+
+    `ridge` is the factor of the identity in the normal equations. `prefixes`: random contexts that augment the
+    prompt; here a turn is one edit with them. `pilot`: so many training records open the statistics, as large as
+    a published first turn; with 0 they open with the first edit, whose own mean then takes most of its gradient away.
+    """
+
+    lr: float = 1e-6
+    ridge: float = 1.0
+    pilot: int = 100
+    prefixes: int = 10
+
+    def __post_init__(self) -> None:
+        require(self.lr > 0 and self.ridge > 0, "lr and ridge must be positive")
+        require(self.pilot >= 0 and self.prefixes >= 0, "pilot and prefixes must not be negative")
+
+
+class UltraEdit(WeightEditor):
+    """`W <- W + Delta`, without training, from x and d = dLoss/dy at the tokens that predict the target.
+
+    Lifelong normalisation: mean and standard deviation of [x; d] run over all tokens of all edits so far, this
+    one included, and give (x^, d^). With v = -lr |x^|^2 d^ the update solves (X^T X + ridge I) Delta^T = X^T V.
+    """
+
+    name = "ultraedit"
+    Config = UltraEditConfig
+    artifact = "pilot"
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._forget()
+
+    def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
+        """Statistics of [x; d] over the first `pilot` records, their prompts as they are, on the unedited model."""
+        statistics = self._nothing_seen()
+        with self.unedited():
+            weight = self.site.weight
+        for record in records[: self.config.pilot]:
+            prefix = self.prefix(encode(self.lm, [record.prompt], [record.target]))
+            inner, slopes, _ = self._tokens(prefix, record, weight)
+            statistics = statistics.updated(torch.cat([inner, slopes], 1))
+        return statistics.state()
+
+    def use_artifact(self, tensors: dict[str, Tensor]) -> None:
+        """See `Editor.use_artifact`; before the first edit these are the running statistics."""
+        super().use_artifact(tensors)
+        if not self.edits:
+            self._forget()
+
+    def _learn(self, record: EditRecord) -> EditOutcome:
+        config: UltraEditConfig = self.config
+        weight = (self.site.weight if self._weight is None else self._weight).detach()  # (d, f)
+        inner, slopes, loss = self._tokens(self.rows(record, config.prefixes), record, weight)
+        statistics = self._statistics.updated(torch.cat([inner, slopes], 1))
+        values = target_shifts(statistics, inner, slopes, config.lr)
+        self._weight = weight + ridge_update(inner, values, config.ridge).to(weight)
+        self._statistics = statistics
+        return EditOutcome(1, loss)
+
+    def _tokens(self, prefix: Prefix, record: EditRecord, weight: Tensor) -> tuple[Tensor, Tensor, float]:
+        """x (n, f), d (n, d) at the n tokens that predict target tokens, and the loss with `weight` (d, f).
+
+        d is the gradient of the row's own loss, so that its size does not depend on how many rows there are.
+        """
+        output = nn.functional.linear(prefix.inner, weight, self.site.bias).requires_grad_(True)  # (B, L, f) x (f, d)
+        loss = edit_loss(self.tail, prefix, output)
+        value = finite(loss.item(), record)
+        (slopes,) = torch.autograd.grad(len(output) * loss, output)  # (B, L, d)
+        here = prefix.batch.predicting()
+        return prefix.inner[here], slopes[here], value
+
+    def _nothing_seen(self) -> RunningStatistics:
+        width, features = self.site.weight.shape
+        return RunningStatistics.empty(features + width, self.lm.device)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._statistics = RunningStatistics(**self.prepared) if self.prepared else self._nothing_seen()
+
+    def _state(self) -> dict[str, Tensor]:
+        return super()._state() | self._statistics.state()
+
+    def _load_state(self, state: dict[str, Tensor]) -> None:
+        super()._load_state(state)
+        self._statistics = RunningStatistics(**{name: state[name] for name in self._statistics.state()})
+
+
+def target_shifts(statistics: RunningStatistics, inner: Tensor, slopes: Tensor, lr: float) -> Tensor:
+    """v = -lr |x^|^2 d^ (n, d), how the matrix's outputs are to change, for x (n, f) and d (n, d)."""
+    normal = statistics.normalised(torch.cat([inner, slopes], 1))
+    x, d = normal.split([inner.shape[1], slopes.shape[1]], 1)
+    return -lr * x.square().sum(1, keepdim=True) * d
+
+
+def ridge_update(inner: Tensor, values: Tensor, ridge: float) -> Tensor:
+    """Delta (d, f) of (X^T X + ridge I) Delta^T = X^T V for X (n, f) and V (n, d), in float64.
+
+    Solved as Delta^T = X^T (X X^T + ridge I)^-1 V, the same matrix: n tokens are fewer than f features.
+    """
+    inner, values = inner.double(), values.double()
+    gram = inner @ inner.T + ridge * torch.eye(len(inner), dtype=inner.dtype, device=inner.device)  # (n, f) x (f, n)
+    return torch.linalg.solve(gram, values).T @ inner  # (d, n) x (n, f)
