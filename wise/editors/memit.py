@@ -35,7 +35,7 @@ class MemitConfig(ValueConfig):
 
 
 class Memit(LocateEditor):
-    """One call an edit, on the model that the edits before have left.
+    """MEMIT, one call an edit, on the model that the edits before have left.
 
     The value z is a state of the residual stream behind the highest layer L. From the lowest layer up, each takes
     its share of what is still missing: Delta_l = R_l K_l^T (lambda C_l + K_l K_l^T)^-1 with R_l = (z - h_L) / (layers
@@ -89,7 +89,7 @@ class Memit(LocateEditor):
 
 
 class MemitMass(Memit):
-    """All edits in a single call on the unedited model; with one edit it is MEMIT.
+    """MEMIT-MASS: all edits in a single call on the unedited model; with one edit it is MEMIT.
 
     A value depends on the unedited model and its own edit alone, so those of earlier edits are not searched for again.
     """

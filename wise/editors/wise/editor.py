@@ -151,7 +151,10 @@ class Wise(Learning, RoutedEditor):
         lost = [self.edits[i] for i in gone]
         self.edits[:] = [record for i, record in enumerate(self.edits) if i not in set(gone)]
         self._serving = None
-        self._attach() if self.edits else self._detach()
+        if self.edits:
+            self._attach()  # decisions made before are forgotten
+        else:
+            self._detach()
         return lost
 
     def merged_delta(self) -> Tensor:
