@@ -232,10 +232,12 @@ def test_the_path_that_edits_take_gives_the_same_numbers(name, tmp_path):
         assert (base + memory.change().detach() - before).abs().max().item() < 1e-5
 
 
-def test_deviations_are_relative_above_one_and_never_hide_what_is_missing():
+def test_deviations_are_absolute_but_for_large_scores_and_never_hide_what_is_missing():
     deviations = Deviations()
     deviations.note("losses", [1000.0, 0.5], [1001.0, 0.5])
-    assert deviations.largest["losses"] == pytest.approx(1 / 1001)
+    assert deviations.largest["losses"] == pytest.approx(1.0)
+    deviations.note("scores", [1000.0, 0.5], [1001.0, 0.5])
+    assert deviations.largest["scores"] == pytest.approx(1 / 1001)
     deviations.note("scores", float("nan"), 1.0)
     deviations.note("thresholds", [1.0], [1.0, 2.0])
     assert deviations.largest["scores"] == deviations.largest["thresholds"] == float("inf")

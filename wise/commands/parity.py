@@ -1,4 +1,8 @@
-"""`wise parity`: replay golden runs of the released WISE and say how far this implementation is off."""
+"""`wise parity`: replay golden runs of the released WISE and say how far this implementation is off.
+
+Every edit starts from the stored side memory and every merging goes on from the stored result, so each is compared by
+itself; sums are tried in several orders, see `wise.parity.replay.SUM_BLOCKS`.
+"""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class GoldenWise(Wise):
         last = torch.cat([self.seen[-1][0].gaps, self.seen[-1][0].outside_gaps]).detach()
         deviation = max(
             deviation_of(self.weight(self._memory.after), golden),
-            deviation_of(last, self.golden.array(f"edit{edit}/delta_tok_last")),
+            deviation_of(last, self.golden.array(f"edit{edit}/delta_tok_last"), relative=True),
         )
         attempt = _Attempt(
             deviation, self._memory, self._history, self.draw.getstate(), self.seen, outcome, self.merges
