@@ -17,11 +17,13 @@ from analysis.output import write
 from wise.errors import WiseError, unknown
 
 ARTIFACTS = {
-    "main_table": "rel, gen, loc and their average by T for every editor",
+    "main_table": "the headline metrics of each setting by T for every editor",
     "paired_table": "each WISE editor against each other editor on the same edits, Holm-corrected",
     "perplexity_table": "perplexity of the targets: raw, clipped, median and geometric",
+    "cost_table": "time of an edit, extra parameters and memory of every editor in the main runs",
+    "published_table": "measured scores beside those of the WISE paper",
     "scores_vs_t": "scores against the number of edits",
-    "triangle": "reliability, generalization and locality at the largest T as a triangle",
+    "triangle": "reliability, generalization and locality at the largest T as a triangle, or perplexity and locality",
     "retention": "scores of an edit against the number of later edits",
     "routing": "routing scores of edit, paraphrase and irrelevant queries with the threshold",
     "layer": "ablation: the edited layer",

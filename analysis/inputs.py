@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from analysis.setting import with_averages
 from wise.errors import ConfigError, DataError
 from wise.evaluate.scores import COLUMNS, RUN_COLUMNS
 from wise.files import read_json
@@ -26,7 +27,7 @@ class Inputs:
     reference_paths: Sequence[Path] = ()
 
     def scores(self) -> pd.DataFrame:
-        """All scores in one frame with the columns of `wise.evaluate.scores`."""
+        """All scores in one frame with the columns of `wise.evaluate.scores`, averages of every setting included."""
         owners: dict[tuple, Path] = {}
         frames = []
         for path in _given(self.score_paths, "--scores"):
@@ -36,7 +37,7 @@ class Inputs:
                     raise DataError(f"{path} and {owners[run]} hold scores of the same run {run}")
                 owners[run] = path
             frames.append(frame)
-        return pd.concat(frames, ignore_index=True)
+        return with_averages(pd.concat(frames, ignore_index=True))
 
     def reference_scores(self) -> pd.DataFrame | None:
         """Scores to be drawn beside an ablation, or None when none were given."""
@@ -72,6 +73,10 @@ class Inputs:
         paths = _given(self.score_paths, "--scores")
         for path, run in zip(paths, self._runs_of(paths), strict=True):
             yield _read_scores(path), run
+
+    def records(self) -> list[dict[str, Any]]:
+        """The record of each run."""
+        return [read_json(path) for path in _given(self.run_paths, "--runs")]
 
     def overhead(self) -> dict[str, Any]:
         """The document written by `wise overhead`: a list of "rows" and the "hardware"."""

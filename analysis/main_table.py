@@ -1,4 +1,4 @@
-"""The main comparison in the layout of the paper's Table 2: Rel, Gen, Loc and Avg by T for every editor."""
+"""The main comparison in the layout of the paper's Tables 2, 4 and 5: headline metrics by T for every editor."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import pandas as pd
 
 from analysis.inputs import Inputs
 from analysis.output import Table
-from analysis.style import editor_style, in_order, settings
+from analysis.setting import HEADINGS, Setting, by_setting
+from analysis.style import editor_style, in_order
 from analysis.summary import summarise
 from analysis.text import escape, markdown, number, with_interval
 from wise.evaluate.metrics import METRICS
 
 CSV_METRICS = (
-    "rel", "gen", "loc_far", "loc_near", "avg", "port", "rel_exact", "gen_exact", "rel_generated", "ppl", "ood"
+    "rel", "gen", "ood", "loc_far", "loc_near", "avg", "avg_ood", "port", "rel_exact", "gen_exact", "ood_exact",
+    "rel_generated", "ppl",
 )  # fmt: skip
-SHOWN = ("rel", "gen", "loc_far", "avg")
-HEADINGS = {"rel": "Rel", "gen": "Gen", "loc_far": "Loc", "avg": "Avg"}
 BASELINE = "none"
 """The unedited model: it keeps all locality by doing nothing, so it does not compete for the best number."""
 
@@ -23,9 +23,18 @@ BASELINE = "none"
 def table(inputs: Inputs) -> Table:
     """CSV with the columns dataset, model, editor, T, metric, mean, low, high, seeds; Markdown and LaTeX from it."""
     scores = inputs.scores()
-    cells = summarise(scores, CSV_METRICS)
+    cells = cells_of(scores)
     seeds = sorted(scores["seed"].unique())
     return Table(cells, to_markdown(cells, seeds), to_latex(cells, seeds))
+
+
+def cells_of(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means with intervals of `CSV_METRICS`, of the averages only that of the dataset's setting."""
+    parts = []
+    for _, setting, rows in by_setting(scores):
+        kept = [name for name in CSV_METRICS if HEADINGS.get(name) != "Avg" or name in setting.headline]
+        parts.append(summarise(rows, kept))
+    return pd.concat(parts, ignore_index=True)
 
 
 def best_cells(cells: pd.DataFrame) -> set[tuple]:
@@ -39,15 +48,17 @@ def best_cells(cells: pd.DataFrame) -> set[tuple]:
 
 
 def to_markdown(cells: pd.DataFrame, seeds: list[int]) -> str:
-    """Rel, Gen, Loc, Avg by T, then every other metric at the largest T, for each dataset and model."""
+    """The headline metrics by T, then every other metric at the largest T, for each dataset and model."""
     parts = []
-    for title, group in settings(cells):
+    for title, setting, group in by_setting(cells):
         counts = sorted(group["T"].unique())
-        by_t = [(t, metric) for t in counts for metric in SHOWN]
-        last = [(counts[-1], metric) for metric in CSV_METRICS if metric not in SHOWN]
+        by_t = [(t, metric) for t in counts for metric in setting.headline]
+        others = [metric for metric in CSV_METRICS if metric not in setting.headline]
+        last = [(counts[-1], metric) for metric in others if metric in set(group["metric"])]
+        lower = "; PPL: lower is better" if "ppl" in setting.headline else ""
         parts += [
             f"## {title}\n",
-            f"Mean ± half the 95% interval over {_count(seeds)} and their edits; best in bold.\n",
+            f"Mean ± half the 95% interval over {_count(seeds)} and their edits; best in bold{lower}.\n",
             _grid(group, by_t, [f"T={t} {HEADINGS[metric]}" for t, metric in by_t]),
             f"The other metrics at T={counts[-1]}:\n",
             _grid(group, last, [METRICS[metric].title for _, metric in last]),
@@ -57,16 +68,15 @@ def to_markdown(cells: pd.DataFrame, seeds: list[int]) -> str:
 
 def to_latex(cells: pd.DataFrame, seeds: list[int]) -> str:
     """One booktabs `table*` per dataset and model; needs the packages booktabs and graphicx."""
-    return "\n".join(_latex_table(title, group, seeds) for title, group in settings(cells))
+    return "\n".join(_latex_table(title, setting, group, seeds) for title, setting, group in by_setting(cells))
 
 
 def _grid(cells: pd.DataFrame, columns: list[tuple], headings: list[str]) -> str:
     best, index = best_cells(cells), cells.set_index(["editor", "T", "metric"])
-    kept = [(key, heading) for key, heading in zip(columns, headings, strict=True) if (cells["metric"] == key[1]).any()]
     rows = []
     for editor in in_order(cells["editor"]):
         row = [editor_style(editor).label]
-        for t, metric in (key for key, _ in kept):
+        for t, metric in columns:
             if (editor, t, metric) not in index.index:
                 row.append("–")
                 continue
@@ -74,33 +84,33 @@ def _grid(cells: pd.DataFrame, columns: list[tuple], headings: list[str]) -> str
             text = with_interval(cell["mean"], cell["low"], cell["high"])
             row.append(f"**{text}**" if (editor, t, metric) in best else text)
         rows.append(row)
-    return markdown(["Editor", *(heading for _, heading in kept)], rows)
+    return markdown(["Editor", *headings], rows)
 
 
-def _latex_table(title: str, cells: pd.DataFrame, seeds: list[int]) -> str:
+def _latex_table(title: str, setting: Setting, cells: pd.DataFrame, seeds: list[int]) -> str:
     counts = sorted(cells["T"].unique())
+    shown = setting.headline
     best, index = best_cells(cells), cells.set_index(["editor", "T", "metric"])
-    groups = " & ".join(rf"\multicolumn{{{len(SHOWN)}}}{{c}}{{$T={t}$}}" for t in counts)
+    groups = " & ".join(rf"\multicolumn{{{len(shown)}}}{{c}}{{$T={t}$}}" for t in counts)
     rules = "".join(
-        rf"\cmidrule(lr){{{2 + i * len(SHOWN)}-{1 + (i + 1) * len(SHOWN)}}}" for i in range(len(counts))
+        rf"\cmidrule(lr){{{2 + i * len(shown)}-{1 + (i + 1) * len(shown)}}}" for i in range(len(counts))
     )  # fmt: skip
     lines = [
         r"\begin{table*}[t]",
         r"\centering",
-        rf"\caption{{Lifelong editing, {escape(title)}: reliability (Rel), generalization (Gen), locality (Loc) and "
-        rf"their mean (Avg) after $T$ edits; mean $\pm$ half the 95\% interval over {_count(seeds)} and their edits, "
-        r"best in bold.}",
+        rf"\caption{{Lifelong editing, {escape(title)}: {setting.in_words()} after $T$ edits; "
+        rf"mean $\pm$ half the 95\% interval over {_count(seeds)} and their edits, best in bold.}}",
         r"\resizebox{\textwidth}{!}{%",
-        rf"\begin{{tabular}}{{l{'cccc' * len(counts)}}}",
+        rf"\begin{{tabular}}{{l{'c' * len(shown) * len(counts)}}}",
         r"\toprule",
         rf" & {groups} \\",
         rules,
-        rf"Editor & {' & '.join(HEADINGS[metric] for _ in counts for metric in SHOWN)} \\",
+        rf"Editor & {' & '.join(HEADINGS[metric] for _ in counts for metric in shown)} \\",
         r"\midrule",
     ]
     for editor in in_order(cells["editor"]):
         row = [escape(editor_style(editor).label)]
-        for key in ((editor, t, metric) for t in counts for metric in SHOWN):
+        for key in ((editor, t, metric) for t in counts for metric in shown):
             row.append(_latex_cell(index.loc[key], key in best) if key in index.index else "--")
         lines.append(" & ".join(row) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}", ""])

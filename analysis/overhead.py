@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import band, editor_handles, edits_axis
 from analysis.inputs import Inputs
 from analysis.output import Table
-from analysis.style import WIDTH, editor_style, in_order
+from analysis.style import WIDTH, editor_style, families, in_order
 from analysis.text import markdown, number
 
 MIB = 2**20
@@ -38,16 +38,17 @@ def figure(inputs: Inputs) -> Figure:
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Inference time against T, and bars at the largest T for parameters, memory and time of an edit."""
-    made = Figure(figsize=(WIDTH, 4.8), layout="constrained")
-    grid = made.subplots(2, 2).ravel()
-    _inference(grid[0], rows)
+    """Inference time against T by family, and bars at the largest T for parameters, memory and time of an edit."""
     last = rows[rows["T"] == rows["T"].max()].set_index("editor")
-    for axes, (column, (title, unit, factor)) in zip(grid[1:], BARS.items(), strict=True):
+    heights = [2.6, 0.8 + 0.17 * len(last)]
+    made = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    upper, lower = made.subfigures(2, 1, height_ratios=heights)
+    _inference(upper, rows)
+    grid = lower.subplots(1, len(BARS), sharey=True)
+    for axes, (column, (title, unit, factor)) in zip(grid, BARS.items(), strict=True):
         _bars(axes, last[column].astype(float) * factor)
-        axes.set_title(f"{title}, T={rows['T'].max():,}")
+        axes.set_title(f"{title}, T={rows['T'].max():,}", fontsize=8)
         axes.set_xlabel(unit)
-    made.legend(handles=editor_handles(rows["editor"].unique()), loc="outside lower center", ncols=6, handlelength=2.6)
     return made
 
 
@@ -78,15 +79,23 @@ def _rows(document: dict[str, Any]) -> pd.DataFrame:
     )
 
 
-def _inference(axes: Axes, rows: pd.DataFrame) -> None:
-    for editor in in_order(rows["editor"]):
-        line = rows[rows["editor"] == editor]
-        band(axes, line["T"], line["inference_ratio"], line["inference_ratio_low"], line["inference_ratio_high"],
-             editor_style(editor))  # fmt: skip
-    axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle=":")
-    edits_axis(axes, rows["T"].unique())
-    axes.set_title("inference time, ratio to the unedited model")
-    axes.set_ylabel("ratio")
+def _inference(strip: SubFigure, rows: pd.DataFrame) -> None:
+    """A panel for each family, with its legend below; few editors share one."""
+    panels = families(rows["editor"])
+    grid = strip.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (family, editors) in zip(grid, panels, strict=True):
+        for editor in editors:
+            line = rows[rows["editor"] == editor]
+            band(axes, line["T"], line["inference_ratio"], line["inference_ratio_low"], line["inference_ratio_high"],
+                 editor_style(editor))  # fmt: skip
+        axes.axhline(1.0, color="#999999", linewidth=0.8, linestyle=":")
+        edits_axis(axes, rows["T"].unique())
+        axes.set_xlabel("")
+        axes.set_title(family, fontsize=8)
+        axes.legend(handles=editor_handles(editors), loc="upper center", bbox_to_anchor=(0.5, -0.24), fontsize=7,
+                    ncols=1 if family else len(editors), handlelength=2.6)  # fmt: skip
+    grid[0].set_ylabel("ratio")
+    strip.suptitle("inference time against the number of edits, ratio to the unedited model", fontsize=9)
 
 
 def _bars(axes: Axes, values: pd.Series) -> None:
@@ -98,7 +107,7 @@ def _bars(axes: Axes, values: pd.Series) -> None:
     for index, value in enumerate(heights):
         text = "unknown" if np.isnan(value) else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
         axes.text(max(0.0, np.nan_to_num(value)) + 0.02 * top, index, text, va="center", fontsize=7)
-    axes.set_xlim(0, (top or 1.0) * 1.18)
+    axes.set_xlim(0, (top or 1.0) * 1.25)
     axes.set_yticks(range(len(editors)), [editor_style(name).label for name in editors])
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.grid(visible=False, axis="y")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import stacked
 from analysis.inputs import Inputs
@@ -79,6 +80,8 @@ def distributions(axes: Axes, rows: pd.DataFrame, named: bool = True) -> None:
     axes.grid(visible=False, axis="y")
     if is_wide(scores):
         axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("routing score")
     threshold_span(axes, rows["threshold"])
 

@@ -14,6 +14,12 @@ import pandas as pd
 
 WIDTH = 7.2  # inches: the text width of a two-column page
 
+CROWD = 6
+"""The most editors that one panel holds; more are shown family by family."""
+
+CONTEXT = "#D4D4D4"
+"""The colour of editors that belong to other panels."""
+
 RC = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -38,33 +44,41 @@ RC = {
 
 @dataclass(frozen=True)
 class EditorStyle:
-    """Label, colour, marker and line of one editor."""
+    """Label, colour, marker, line and kin of one editor; figures with many editors have a panel for each family."""
 
     label: str
     colour: str
     marker: str
     line: str = "-"
+    family: str = "Other editors"
 
+
+UNEDITED = "Unedited"
+FINE_TUNING = "Fine-tuning"
+REWRITING = "Rewriting weights"
+TRAINED = "Trained to edit"
+MEMORIES = "Memories"
+WISE = "WISE"
 
 EDITORS: dict[str, EditorStyle] = {
-    "none": EditorStyle("Unedited", "#7F7F7F", "x", ":"),
-    "ft-l": EditorStyle("FT-L", "#E69F00", "v"),
-    "ft-m": EditorStyle("FT-M", "#A6761D", "^", "--"),
-    "ft-ewc": EditorStyle("FT-EWC", "#F6C971", "<", "-."),
-    "locft-bf": EditorStyle("LocFT-BF", "#7A4B00", ">", "-."),
-    "rome": EditorStyle("ROME", "#CC79A7", "p", "--"),
-    "memit": EditorStyle("MEMIT", "#882255", "h"),
-    "memit-mass": EditorStyle("MEMIT-MASS", "#F2A7D0", "H", "-."),
-    "alphaedit": EditorStyle("AlphaEdit", "#5E3C99", "8", "--"),
-    "ultraedit": EditorStyle("UltraEdit", "#9F86D9", "X", "-."),
-    "mend": EditorStyle("MEND", "#999933", "P", "--"),
-    "serac": EditorStyle("SERAC", "#4D4D00", "d", "-."),
-    "defer": EditorStyle("DEFER", "#66C2A5", "D", "--"),
-    "grace": EditorStyle("GRACE", "#009E73", "s"),
-    "memoir": EditorStyle("MEMOIR", "#00441B", "*", "-."),
-    "retrieval": EditorStyle("Retrieval", "#56B4E9", "1", "--"),
-    "wise-merge": EditorStyle("WISE-Merge", "#0072B2", "o"),
-    "wise-retrieve": EditorStyle("WISE-Retrieve", "#D55E00", "D"),
+    "none": EditorStyle("Unedited", "#7F7F7F", "x", ":", UNEDITED),
+    "ft-l": EditorStyle("FT-L", "#E69F00", "v", "-", FINE_TUNING),
+    "ft-m": EditorStyle("FT-M", "#A6761D", "^", "--", FINE_TUNING),
+    "ft-ewc": EditorStyle("FT-EWC", "#F6C971", "<", "-.", FINE_TUNING),
+    "locft-bf": EditorStyle("LocFT-BF", "#7A4B00", ">", "-.", FINE_TUNING),
+    "rome": EditorStyle("ROME", "#CC79A7", "p", "--", REWRITING),
+    "memit": EditorStyle("MEMIT", "#882255", "h", "-", REWRITING),
+    "memit-mass": EditorStyle("MEMIT-MASS", "#F2A7D0", "H", "-.", REWRITING),
+    "alphaedit": EditorStyle("AlphaEdit", "#5E3C99", "8", "--", REWRITING),
+    "ultraedit": EditorStyle("UltraEdit", "#9F86D9", "X", "-.", REWRITING),
+    "mend": EditorStyle("MEND", "#999933", "P", "--", TRAINED),
+    "serac": EditorStyle("SERAC", "#4D4D00", "d", "-.", TRAINED),
+    "defer": EditorStyle("DEFER", "#66C2A5", "D", "--", MEMORIES),
+    "grace": EditorStyle("GRACE", "#009E73", "s", "-", MEMORIES),
+    "memoir": EditorStyle("MEMOIR", "#00441B", "*", "-.", MEMORIES),
+    "retrieval": EditorStyle("Retrieval", "#56B4E9", "^", "--", MEMORIES),
+    "wise-merge": EditorStyle("WISE-Merge", "#0072B2", "o", "-", WISE),
+    "wise-retrieve": EditorStyle("WISE-Retrieve", "#D55E00", "D", "-", WISE),
 }
 """Every known editor, in the order of tables and legends."""
 
@@ -95,6 +109,20 @@ def in_order(editors: Iterable[str]) -> list[str]:
     """Distinct editors in the order of `EDITORS`, unregistered ones last by name."""
     rank = {name: index for index, name in enumerate(EDITORS)}
     return sorted(set(editors), key=lambda name: (rank.get(name, len(rank)), name))
+
+
+def families(editors: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Family and editors of each panel: up to `CROWD` editors in one without a name, more by family.
+
+    The unedited model is in no family, as it belongs into each panel.
+    """
+    ordered = in_order(editors)
+    if len(ordered) <= CROWD:
+        return [("", ordered)]
+    found: dict[str, list[str]] = {}
+    for name in ordered:
+        found.setdefault(editor_style(name).family, []).append(name)
+    return [(family, names) for family, names in found.items() if family != UNEDITED]
 
 
 def setting_title(dataset: str, model: str) -> str:

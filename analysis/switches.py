@@ -1,33 +1,27 @@
-"""Variants of an editor against the first of them on the same edits: what each switch of a convention does."""
+"""Variants of an editor against the first of them on the same edits: what each of its options does."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
-from analysis.axes import stacked
+from analysis.differences import draw
 from analysis.inputs import Inputs, setting
 from analysis.output import Table
-from analysis.style import WIDTH, editor_style, in_order, settings
+from analysis.setting import Setting, comparable, setting_of, with_averages
+from analysis.style import editor_style, in_order, settings
 from analysis.text import escape, markdown, number
 from wise.editors.wise.conventions import CONVENTIONS
 from wise.errors import DataError
 from wise.evaluate.metrics import METRICS
 from wise.evaluate.statistics import generator_for, holm, paired_comparison
 
-SHOWN = ("rel", "gen", "loc_far", "loc_near", "avg")
-COMPARED = "avg"
+SHOWN = ("rel", "gen", "ood", "nll", "loc_far", "loc_near", "avg", "avg_ood")
+"""Metrics in the order of columns; a dataset has those of its setting, and near locality."""
 LEVEL = 0.05
-LINEAR = 0.05
-"""Differences are drawn to scale up to here and logarithmically beyond, where whole conventions lie."""
-TICKS = (-0.5, -0.2, -0.05, 0, 0.05, 0.2, 0.5)
 CELL = ["dataset", "model", "editor", "T"]
 
 
@@ -57,7 +51,13 @@ def read(inputs: Inputs) -> pd.DataFrame:
         if key in frames:
             raise DataError(f"two runs of {run['editor']}, seed {run['seed']} have the same options ({variant})")
         frames[key] = scores.assign(variant=variant, iterations=setting(run, "cost.iterations_mean"))
-    return pd.concat(frames.values(), ignore_index=True)
+    return with_averages(pd.concat(frames.values(), ignore_index=True))
+
+
+def shown_of(setting: Setting, metrics: Iterable[str]) -> list[str]:
+    """The columns of a dataset that has these metrics; the last one is compared."""
+    wanted = {*setting.headline, "loc_near", setting.compared} & set(metrics) - {setting.compared}
+    return [*(metric for metric in SHOWN if metric in wanted), setting.compared]
 
 
 def variant_label(options: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
@@ -70,61 +70,47 @@ def variant_label(options: Mapping[str, Any], reference: Mapping[str, Any]) -> s
 
 
 def compare_all(scores: pd.DataFrame) -> pd.DataFrame:
-    """Columns of `CELL`, variant, the metrics of `SHOWN`, difference, low, high, p, p_holm, pairs, seeds, iterations.
+    """Columns of `CELL`, variant, metrics, compared, difference, low, high, p, p_holm, pairs, seeds, iterations.
 
-    The difference of `avg` is to the variant that comes first, on the edits (seed, record) that both have; the
-    correction is over all comparisons of a T. Rows of the first variant have no difference.
+    Metrics are those of `SHOWN` that a dataset has columns for. The difference of the `compared` one, above zero where
+    better, is to the variant that comes first, on the edits (seed, record) that both have; the correction is over all
+    comparisons of a T. Rows of the first variant have no difference.
     """
     rows = []
-    for cell, group in scores[scores["metric"].isin(SHOWN)].groupby(CELL, sort=True):
-        averages = group[group["metric"] == COMPARED]
+    for cell, group in scores.groupby(CELL, sort=True):
+        shown = shown_of(setting_of(group["metric"].unique()), group["metric"])
+        group = group[group["metric"].isin(shown)]
+        averages = comparable(group, shown[-1])
         wide = averages.pivot(index=["seed", "record"], columns="variant", values="value")
         variants = list(dict.fromkeys(group["variant"]))
         for variant in variants:
             own = group[group["variant"] == variant]
             means = own.groupby(["metric", "seed"])["value"].mean().groupby("metric").mean()
-            row = {**dict(zip(CELL, cell, strict=True)), "variant": variant, **means.reindex(SHOWN)}
+            row = {**dict(zip(CELL, cell, strict=True)), "variant": variant, **means, "compared": shown[-1]}
             if variant != variants[0]:
                 both = (wide[variant] - wide[variants[0]]).dropna()
                 per_seed = [part.to_numpy() for _, part in both.groupby(level="seed")]
                 found = paired_comparison(per_seed, generator_for(*cell, variant))
                 row |= {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p}
-            pairs = own[own["metric"] == COMPARED]
+            pairs = own[own["metric"] == shown[-1]]
             row |= {"pairs": len(pairs), "seeds": pairs["seed"].nunique(), "iterations": own["iterations"].mean()}
             rows.append(row)
-    columns = [*CELL, "variant", *SHOWN, "difference", "low", "high", "p", "p_holm", "pairs", "seeds", "iterations"]
-    frame = pd.DataFrame(rows).reindex(columns=columns)
+    frame = pd.DataFrame(rows)
+    metrics = [metric for metric in SHOWN if metric in frame]
+    columns = [*CELL, "variant", *metrics, "compared", "difference", "low", "high", "p", "p_holm", "pairs", "seeds",
+               "iterations"]  # fmt: skip
+    frame = frame.reindex(columns=columns)
     for _, tested in frame.dropna(subset="p").groupby("T"):
         frame.loc[tested.index, "p_holm"] = holm(tested["p"].to_numpy(dtype=float))
     return frame
 
 
-def draw(compared: pd.DataFrame) -> Figure:
-    """A strip for each dataset and model with a panel for each editor: differences with their intervals."""
-    groups = settings(compared)
-    heights = [0.9 + 0.24 * group["variant"].nunique() for _, group in groups]
-    made, strips = stacked([title for title, _ in groups], WIDTH, heights)
-    for strip, (_, group) in zip(strips, groups, strict=True):
-        variants = list(dict.fromkeys(group.dropna(subset="difference")["variant"]))
-        editors = in_order(group["editor"])
-        panels = strip.subplots(1, len(editors), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, editor in zip(panels, editors, strict=True):
-            _dots(axes, group[group["editor"] == editor], variants)
-            axes.set_title(editor_style(editor).label)
-        panels[0].set_yticks(range(len(variants)), [textwrap.fill(name, 54) for name in variants], fontsize=6.5)
-        panels[0].set_ylim(len(variants) - 0.5, -0.5)
-        panels[0].set_xscale("symlog", linthresh=LINEAR, linscale=0.8)
-        panels[0].xaxis.set(major_locator=FixedLocator(TICKS), major_formatter="{x:+g}", minor_locator=NullLocator())
-        strip.supxlabel(f"difference of {METRICS[COMPARED].title} to {_first(group)}", fontsize=8)
-        strip.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4)
-    return made
-
-
 def to_markdown(compared: pd.DataFrame) -> str:
     """A table for each dataset, model and editor; bold where the corrected p-value is below 0.05."""
+    averages = " or ".join(METRICS[metric].title for metric in compared["compared"].unique())
     parts = [
-        f"Difference of {METRICS[COMPARED].title} (mean of Rel, Gen and far Loc) to the first row on the same edits, "
-        "with its 95% bootstrap interval. Bold: p below 0.05 after Holm's correction over the comparisons of a T.\n"
+        f"Difference of {averages} to the first row on the same edits, above zero where better, with its 95% bootstrap "
+        "interval. Bold: p below 0.05 after Holm's correction over the comparisons of a T.\n"
     ]
     for title, group in settings(compared):
         for editor in in_order(group["editor"]):
@@ -150,34 +136,22 @@ def to_latex(compared: pd.DataFrame) -> str:
     return "\n".join(parts)
 
 
-def _dots(axes: Axes, compared: pd.DataFrame, variants: list[str]) -> None:
-    """One editor: a dot with its interval for each variant and T, the largest T filled and topmost."""
-    counts = sorted(compared["T"].unique())
-    axes.axvline(0, color="#333333", linewidth=0.8)
-    for index, count in enumerate(counts):
-        rows = compared[compared["T"] == count].set_index("variant").reindex(variants)
-        y = np.arange(len(variants)) + 0.34 * (len(counts) - 1 - index - (len(counts) - 1) / 2)
-        colour = editor_style(compared["editor"].iloc[0]).colour if count == counts[-1] else "#888888"
-        error = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
-        axes.errorbar(rows["difference"], y, xerr=error, fmt="o", markersize=3.2, elinewidth=1.0, color=colour,
-                      markerfacecolor=colour if count == counts[-1] else "white", label=f"T={count:,}")  # fmt: skip
-    axes.grid(visible=False, axis="y")
-
-
 def _cells(compared: pd.DataFrame, bold: str) -> tuple[list[str], list[list[str]]]:
     """Header and rows for one editor: all metrics at the largest T, the average and its difference at every T."""
     counts = sorted(compared["T"].unique(), reverse=True)
-    header = ["Variant", *(f"T={counts[0]} {METRICS[metric].title}" for metric in SHOWN)]
+    shown = [metric for metric in SHOWN if metric in compared and compared[metric].notna().any()]
+    average = compared["compared"].iloc[0]
+    header = ["Variant", *(f"T={counts[0]} {METRICS[metric].title}" for metric in shown)]
     for count in counts:
-        header += [f"T={count} {METRICS[COMPARED].title}"] if count != counts[0] else []
+        header += [f"T={count} {METRICS[average].title}"] if count != counts[0] else []
         header += [f"T={count} difference"]
     wide = compared.set_index(["variant", "T"])
     rows = []
     for variant in dict.fromkeys(compared["variant"]):
-        row = [variant, *(number(wide.loc[(variant, counts[0]), metric], 3) for metric in SHOWN)]
+        row = [variant, *(number(wide.loc[(variant, counts[0]), metric], 3) for metric in shown)]
         for count in counts:
             cell = wide.loc[(variant, count)]
-            row += [number(cell[COMPARED], 3)] if count != counts[0] else []
+            row += [number(cell[average], 3)] if count != counts[0] else []
             row += [_difference(cell, bold)]
         rows.append([*row, number(cell["iterations"], 1)])
     return [*header, "Iterations"], rows
@@ -189,10 +163,6 @@ def _difference(cell: pd.Series, bold: str) -> str:
     text = f"{cell['difference']:+.3f}"
     shown = bold.format(text) if cell["p_holm"] < LEVEL else text
     return f"{shown} [{cell['low']:+.3f}, {cell['high']:+.3f}]"
-
-
-def _first(compared: pd.DataFrame) -> str:
-    return compared["variant"].iloc[0]
 
 
 def _plain(value: Any) -> str:

@@ -1,5 +1,5 @@
 # Studies beside the main comparison. `layer` and `shards` repeat the edit job with overrides, one job for every point
-# of their parameter space, `generation`, `switches` and `grace_radius` one for each named variant; `overhead` times
+# of their parameter space, `generation`, `switches`, `locate` and `grace_radius` one for each named variant; `overhead` times
 # single edits; `router` reads the main runs. Their tables and figures are in rules/studies.smk.
 LAYER_SPACE = study_space("layer", "layer")
 SHARDS_SPACE = study_space("shards", "k", "rho")
@@ -8,13 +8,14 @@ SHARDS_RUNS = study_runs("shards", SHARDS_SPACE)
 VARIANT = "{study}/{dataset}/{editor}/{variant}/seed{seed}"
 GENERATION_RUNS = variant_runs("generation", VARIANT)
 SWITCHES_RUNS = variant_runs("switches", VARIANT)
+LOCATE_RUNS = variant_runs("locate", VARIANT)
 RADIUS_RUNS = variant_runs("grace_radius", VARIANT)
 STUDY_INPUTS = dict(
     records=f"{R}/data/{STUDY_DATASET}/edits.jsonl",
     train=f"{R}/data/{STUDY_DATASET}/train.jsonl",
     contexts=f"{R}/contexts/{STUDY_MODEL}.json",
     preedit=f"{R}/preedit/{STUDY_DATASET}/{STUDY_MODEL}.parquet",
-    folder=f"{R}/models/{STUDY_MODEL}" if STUDY_MODEL in PRETRAINED else [],
+    folder=model_input(STUDY_MODEL),
 )
 STUDY_PARAMS = dict(
     model=model_options(STUDY_MODEL),
@@ -87,6 +88,7 @@ use rule edit as variant_edit with:
         contexts=STUDY_INPUTS["contexts"],
         preedit=f"{R}/preedit/{{dataset}}/{STUDY_MODEL}.parquet",
         folder=STUDY_INPUTS["folder"],
+        artifact=lambda wildcards: artifact_file(wildcards.editor, wildcards.dataset, STUDY_MODEL),
         code=lambda wildcards: editor_sources(wildcards.editor),
     output:
         transcript=f"{R}/ablations/{VARIANT}/transcript.parquet",
@@ -104,7 +106,7 @@ use rule edit as variant_edit with:
         place=f"--dataset {{dataset}} --model-name {STUDY_MODEL}",
         batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
         generate=lambda wildcards: "--generate" if wildcards.study == "generation" else "",
-        artifact="",
+        artifact=rules.edit.params.artifact,
         editor=lambda wildcards: wildcards.editor,
         options=lambda wildcards: json.dumps(
             plan.variant_options(config, wildcards.study, wildcards.editor, wildcards.variant)

@@ -19,12 +19,16 @@ R = config["results"]
 MODELS = list(config["models"])
 EDITORS = list(config["editors"])
 PRETRAINED = [name for name, model in config["models"].items() if model["source"] == "pretrain"]
+FETCHED = [name for name in MODELS if plan.is_fetched(config, name)]
 STUDIES = config["ablations"]
 STUDY_DATASET, STUDY_MODEL = plan.study_place(config)
 
+# Only `fetch_model` asks the network for a model.
+ENVIRONMENT = "export HF_HUB_OFFLINE=1"
 # `.venv/bin/snakemake` does not put its own folder on PATH, and jobs would start another python.
 if not workflow.deployment_settings.deployment_method:
-    shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+    ENVIRONMENT += f" PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
+shell.prefix(f"{ENVIRONMENT}; ")
 
 
 wildcard_constraints:
@@ -35,21 +39,35 @@ wildcard_constraints:
     artifact=r"[a-z]+",
 
 
+def model_input(model):
+    """The model's folder as an input where the workflow makes it; nothing for a folder that the user has."""
+    return plan.model_path(config, model) if model in (*PRETRAINED, *FETCHED) else []
+
+
 def model_folder(wildcards):
-    """The model folder as an input where the workflow makes it; nothing for a hub model."""
-    return f"{R}/models/{wildcards.model}" if wildcards.model in PRETRAINED else []
+    """`model_input` of the job's model."""
+    return model_input(wildcards.model)
 
 
 def model_options(model):
-    """How the verbs are told which model to load."""
-    revision = config["models"][model]["revision"]
-    path = shlex.quote(plan.model_path(config, model))
-    return f"--model {path}" + (f" --revision {shlex.quote(revision)}" if revision else "")
+    """How the verbs are told which model to load, and how."""
+    described = config["models"][model]
+    folder, device = shlex.quote(plan.model_path(config, model)), shlex.quote(described["device"])
+    chat = " --chat" if described["chat"] else ""
+    return f"--model {folder} --dtype {described['dtype']} --device {device}{chat}"
 
 
 def generate_flag(dataset):
     """Whether the model also answers freely, as an option of the verbs."""
     return "--generate" if plan.evaluation(config, dataset)["generate"] else ""
+
+
+def checkpoint_options(wildcards, output):
+    """Where the job writes checkpoints, and what it does with an edit that fails."""
+    asked = plan.evaluation(config, wildcards.get("dataset", STUDY_DATASET))
+    folder = Path(R, "checkpoints", Path(output.run).parent.relative_to(R))
+    where = f"--checkpoint {folder} --checkpoint-every {asked['checkpoint']} " if asked["checkpoint"] else ""
+    return f"{where}--on-nan {asked['on_nan']}"
 
 
 def artifact_file(editor, dataset, model):
@@ -60,8 +78,14 @@ def artifact_file(editor, dataset, model):
 
 def main_runs(pattern, **chosen):
     """A path of every run of the main comparison, or of those with the `chosen` wildcard values."""
-    wildcards = dict(dataset=config["datasets"], model=MODELS, editor=EDITORS, seed=config["seeds"])
-    return expand(pattern, **{**wildcards, **chosen})
+    wanted = dict(dataset=config["datasets"], model=MODELS, editor=EDITORS, seed=config["seeds"]) | chosen
+    asked = expand("{dataset}/{model}", **wanted)
+    return [
+        path
+        for dataset, model in plan.pairs(config)
+        if f"{dataset}/{model}" in asked
+        for path in expand(pattern, **{**wanted, "dataset": dataset, "model": model})
+    ]
 
 
 def study_space(study, *keys):

@@ -1,4 +1,5 @@
-# One job edits the whole stream with one editor and one seed, and asks after every T of the grid.
+# One job edits the whole stream with one editor and one seed, and asks after every T of the grid. It leaves checkpoints
+# below {R}/checkpoints, from which it goes on when it is started again. They are no outputs: those would be deleted then.
 
 
 rule edit:
@@ -29,13 +30,14 @@ rule edit:
         model=lambda wildcards: model_options(wildcards.model),
         place=lambda wildcards: f"--dataset {wildcards.dataset} --model-name {wildcards.model}",
         editor=lambda wildcards: wildcards.editor,
-        options=lambda wildcards: json.dumps(plan.options(config, wildcards.editor)),
+        options=lambda wildcards: json.dumps(plan.options(config, wildcards.editor, model=wildcards.model)),
         layer=lambda wildcards: plan.layer(config, wildcards.model, wildcards.editor),
         edits=lambda wildcards: plan.evaluation(config, wildcards.dataset)["edits"],
         grid=lambda wildcards: json.dumps(plan.evaluation(config, wildcards.dataset)["grid"]),
         batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
         generate=lambda wildcards: generate_flag(wildcards.dataset),
         artifact=lambda wildcards, input: f"--artifact {input.artifact}" if input.get("artifact") else "",
+        checkpoint=checkpoint_options,
         out=subpath(output.run, parent=True),
     message:
         "Editing {wildcards.model} with {wildcards.editor} on {wildcards.dataset}, seed {wildcards.seed}"
@@ -44,4 +46,4 @@ rule edit:
         " --contexts {input.contexts} --preedit {input.preedit} {params.place}"
         " --editor {params.editor} --options {params.options:q}"
         " --layer {params.layer} --edits {params.edits} --seed {wildcards.seed} --grid {params.grid:q}"
-        " --batch-size {params.batch_size} {params.generate} {params.artifact} --out {params.out} 2> {log}"
+        " --batch-size {params.batch_size} {params.generate} {params.artifact} {params.checkpoint} --out {params.out} 2> {log}"

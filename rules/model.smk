@@ -1,4 +1,29 @@
-# Base models: trained here or taken from a hub; what they know, and the prefixes that they write.
+# Base models: trained here or fetched from a hub; what they know, and the prefixes that they write.
+
+
+rule fetch_model:
+    output:
+        folder=directory(f"{R}/hub/{{model}}"),
+    log:
+        f"{R}/logs/fetch/{{model}}.log",
+    wildcard_constraints:
+        model="|".join(FETCHED) or "$^",
+    localrule: True
+    conda:
+        "../envs/model.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        name=lambda wildcards: config["models"][wildcards.model]["path"],
+        revision=lambda wildcards: (
+            f"--revision {shlex.quote(config['models'][wildcards.model]['revision'])}"
+            if config["models"][wildcards.model]["revision"]
+            else ""
+        ),
+    message:
+        "Fetching {params.name}"
+    shell:
+        "HF_HUB_OFFLINE=0 python -m wise fetch --model {params.name:q} {params.revision} --out {output.folder} 2> {log}"
 
 
 rule pretrain:
@@ -22,12 +47,15 @@ rule pretrain:
     params:
         options=lambda wildcards: json.dumps(config["models"][wildcards.model]["pretrain"]),
         seed=lambda wildcards: config["models"][wildcards.model]["seed"],
+        device=lambda wildcards: config["models"][wildcards.model]["device"],
+        checkpoint=f"{R}/checkpoints/models/{{model}}",
     message:
         "Training {wildcards.model} on the corpus of facts"
     shell:
         # Threads that spin while they wait crawl when another process wants the core.
         "OMP_WAIT_POLICY=passive python -m wise pretrain --corpus {input.corpus} --options {params.options:q}"
-        " --seed {params.seed} --out {output.folder} --report {output.report} 2> {log}"
+        " --seed {params.seed} --device {params.device:q} --checkpoint {params.checkpoint}"
+        " --out {output.folder} --report {output.report} 2> {log}"
 
 
 rule knowledge:
@@ -47,11 +75,12 @@ rule knowledge:
     resources:
         mem_mb=2000,
     params:
+        model=lambda wildcards: model_options(wildcards.model),
         batch_size=config["evaluation"]["batch_size"],
     message:
         "Asking {wildcards.model} for every fact before any edit"
     shell:
-        "python -m wise knowledge --facts {input.facts} --model {input.folder} --batch-size {params.batch_size}"
+        "python -m wise knowledge --facts {input.facts} {params.model} --batch-size {params.batch_size}"
         " --out {output.report} 2> {log}"
 
 

@@ -23,7 +23,9 @@ rule prepare:
     params:
         model=lambda wildcards: model_options(wildcards.model),
         editor=lambda wildcards: plan.artifact_editor(config, wildcards.artifact),
-        options=lambda wildcards: json.dumps(plan.options(config, plan.artifact_editor(config, wildcards.artifact))),
+        options=lambda wildcards: json.dumps(
+            plan.options(config, plan.artifact_editor(config, wildcards.artifact), model=wildcards.model)
+        ),
         layer=lambda wildcards: plan.layer(config, wildcards.model, plan.artifact_editor(config, wildcards.artifact)),
     message:
         "Preparing {wildcards.artifact} of {wildcards.model} on {wildcards.dataset}"

@@ -56,6 +56,41 @@ use rule main_table as perplexity_table with:
         "Table: perplexity of the targets"
 
 
+use rule main_table as published_table with:
+    input:
+        scores=SCORES,
+        published="analysis/published.csv",
+        code=sources("analysis.output", "analysis.published_table"),
+    output:
+        table=table("published", MAIN, "md"),
+    log:
+        f"{R}/logs/analysis/published_table.log",
+    params:
+        artifact="published_table",
+    message:
+        "Table: measured scores beside those of the WISE paper"
+
+
+rule cost_table:
+    input:
+        runs=main_runs(rules.edit.output.run),
+        code=sources("analysis.output", "analysis.cost_table"),
+    output:
+        table=table("cost", MAIN, "md"),
+    log:
+        f"{R}/logs/analysis/cost_table.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        artifact="cost_table",
+    message:
+        "Table: what each editor cost"
+    shell:
+        "python -m analysis {params.artifact} --runs {input.runs} --out {output} 2> {log}"
+
+
 use rule main_table as scores_vs_t with:
     input:
         scores=SCORES,
@@ -81,7 +116,7 @@ use rule main_table as triangle with:
     params:
         artifact="triangle",
     message:
-        "Figure: reliability, generalization and locality at the largest T"
+        "Figure: reliability, generalization and locality at the largest T, or perplexity and locality"
 
 
 use rule main_table as retention with:
@@ -124,6 +159,8 @@ rule tables:
         rules.main_table.output,
         rules.paired_table.output,
         rules.perplexity_table.output,
+        rules.published_table.output,
+        rules.cost_table.output,
     message:
         "Tables of the main comparison"
 

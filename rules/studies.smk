@@ -85,6 +85,20 @@ use rule layer as switches with:
         "Ablation: every switch set back to what the paper or the released code does"
 
 
+use rule switches as locate with:
+    input:
+        scores=expand("{run}/scores.parquet", run=LOCATE_RUNS),
+        runs=expand("{run}/run.json", run=LOCATE_RUNS),
+        code=sources("analysis.output", "analysis.switches"),
+    output:
+        table=table("locate", STUDY, "md", "tex"),
+        figure=figure("locate", STUDY),
+    log:
+        f"{R}/logs/analysis/locate.log",
+    message:
+        "Ablation: the rewritten token and the norm of its value in locate-then-edit methods"
+
+
 use rule routing as grace_radius with:
     input:
         transcripts=expand("{run}/transcript.parquet", run=RADIUS_RUNS),

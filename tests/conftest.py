@@ -16,6 +16,15 @@ def project() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session")
+def real_data(project: Path) -> Path:
+    """The folder of published raw files: `WISE_DATA_DIR`, or `shared/data` beside the project; skips without one."""
+    folder = Path(os.environ.get("WISE_DATA_DIR") or project.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("no raw files of published datasets: set WISE_DATA_DIR to their folder")
+    return folder
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The end-to-end run first: it takes longest, and the other processes have the rest to do meanwhile."""
     items.sort(key=lambda item: item.path.name != "test_run.py")

@@ -48,12 +48,14 @@ def attach(
     revision: str | None = None,
     device: str = "auto",
     dtype: str = "float32",
+    chat: bool = False,
     **options: Any,
 ) -> EditedModel:
     """An editor on a model, ready for the first edit.
 
     `model` is a folder, a hub name, or an own pair `(model, tokenizer)`, which is set to evaluation mode and
-    frozen; `revision`, `device` and `dtype` are for the first two. `layer` is the one whose down-projection
+    frozen; `revision`, `device` and `dtype` are for the first two. `chat` asks every prompt as a question in the
+    tokenizer's chat template. `layer` is the one whose down-projection
     is edited, by default at the depth of the published runs. `irrelevant` are texts that have nothing to do with
     the edits, from which a router learns what to leave alone, and `contexts` the prefixes that
     augment prompts; by default the model writes both itself. `options` are those of the editor.
@@ -62,7 +64,7 @@ def attach(
     """
     kind = editor_class(editor)
     config = build_options(kind.Config, options, f"options of editor '{editor}'")
-    lm = _language_model(model, revision, device, dtype)
+    lm = _language_model(model, revision, device, dtype, chat)
     if contexts is None:
         count = getattr(config, "prefixes", 0)
         contexts = write_contexts(lm, count, CONTEXT_TOKENS, seed) if count else ()
@@ -81,7 +83,8 @@ def load(folder: str | Path, model: Model | None = None, *, device: str = "auto"
     """
     config = read_config(folder)
     base = config["base"]
-    lm = _language_model(base["name"] if model is None else model, None, device, dtype or base["dtype"])
+    chat = base.get("chat", False)  # folders of models that are not asked by a template do not say
+    lm = _language_model(base["name"] if model is None else model, None, device, dtype or base["dtype"], chat)
     kind = editor_class(config["editor"])
     options = build_options(kind.Config, config["options"], f"{folder}: options of editor '{config['editor']}'")
     editor = kind(lm, options, config["layer"], config["contexts"], config["seed"])
@@ -89,13 +92,13 @@ def load(folder: str | Path, model: Model | None = None, *, device: str = "auto"
     return EditedModel(editor)
 
 
-def _language_model(model: Model, revision: str | None, device: str, dtype: str) -> LanguageModel:
+def _language_model(model: Model, revision: str | None, device: str, dtype: str, chat: bool) -> LanguageModel:
     if isinstance(model, str | Path):
-        return load_language_model(model, revision, device, dtype)
+        return load_language_model(model, revision, device, dtype, chat)
     if isinstance(model, LanguageModel):
         lm = model
     elif isinstance(model, tuple) and len(model) == 2:
-        lm = wrap(*model, model[0].config.name_or_path or model[0].config.model_type)
+        lm = wrap(*model, model[0].config.name_or_path or model[0].config.model_type, chat)
     else:
         raise ConfigError(f"a model is a folder, a hub name or a pair (model, tokenizer), not {type(model).__name__}")
     owner = busy_with(lm.model)

@@ -26,6 +26,7 @@ VERBS = {
     "parity": "replay golden runs of the released WISE and compare every number",
     "benchmark": "measure what an edit and a question cost, as ratios in one run",
     "data": "make or check a dataset",
+    "fetch": "copy a model from the hub into a folder",
     "pretrain": "train the embedded language model on a corpus",
     "knowledge": "report what a model knows before any edit",
     "contexts": "let the model write the random prefixes that augment edit prompts",

@@ -7,16 +7,32 @@ business of `config/schema.yaml`; here is what a schema cannot say: that names e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from wise.datasets.registry import DATASETS as KINDS
 from wise.editors.registry import EDITORS
 from wise.errors import ConfigError, unknown
 from wise.evaluate.grid import plan_runs
+from wise.options import build_options
 
-DATASETS = ("factworld-qa", "factworld-hallucination", "factworld-ood")
+FACTWORLD_STREAMS = ("factworld-qa", "factworld-hallucination", "factworld-ood")
+"""Edit streams of the embedded world."""
+
+KNOWEDIT = tuple(f"knowedit-{part}" for part in ("recent", "counterfact", "convsent", "wikibio", "zsre"))
+CONVERTED = ("zsre", "hallucination", "temporal", "counterfact", *KNOWEDIT)
+"""Edit streams made from published files, which are downloaded or copied first."""
+
+TAUGHT_CORPUS, TAUGHT_STREAM = "counterfact-corpus", "counterfact-taught"
+"""CounterFact's true facts to pretrain on, and the edits of them."""
+
+DATASETS = (*FACTWORLD_STREAMS, *CONVERTED, TAUGHT_STREAM)
 """Edit streams that rules/data.smk can make."""
 
-VARIANT_STUDIES = ("generation", "switches", "grace_radius")
+CORPORA = ("factworld", TAUGHT_CORPUS)
+"""Folders of data with a corpus.jsonl to pretrain on and a facts.jsonl to ask about."""
+
+VARIANT_STUDIES = ("generation", "switches", "locate", "grace_radius")
 """Ablations of named variants, each on datasets of its own choice."""
 
 STREAM_STUDIES = ("layer", "shards", *VARIANT_STUDIES)
@@ -29,17 +45,39 @@ def evaluation(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     return {**common, **config["evaluation"]["datasets"].get(dataset, {})}
 
 
-def options(config: Mapping[str, Any], editor: str, *overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of an editor's config dataclass, later `overrides` winning; `layer` is not one of them."""
+def options(
+    config: Mapping[str, Any], editor: str, *overrides: Mapping[str, Any], model: str | None = None
+) -> dict[str, Any]:
+    """Options of an editor's config dataclass on `model`, by default that of the studies; `layer` is not one of them.
+
+    The model's own options for the editor win over the common ones, and later `overrides` over both.
+    """
+    if editor not in config["editors"]:
+        raise unknown("editor", editor, config["editors"])
     merged = dict(config["editors"][editor])
-    for override in overrides:
+    for override in (_own_options(config, model or study_place(config)[1], editor), *overrides):
         merged.update(override)
     return {key: value for key, value in merged.items() if key != "layer"}
 
 
 def layer(config: Mapping[str, Any], model: str, editor: str) -> int:
-    """The edited layer: the editor's own where it names one, the model's otherwise."""
-    return config["editors"][editor].get("layer", config["models"][model]["layer"])
+    """The edited layer: what the model says of this editor, else the editor's own, else the model's."""
+    common = config["editors"][editor].get("layer", config["models"][model]["layer"])
+    return _own_options(config, model, editor).get("layer", common)
+
+
+def _own_options(config: Mapping[str, Any], model: str, editor: str) -> Mapping[str, Any]:
+    return config["models"][model]["editors"].get(editor, {})
+
+
+def pairs(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Datasets with the models that are evaluated on them: all, unless a model names its own."""
+    return [
+        (dataset, name)
+        for dataset in config["datasets"]
+        for name, model in config["models"].items()
+        if dataset in (model["datasets"] or config["datasets"])
+    ]
 
 
 def study_place(config: Mapping[str, Any]) -> tuple[str, str]:
@@ -64,10 +102,24 @@ def artifact_editor(config: Mapping[str, Any], artifact: str) -> str:
     return next(name for name in config["editors"] if EDITORS[name].artifact == artifact)
 
 
-def model_path(config: Mapping[str, Any], model: str) -> str:
-    """Where a model is loaded from: its folder among the results, or the name or folder of a hub model."""
+def is_fetched(config: Mapping[str, Any], model: str) -> bool:
+    """Whether a model has to be copied from the hub: `path` is no folder at hand."""
     described = config["models"][model]
-    return f"{config['results']}/models/{model}" if described["source"] == "pretrain" else described["path"]
+    return described["source"] == "hub" and not Path(described["path"]).is_dir()
+
+
+def model_path(config: Mapping[str, Any], model: str) -> str:
+    """The folder that a model is loaded from: among the results where the workflow trains or fetches it, or its own."""
+    described = config["models"][model]
+    if described["source"] == "pretrain":
+        return f"{config['results']}/models/{model}"
+    return f"{config['results']}/hub/{model}" if is_fetched(config, model) else described["path"]
+
+
+def dataset_options(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """Options of a converted dataset: where its raw files are by then, what becomes of faulty records, and its own."""
+    files = {"files": f"{config['results']}/downloads", "offline": True, "invalid": config["data"]["invalid"]}
+    return files | config["data"][dataset]
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -75,12 +127,17 @@ def check(config: Mapping[str, Any]) -> None:
     for dataset in (*config["datasets"], *config["evaluation"]["datasets"]):
         if dataset not in DATASETS:
             raise unknown("dataset", dataset, DATASETS)
+    for name in KINDS:
+        if name in config["data"]:
+            build_options(KINDS[name].options, config["data"][name], f"data.{name}")
     for editor in config["editors"]:
         if editor not in EDITORS:
             raise unknown("editor", editor, EDITORS)
     for name, model in config["models"].items():
         _check_model(config, name, model)
     for dataset in config["datasets"]:
+        if dataset not in {evaluated for evaluated, _ in pairs(config)}:
+            raise ConfigError(f"datasets: no model is evaluated on '{dataset}', see the models' own 'datasets'")
         asked = evaluation(config, dataset)
         _check_grid(f"evaluation of {dataset}", asked["grid"], asked["edits"])
     _check_ablations(config)
@@ -89,8 +146,16 @@ def check(config: Mapping[str, Any]) -> None:
 def _check_model(config: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> None:
     if model["source"] == "hub" and not model["path"]:
         raise ConfigError(f"models.{name}: source 'hub' needs 'path', the name or folder of the model")
-    if model["source"] == "pretrain" and model["corpus"] not in config["data"]:
-        raise ConfigError(f"models.{name}.corpus: {unknown('corpus', model['corpus'], config['data'])}")
+    if model["source"] == "pretrain" and model["corpus"] not in CORPORA:
+        raise ConfigError(f"models.{name}.corpus: {unknown('corpus', model['corpus'], CORPORA)}")
+    if model["source"] == "pretrain" and model["chat"]:
+        raise ConfigError(f"models.{name}.chat: a pretrained model has no chat template")
+    for dataset in model["datasets"]:
+        if dataset not in config["datasets"]:
+            raise ConfigError(f"models.{name}.datasets: {unknown('dataset', dataset, config['datasets'])}")
+    for editor in model["editors"]:
+        if editor not in config["editors"]:
+            raise ConfigError(f"models.{name}.editors: {unknown('editor', editor, config['editors'])}")
 
 
 def _check_grid(where: str, grid: Mapping[str, int], edits: int) -> None:
@@ -107,7 +172,11 @@ def _check_ablations(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"ablations.dataset: {unknown('dataset', dataset, config['datasets'])}")
     if model not in config["models"]:
         raise ConfigError(f"ablations.model: {unknown('model', model, config['models'])}")
+    if (dataset, model) not in pairs(config):
+        raise ConfigError(f"ablations: the model '{model}' is not evaluated on '{dataset}'; name another of them")
     for study in (*STREAM_STUDIES, "router", "overhead"):
+        if study in VARIANT_STUDIES and study not in ablations["include"]:
+            continue  # may name editors that this comparison does not have
         asked = ablations[study]
         for editor in asked["editors"] if "editors" in asked else [asked["editor"]]:
             if editor not in config["editors"]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from wise.errors import DataError, unknown
-from wise.files import write_text
+from wise.files import write_json_lines
 
 PROBE_KINDS = ("paraphrase", "locality_near", "locality_far", "portability", "ood")
 """What can be asked beside the edit itself.
@@ -112,7 +112,7 @@ def free_id(name: str, taken: Collection[str]) -> str:
 
 def write_records(path: str | Path, records: Iterable[EditRecord]) -> None:
     """Write records as JSONL, atomically."""
-    write_text(path, "".join(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records))
+    write_json_lines(path, map(asdict, records))
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:

@@ -10,7 +10,10 @@ import torch
 from tests.models import FAMILY_MODELS, tiny_language_model
 from wise.editors.registry import EDITORS, editor_class, make_editor
 from wise.errors import ConfigError, EditError
-from wise.evaluate.ask import ask, questions_of
+from wise.evaluate.ask import ask, preedit_rows, questions_of
+from wise.evaluate.checkpoint import Checkpoints
+from wise.evaluate.grid import plan_runs
+from wise.evaluate.stream import Stream
 from wise.files import read_json
 from wise.lm.answer import answer_pairs
 from wise.lm.generate import generate_answers
@@ -175,6 +178,61 @@ def test_saved_memory_loads_onto_a_fresh_model_and_goes_on(name, family, tmp_pat
     assert_same_answers(other, editor)
 
 
+GRID = {1: 2, 3: 1}
+"""Two runs: edit 1 alone, then all three, with questions after the first and the last."""
+BLOCKS = {"convention": "official", "shards": 1, "group": 1, "steps": 5, "prefixes": 1, "replay": True}
+CUT = [(name, "llama", {}) for name in sorted(EDITORS)]
+CUT += [("wise-retrieve", "llama", BLOCKS), ("wise-retrieve", "llama", {"group": 2, "replay": True, "steps": 5})]
+CUT += [(name, "gpt2", {}) for name in ("alphaedit", "ft-ewc", "ultraedit", "wise-merge")]
+
+
+@cache
+def before(family: str):
+    return {(row["record"], row["probe"]): row for row in preedit_rows(tiny_language_model(family), STREAM)}
+
+
+class Cut(Exception):
+    """Ends a stream between two edits."""
+
+
+def one_edit_of(stream: Stream) -> bool:
+    """Go on with a stream from its checkpoint, cut before its second edit; whether it came to its end."""
+    make, calls = stream.editor.edit_all, []
+
+    def edit_all(records):
+        calls.append(records)
+        if len(calls) > 1:
+            raise Cut
+        return make(records)
+
+    stream.editor.edit_all = edit_all
+    try:
+        stream.carry_out(plan_runs(GRID, 3))
+    except Cut:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("name", "family", "options"), CUT)
+def test_a_stream_that_is_cut_after_every_edit_ends_with_the_same_bits(name, family, options, tmp_path):
+    """A fresh editor makes each edit from the checkpoint of the one before; GPT-2's matrices lie transposed."""
+    straight = Stream(ready(name, family, **options), STREAM, before(family))
+    straight.carry_out(plan_runs(GRID, 3))
+    calls = 3 if straight.editor.together else 4
+    for call in range(1, calls + 1):
+        resumed = Stream(
+            ready(name, family, **options), STREAM, before(family), checkpoints=Checkpoints(tmp_path, 1, {})
+        )
+        assert one_edit_of(resumed) == (call == calls)
+    assert resumed.done == straight.done == 4
+    assert resumed.rows == straight.rows
+    for one, other in zip(resumed.curve, straight.curve, strict=True):
+        assert one | {"seconds": 0} == other | {"seconds": 0}
+    states = straight.editor._state()
+    assert all(torch.equal(value, states[key]) for key, value in resumed.editor._state().items())
+    assert [r.id for r in resumed.editor.edits] == [r.id for r in straight.editor.edits]
+
+
 @editors
 def test_load_refuses_a_memory_of_another_layer(name, tmp_path):
     edited(name, count=1).save(tmp_path)
@@ -250,6 +308,27 @@ def test_a_loss_that_is_not_finite_stops_the_edit_and_keeps_the_memory(name):
         editor.edit(STREAM[1])
     head.copy_(kept)
     assert len(editor.edits) == 1
+    assert all(torch.equal(state[key], value) for key, value in editor._state().items())
+    assert [r.answer.nll for r in ask_all(editor)] == answers
+
+
+@pytest.mark.parametrize("name", ["ft-l", "grace", "locft-bf", "ultraedit", "wise-retrieve"])
+def test_a_last_step_that_goes_astray_keeps_the_memory(name, monkeypatch):
+    editor = edited(name, count=1)
+    state = {key: value.clone() for key, value in editor._state().items()}
+    answers = [r.answer.nll for r in ask_all(editor)]
+    learn = editor._learn
+
+    def astray(record):
+        outcome, learned = learn(record), editor._state()
+        key = next(key for key, value in learned.items() if value.is_floating_point() and value.dim() == 2)
+        editor._load_state(learned | {key: torch.full_like(learned[key], float("inf"))})
+        return outcome
+
+    monkeypatch.setattr(editor, "_learn", astray)
+    with pytest.raises(EditError, match="edit-1.*no longer finite"):
+        editor.edit(STREAM[1])
+    assert [r.id for r in editor.edits] == ["edit-0"]
     assert all(torch.equal(state[key], value) for key, value in editor._state().items())
     assert [r.answer.nll for r in ask_all(editor)] == answers
 

@@ -12,8 +12,10 @@ import yaml
 from snakemake.utils import validate
 
 from wise import plan
+from wise.editors.registry import editor_class
 from wise.editors.wise.config import WiseConfig
 from wise.errors import ConfigError
+from wise.lm.recipe import PretrainOptions
 from wise.options import build_options
 from wise.sources import editor_sources, sources
 
@@ -53,11 +55,46 @@ def test_every_key_has_a_description_and_a_default(schema: dict[str, Any]):
         assert "default" in described or key.startswith(overrides), key
 
 
-@pytest.mark.parametrize("name", ["default", "smoke"])
+MADE = {"default": "make run", "smoke": "make smoke"}
+SHIPPED = ("default", "smoke", "settings", "paper", "modern", "gpu")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_config_opens_with_its_command_and_is_valid(project: Path, name: str):
     text = (project / f"config/{name}.yaml").read_text(encoding="utf-8")
-    assert f"make {'run' if name == 'default' else name}" in text.split("results:")[0]
+    assert MADE.get(name, f"snakemake --configfile config/{name}.yaml") in text.split("results:")[0]
     plan.check(_complete(project, yaml.safe_load(text)))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_editor_of_a_shipped_config_takes_its_options(project: Path, name: str):
+    config = _complete(project, yaml.safe_load((project / f"config/{name}.yaml").read_text(encoding="utf-8")))
+    for model, described in config["models"].items():
+        build_options(PretrainOptions, described["pretrain"], name)
+        for editor in config["editors"]:
+            where = f"{name}: {editor} on {model}"
+            build_options(editor_class(editor).Config, plan.options(config, editor, model=model), where)
+    for study in plan.VARIANT_STUDIES:
+        asked = config["ablations"][study]
+        for editor in set(asked["editors"]) & set(config["editors"]):
+            for variant in asked["variants"]:
+                values = plan.variant_options(config, study, editor, variant)
+                build_options(editor_class(editor).Config, values, f"{name}: {study}, {variant}")
+
+
+def test_published_settings_are_those_of_the_paper(project: Path):
+    config = _complete(project, yaml.safe_load((project / "config/paper.yaml").read_text(encoding="utf-8")))
+    assert plan.pairs(config) == [
+        *((dataset, model) for dataset in ("zsre", "hallucination") for model in ("llama-2-7b", "mistral-7b")),
+        ("temporal", "gpt-j-6b"),
+    ]
+    assert [plan.layer(config, model, "wise-merge") for model in config["models"]] == [27, 27, 21]
+    assert plan.layer(config, "gpt-j-6b", "rome") == 5
+    made = build_options(WiseConfig, plan.options(config, "wise-merge", model="gpt-j-6b"), "wise-merge")
+    assert (made.alpha, made.beta, made.gamma, made.units) == (15.0, 40.0, 20.0, "absolute")
+    assert plan.options(config, "wise-merge")["alpha"] == 5.0, "studies are of the first model"
+    grid = plan.evaluation(config, "zsre")["grid"]
+    assert {int(T): chunks for T, chunks in grid.items()} == {1: 1000, 10: 100, 100: 10, 1000: 1}
 
 
 def test_an_empty_config_is_the_default_comparison(project: Path):
@@ -74,13 +111,17 @@ def test_an_empty_config_is_the_default_comparison(project: Path):
         ("evaluation.edits", 50, "evaluation of factworld-qa"),
         ("models.factlm.source", "hub", "needs 'path'"),
         ("models.factlm.corpus", "elsewhere", "models.factlm.corpus"),
+        ("models.factlm.chat", True, "no chat template"),
+        ("models.factlm.datasets", ["factworld-ood"], "models.factlm.datasets"),
+        ("models.factlm.editors", {"romee": {}}, "models.factlm.editors.*Did you mean 'rome'"),
+        ("data.zsre", {"limits": 3}, "data.zsre.*Did you mean 'limit'"),
+        ("data.factworld", {"poeple": 30}, "data.factworld.*Did you mean 'people'"),
         ("ablations.dataset", "factworld-ood", "ablations.dataset"),
         ("ablations.model", "other", "ablations.model"),
-        ("ablations.router.editor", "rome", "ablations.router"),
+        ("ablations.router.editor", "nobody", "ablations.router"),
         ("ablations.layer.edits", 100_000, "ablations.layer.edits"),
-        ("ablations.generation.editors", ["rome"], "ablations.generation"),
+        ("ablations.generation.editors", ["nobody"], "ablations.generation"),
         ("ablations.generation.datasets", ["factworld-odd"], "ablations.generation.datasets.*factworld-ood"),
-        ("ablations.switches.editors", ["rome"], "ablations.switches"),
         ("ablations.switches.grid", {"1000": 1}, "ablations.switches"),
         ("ablations.generation.edits", 201, "the evaluation of factworld-qa has only 200"),
         ("ablations.shards.grid", {"1000": 1}, "ablations.shards"),
@@ -94,6 +135,38 @@ def test_what_no_run_could_follow_is_refused(config: dict[str, Any], path: str, 
     place[last] = value
     with pytest.raises(ConfigError, match=message):
         plan.check(config)
+
+
+def test_a_model_may_be_for_some_datasets_only(config: dict[str, Any]):
+    config["datasets"] = ["factworld-qa", "factworld-ood"]
+    config["models"]["other"] = {**config["models"]["factlm"], "datasets": ["factworld-ood"]}
+    plan.check(config)
+    assert plan.pairs(config) == [("factworld-qa", "factlm"), ("factworld-ood", "factlm"), ("factworld-ood", "other")]
+    config["models"]["factlm"]["datasets"] = ["factworld-ood"]
+    with pytest.raises(ConfigError, match="no model is evaluated on 'factworld-qa'"):
+        plan.check(config)
+    config["datasets"] = ["factworld-ood", "zsre"]
+    config["models"]["factlm"]["datasets"] = ["zsre"]
+    with pytest.raises(ConfigError, match="'factlm' is not evaluated on 'factworld-ood'"):
+        plan.check(config)
+
+
+def test_options_of_a_model_override_the_editors(config: dict[str, Any]):
+    config["editors"]["grace"] = {"layer": 3, "lr": 0.5, "steps": 9}
+    config["models"]["other"] = {**config["models"]["factlm"], "editors": {"grace": {"layer": 5, "lr": 0.1}}}
+    assert plan.layer(config, "other", "grace") == 5 and plan.layer(config, "factlm", "grace") == 3
+    assert plan.options(config, "grace", model="other") == {"lr": 0.1, "steps": 9}
+    assert plan.options(config, "grace", {"lr": 0.7}, model="other") == {"lr": 0.7, "steps": 9}
+
+
+def test_a_model_is_loaded_from_a_folder(config: dict[str, Any], tmp_path: Path):
+    hub = {**config["models"]["factlm"], "source": "hub"}
+    config["models"] |= {"far": {**hub, "path": "me/far"}, "near": {**hub, "path": str(tmp_path)}}
+    assert [plan.model_path(config, name) for name in config["models"]] == [
+        "results/models/factlm",
+        "results/hub/far",
+        str(tmp_path),
+    ]
 
 
 def test_settings_of_a_dataset_override_the_common_ones(config: dict[str, Any]):

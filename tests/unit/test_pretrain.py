@@ -6,11 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from wise.cli import main
 from wise.datasets.factworld import FactWorldOptions, make
 from wise.errors import ConfigError, DataError, WiseError
+from wise.files import read_json
 from wise.lm.answer import answer_pairs
+from wise.lm.batch import encode
+from wise.lm.checkpoint import FILE
 from wise.lm.knowledge import ASPECTS, knowledge_report, read_questions
-from wise.lm.load import load_language_model
+from wise.lm.load import load_language_model, wrap
 from wise.lm.packing import CorpusText, pack, read_corpus, tokenize
 from wise.lm.pretrain import (
     PretrainOptions,
@@ -18,7 +22,7 @@ from wise.lm.pretrain import (
     pretrain,
     save_pretrained,
 )
-from wise.lm.tokenizer import train_tokenizer
+from wise.lm.tokenizer import train_bpe, train_tokenizer
 from wise.lm.trainer import Trainer, warmup_cosine, weighted_loss
 from wise.options import build_options
 
@@ -53,6 +57,23 @@ def test_decoding_gives_the_text_back(texts, tokenizer):
         ids = tokenizer(text.text)["input_ids"]
         assert ids[0] == tokenizer.bos_token_id and tokenizer.unk_token_id not in ids
         assert tokenizer.decode(ids, skip_special_tokens=True) == text.text
+
+
+def test_parts_of_words_give_the_text_back_and_end_where_words_end(texts):
+    tokenizer = train_bpe((text.text for text in texts), 400)
+    assert len(tokenizer) == 400
+    for text in [*(text.text for text in texts[::7]), "naïve  Zoë: a\nthing ü!"]:
+        ids = tokenizer(text)["input_ids"]
+        assert ids[0] == tokenizer.bos_token_id and tokenizer.decode(ids, skip_special_tokens=True) == text
+    lm = wrap(build_model(TINY, tokenizer, 0), tokenizer, "bpe")
+    for text in texts[:50]:
+        prompt, target = text.text[: text.answers[0][0]].strip(), text.text[slice(*text.answers[0])]
+        (encoded,) = encode(lm, [prompt], [target])
+        assert list(encoded.ids[: encoded.start]) == tokenizer(prompt)["input_ids"]
+        assert list(encoded.target) == tokenizer(target)["input_ids"][1:], "the same tokens in the middle of a text"
+        (ids, weights) = tokenize([text], tokenizer, 0.25)[0]
+        weighted = [i for i, weight in zip(ids, weights, strict=True) if weight == 1.0]
+        assert tokenizer.decode(weighted).startswith(target)
 
 
 def test_tokenizer_output_goes_straight_into_generate(trained, tokenizer):
@@ -141,6 +162,52 @@ def test_a_seed_fixes_every_weight(texts, trained):
     assert not torch.equal(other["lm_head.weight"], again["lm_head.weight"])
 
 
+@pytest.fixture
+def cut_short(monkeypatch, texts, trained, tmp_path):
+    """A training that was killed in its last epoch; the steps that it had made."""
+    learn, steps = Trainer.step, []
+
+    def step(self, batch):
+        if len(steps) == self.stop:
+            raise KeyboardInterrupt
+        steps.append(batch)
+        return learn(self, batch)
+
+    monkeypatch.setattr(Trainer, "stop", trained[2].steps - 1, raising=False)
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(texts, TINY, seed=3, checkpoint=tmp_path)
+    steps.clear()
+    return steps
+
+
+def test_a_training_cut_short_goes_on_to_the_same_bits(cut_short, texts, trained, tmp_path, caplog):
+    model, _, report = pretrain(texts, TINY, seed=3, checkpoint=tmp_path)
+    assert 1 < len(cut_short) < report.steps / 2, "the finished epochs were not learned again"
+    for name, weight in trained[0].state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+    assert [entry["loss"] for entry in report.curve] == [entry["loss"] for entry in trained[2].curve]
+
+
+@pytest.mark.parametrize("how", ["another seed", "damaged"])
+def test_a_checkpoint_that_does_not_fit_is_left_alone(how, cut_short, texts, tmp_path, caplog):
+    if how == "damaged":
+        (tmp_path / FILE).write_bytes(b"half a file")
+    with pytest.raises(KeyboardInterrupt):  # it starts anew, and is cut short where the first one was
+        pretrain(texts, TINY, seed=4 if how == "another seed" else 3, checkpoint=tmp_path)
+    assert "starting anew" in caplog.text
+
+
+def test_the_verb_leaves_no_checkpoint_behind(folder, tmp_path):
+    options = '{"hidden": 32, "intermediate": 64, "layers": 1, "heads": 2, "epochs": 2, "curriculum_epochs": 1}'
+    paths = {"corpus": folder / "corpus.jsonl", "out": tmp_path / "model", "report": tmp_path / "report.json"}
+    given = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
+    command = ["pretrain", *given, "--options", options, "--device", "cpu", "--threads", "1"]
+    assert main([*command, "--checkpoint", str(tmp_path / "kept")]) == 0
+    assert not (tmp_path / "kept").exists() and (tmp_path / "model/model.safetensors").exists()
+    assert read_json(tmp_path / "report.json")["device"] == "cpu"
+
+
 def test_saved_folder_loads_and_answers(tmp_path, folder, trained):
     model, tokenizer, _ = trained
     save_pretrained(model, tokenizer, tmp_path)
@@ -182,6 +249,8 @@ def test_one_step_lowers_the_loss_of_its_batch(texts, tokenizer):
         ({"hidden": 30, "heads": 4}, "multiple of 2 x heads"),
         ({"epochs": 4, "curriculum_epochs": 4}, "fewer than epochs"),
         ({"length": 500}, "exceeds context"),
+        ({"tokenizer": "bpee"}, "Did you mean 'bpe'"),
+        ({"tokenizer": "bpe", "vocabulary": 200}, "all bytes"),
     ],
 )
 def test_impossible_recipes_are_named(options, message):

@@ -15,6 +15,39 @@ def test_a_dry_run_plans_every_stage(copied: Workspace, config: str):
     )
 
 
+EMBEDDED = {"factworld", "pretrain"}
+PUBLISHED = {"fetch_model", "download", "convert"}
+
+
+@pytest.mark.parametrize(
+    ("config", "there", "absent"),
+    [
+        ("settings", EMBEDDED, PUBLISHED),
+        ("gpu", EMBEDDED, PUBLISHED),
+        ("paper", PUBLISHED, EMBEDDED),
+        ("modern", PUBLISHED, EMBEDDED),
+        ("counterfact-small", {"download", "counterfact_corpus", "pretrain"}, {"fetch_model", "convert", "factworld"}),
+    ],
+)
+def test_a_dry_run_needs_neither_network_nor_weights_nor_gpu(
+    copied: Workspace, config: str, there: set[str], absent: set[str]
+):
+    jobs = copied.planned("--profile", "profiles/gpu", config=f"config/{config}.yaml")
+    assert there | {"contexts", "preedit", "prepare", "edit", "score", "main_table", "track"} <= set(jobs)
+    assert not absent & set(jobs)
+
+
+def test_models_are_fetched_by_local_jobs_and_everything_else_is_offline(copied: Workspace):
+    run = copied.snakemake("--dry-run", "--printshellcmds", config="config/paper.yaml")
+    commands = [line for line in run.stdout.splitlines() if "python -m wise " in line]
+    fetching = [line for line in commands if "HF_HUB_OFFLINE=0" in line]
+    assert len(fetching) == 3 and all("wise fetch --model" in line for line in fetching)
+    using = [line for line in commands if "wise stream" in line]
+    assert all("--model results-paper/hub/" in line and "--dtype float32" in line for line in using)
+    temporal = [line for line in using if "--dataset temporal" in line]
+    assert temporal and all("--model-name gpt-j-6b" in line for line in temporal)
+
+
 def test_default_is_what_a_plain_command_runs(copied: Workspace):
     assert "results/tables/main.csv" in copied.snakemake("--dry-run", config="config/default.yaml").stdout
 

@@ -24,6 +24,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="revision of a hub model")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     parser.add_argument("--dtype", default="float32", help="precision of the weights (default: %(default)s)")
+    parser.add_argument("--chat", action="store_true", help="ask every prompt in the tokenizer's chat template")
 
 
 def add_editing_arguments(parser: argparse.ArgumentParser) -> None:

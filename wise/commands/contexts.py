@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from wise.commands.common import add_model_arguments
+from wise.commands.loading import load_model
 from wise.files import write_json
 from wise.lm.contexts import write_contexts
-from wise.lm.load import load_language_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the prefixes and what made them."""
-    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    lm = load_model(args, args.count)
     texts = write_contexts(lm, args.count, args.length, args.seed)
     write_json(args.out, {"model": args.model, "seed": args.seed, "length": args.length, "contexts": texts})

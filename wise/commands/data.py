@@ -1,4 +1,4 @@
-"""`wise data make` writes a dataset; `wise data check` validates files of edit records."""
+"""`wise data`: fetch the raw files of a dataset, make it, and check files of records, raw or converted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import logging
 from pathlib import Path
 
 from wise.commands.common import json_argument
-from wise.datasets.registry import DATASETS, dataset
+from wise.datasets.registry import DATASETS, dataset, fetched_dataset
+from wise.datasets.settings import CONVERTERS, INVALID
+from wise.datasets.survey import survey
+from wise.errors import unknown
 from wise.files import read_json
 from wise.options import build_options
 from wise.records import read_records
@@ -16,23 +19,66 @@ log = logging.getLogger("wise.data")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`make` and `check`."""
+    """`fetch`, `make` and `check`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     make = actions.add_parser("make", help="write a dataset")
     make.add_argument("--dataset", required=True, help=f"one of: {', '.join(sorted(DATASETS))}")
     make.add_argument("--options", type=json_argument, default={}, help="options of the dataset, as JSON")
     make.add_argument("--out", type=Path, required=True, help="folder for the dataset's folders")
-    check = actions.add_parser("check", help="validate files of edit records")
-    check.add_argument("files", type=Path, nargs="+", help="JSONL files")
+    fetch = actions.add_parser("fetch", help="download the raw files of a dataset and no more")
+    fetch.add_argument("--dataset", required=True, help="as for make")
+    fetch.add_argument("--options", type=json_argument, default={}, help="options of the dataset, as JSON")
+    fetch.add_argument("--out", type=Path, required=True, help="folder for the files, the option 'files' of make")
+    fetch.add_argument("--local-dir", default="", help="folder with files that are copied, not downloaded")
+    fetch.add_argument("--offline", action="store_true", help="download nothing; an error says what is missing")
+    check = actions.add_parser("check", help="validate files of records; status 1 if one cannot be used")
+    check.add_argument("files", type=Path, nargs="+", help="JSONL files of edits, or raw files with --dataset")
+    check.add_argument("--dataset", help=f"the files are raw ones of {', '.join(CONVERTERS)}")
+    check.add_argument(
+        "--invalid", choices=INVALID, default="stop", help="whether bad records are a reason for status 1"
+    )
 
 
-def run(args: argparse.Namespace) -> None:
-    """Do what was asked and log what was written or read."""
-    if args.action == "check":
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; status 1 for raw files that cannot be used."""
+    if args.action == "make":
+        _make(args)
+    elif args.action == "fetch":
+        _fetch(args)
+    elif args.dataset is not None:
+        return _check_raw(args)
+    else:
         for path in args.files:
             log.info("%s: %d records", path, len(read_records(path)))
-        return
+    return 0
+
+
+def _make(args: argparse.Namespace) -> None:
     chosen = dataset(args.dataset)
     options = build_options(chosen.options, args.options, f"options of {args.dataset}")
     for folder in chosen.make(options, args.out):
         log.info("%s: %s", folder, read_json(folder / "dataset.json")["counts"])
+
+
+def _fetch(args: argparse.Namespace) -> None:
+    chosen = fetched_dataset(args.dataset)
+    given = {"files": str(args.out)}
+    if args.local_dir:
+        given["local_dir"] = args.local_dir
+    if args.offline:
+        given["offline"] = True
+    options = build_options(chosen.options, args.options | given, f"options of {args.dataset}")
+    for path in chosen.fetch(options, args.out):
+        print(path)
+
+
+def _check_raw(args: argparse.Namespace) -> int:
+    """Print what each file holds and all that is wrong in it."""
+    if args.dataset not in CONVERTERS:
+        raise unknown("dataset with raw files", args.dataset, CONVERTERS)
+    usable = True
+    for path in args.files:
+        lines, sound, problems = survey(path, CONVERTERS[args.dataset])
+        print(*lines, sep="\n")
+        usable &= sound > 0 and (problems == 0 or args.invalid == "skip")
+    return 0 if usable else 1

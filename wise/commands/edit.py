@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="revision of a hub model")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     parser.add_argument("--dtype", default="", help="precision of the weights (default: float32, or the memory's)")
+    parser.add_argument("--chat", action="store_true", help="ask in the tokenizer's chat template")
     parser.add_argument("--edits", type=Path, required=True, help='JSONL, a line: {"prompt": "...", "target": "..."}')
     parser.add_argument("--editor", help=f"one of {', '.join(EDITORS)} (default: wise-retrieve)")
     parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
@@ -60,6 +61,7 @@ def _editor(args: argparse.Namespace):
         revision=args.revision,
         device=args.device,
         dtype=args.dtype or "float32",
+        chat=args.chat,
         **(args.options or {}),
     )
 

@@ -7,9 +7,9 @@ import logging
 from pathlib import Path
 
 from wise.commands.common import add_model_arguments
+from wise.commands.loading import load_model
 from wise.files import write_json
 from wise.lm.knowledge import knowledge_report, read_questions
-from wise.lm.load import load_language_model
 
 log = logging.getLogger("wise.knowledge")
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Ask everything and log the overall shares."""
     questions = read_questions(args.facts)
-    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    lm = load_model(args, args.batch_size)
     report = knowledge_report(lm, questions, args.batch_size)
     write_json(args.out, {"schema": 1, "kind": "knowledge"} | report)
     for aspect, share in report["overall"].items():

@@ -33,12 +33,13 @@ def _editors(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 
 def _datasets(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """What is made, and the streams of edits in it where they have other names."""
     from wise.datasets.registry import DATASETS
     from wise.plan import DATASETS as STREAMS
 
-    for name in DATASETS:
-        streams = ", ".join(stream for stream in STREAMS if stream.startswith(name))
-        yield name, f"{_first_line(import_module(f'wise.datasets.{name}'))} Streams: {streams}"
+    for name, entry in DATASETS.items():
+        streams = ", ".join(stream for stream in STREAMS if stream.startswith(f"{name}-") and stream not in DATASETS)
+        yield name, entry.description + (f" Streams: {streams}" if streams else "")
 
 
 def _metrics(args: argparse.Namespace) -> Iterator[tuple[str, str]]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
+from wise.commands.loading import load_model
 from wise.editors.registry import make_editor
 from wise.evaluate.overhead import measure_overhead
 from wise.evaluate.stream import shuffled
 from wise.files import write_json
-from wise.lm.load import load_language_model
 from wise.records import read_records
 from wise.tracking.run_record import hardware, now, versions
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure one editor after the other on the same edits."""
-    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    lm = load_model(args, args.batch_size, args.editors)
     stream = shuffled(read_records(args.records), max(args.T), args.seed)
     train, contexts = read_records(args.train), load_contexts(args.contexts)
     rows = []

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from wise.commands.common import add_model_arguments
+from wise.commands.loading import load_model
 from wise.evaluate.ask import preedit_rows
 from wise.evaluate.transcript import write_transcript
-from wise.lm.load import load_language_model
 from wise.records import read_records
 
 
@@ -24,6 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write a transcript with T = 0."""
-    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    lm = load_model(args, args.batch_size)
     stream = read_records(args.records)[: args.edits]
     write_transcript(args.out, preedit_rows(lm, stream, args.batch_size, args.generate))

@@ -10,13 +10,16 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from wise.commands.common import add_model_arguments, json_argument, load_contexts
+from wise.commands.loading import load_model
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError
 from wise.files import atomic_path
-from wise.lm.load import load_language_model
 from wise.records import read_records
 
 LOG = logging.getLogger(__name__)
+
+BATCH = 64
+"""Texts that are read at once while an artifact is made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Make one artifact."""
     started = time.perf_counter()
-    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    lm = load_model(args, BATCH, {args.editor: args.options})
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts))
     if editor.artifact is None:
         raise ConfigError(f"editor '{args.editor}' needs no artifact")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,15 +11,19 @@ import torch
 from safetensors.torch import load_file
 
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
+from wise.commands.loading import load_model
+from wise.editors.base import Editor
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError
 from wise.evaluate.ask import before_by_question
+from wise.evaluate.checkpoint import Checkpoints, writing
 from wise.evaluate.grid import plan_runs
-from wise.evaluate.stream import Stream, shuffled
+from wise.evaluate.stream import ON_NAN, Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
-from wise.lm.load import load_language_model, weights_digest
+from wise.lm.load import weights_digest
 from wise.records import EDIT_INDEX, read_records
+from wise.sources import ROOT, editor_sources
 from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
 
 
@@ -36,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="name of the dataset, for the run record")
     parser.add_argument("--model-name", required=True, help="name of the model, for the run record")
     parser.add_argument("--out", type=Path, required=True, help="folder for transcript.parquet, run.json, memory/")
+    parser.add_argument("--checkpoint", type=Path, help="folder of checkpoints, from which a killed job goes on")
+    parser.add_argument("--checkpoint-every", type=int, default=50, help="edits between them (default: %(default)s)")
+    parser.add_argument(
+        "--on-nan", choices=ON_NAN, default="fail", help="an edit whose loss is not finite (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -46,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     records = read_records(args.records)
     if len(records) < args.edits:
         raise ConfigError(f"{args.records}: holds {len(records)} records, evaluation.edits asks for {args.edits}")
-    lm = load_language_model(args.model, args.revision, args.device, args.dtype)
+    lm = load_model(args, args.batch_size, {args.editor: args.options})
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
     if args.artifact is not None:
         editor.use_artifact(load_file(args.artifact))
@@ -58,25 +68,57 @@ def run(args: argparse.Namespace) -> None:
             f"{args.preedit}: lacks {len(unasked)} of the {args.edits} edits, the first is '{unasked[0]}'"
         )
     edits = shuffled(records, args.edits, args.seed)
-    stream = Stream(editor, edits, before, args.batch_size, args.generate, args.oracle)
+    digests = {"dataset_sha256": sha256(args.records), "model_sha256": weights_digest(lm)}
+    checkpoints = _checkpoints(args, editor, grid, digests)
+    asking = args.batch_size, args.generate, args.oracle
+    stream = Stream(editor, edits, before, *asking, args.on_nan, checkpoints, started)
     stream.carry_out(runs)
-    editor.save(args.out / "memory")
-    write_transcript(args.out / "transcript.parquet", stream.rows)
-    write_json(args.out / "run.json", _record(args, stream, started, grid))
+    with writing(args.out):
+        editor.save(args.out / "memory")
+        write_transcript(args.out / "transcript.parquet", stream.rows)
+        write_json(args.out / "run.json", _record(args, stream, grid, digests))
+    if checkpoints is not None:
+        checkpoints.remove()
 
 
-def _record(args: argparse.Namespace, stream: Stream, started: str, grid: dict[int, int]) -> dict:
+def _checkpoints(
+    args: argparse.Namespace, editor: Editor, grid: dict[int, int], digests: dict[str, str]
+) -> Checkpoints | None:
+    """Where the job writes checkpoints; they are used only by one with the same results."""
+    if args.checkpoint is None or not args.checkpoint_every:
+        return None
+    if args.checkpoint_every < 0:
+        raise ConfigError(f"--checkpoint-every is {args.checkpoint_every}; give a number of edits, or 0 for none")
+    code = hashlib.sha256(b"".join((ROOT / file).read_bytes() for file in editor_sources(editor.name)))
+    files = {"train": args.train, "contexts": args.contexts, "preedit": args.preedit, "artifact": args.artifact}
+    job = {
+        "editor": editor.name,
+        "seed": args.seed,
+        "layer": editor.layer,
+        "edits": args.edits,
+        "grid": grid,
+        "batch_size": args.batch_size,
+        "generate": args.generate,
+        "oracle": args.oracle,
+        "dtype": args.dtype,
+        "versions": versions(),
+        "code_sha256": code.hexdigest(),
+    }
+    job |= {f"{name}_sha256": path and sha256(path) for name, path in files.items()}
+    job |= {f"option {name}": value for name, value in asdict(editor.config).items()}
+    return Checkpoints(args.checkpoint, args.checkpoint_every, job | digests)
+
+
+def _record(args: argparse.Namespace, stream: Stream, grid: dict[int, int], digests: dict[str, str]) -> dict:
     """The run record, see `wise.tracking.run_record`."""
     editor = stream.editor
     parameters = sum(p.numel() for p in editor.lm.model.parameters())
-    curve = [entry | {"loss": entry["loss"] if entry["iterations"] else None} for entry in stream.curve]
     return {
         "schema": RUN_SCHEMA,
         "kind": "edit",
         "dataset": args.dataset,
-        "dataset_sha256": sha256(args.records),
         "model": args.model_name,
-        "model_sha256": weights_digest(editor.lm),
+        **digests,
         "editor": editor.name,
         "seed": args.seed,
         "layer": editor.layer,
@@ -84,10 +126,11 @@ def _record(args: argparse.Namespace, stream: Stream, started: str, grid: dict[i
         "grid": grid,
         "options": asdict(editor.config),
         "measured": editor.measured(),
-        "started": started,
+        "started": stream.started,
         "finished": now(),
         "versions": versions(),
         "hardware": hardware(str(editor.lm.device), torch.get_num_threads()),
-        "cost": edit_cost(curve, stream.probe_seconds, editor.extra_parameters(), parameters),
-        "curve": curve,
+        "cost": edit_cost(stream.curve, stream.probe_seconds, editor.extra_parameters(), parameters),
+        "failed_edits": stream.failed(),
+        "curve": stream.curve,
     }

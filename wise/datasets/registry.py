@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wise.datasets import factworld
-from wise.errors import unknown
+from wise.datasets import counterfact_corpus, factworld, real
+from wise.datasets.settings import SETTINGS, RealOptions
+from wise.errors import ConfigError, unknown
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """How to make one dataset: a dataclass of options, and `make(options, out)` returning the folders written."""
+    """How to make one dataset.
 
+    `options` is a dataclass, `make(options, out)` returns the folders written, and `fetch(options, out)` the raw files
+    that it is made from, brought together in one folder; a dataset that is invented has none.
+    """
+
+    description: str
     options: type
     make: Callable[[Any, Path], list[Path]]
+    fetch: Callable[[Any, Path], list[Path]] | None = None
 
 
-DATASETS = {"factworld": Dataset(factworld.FactWorldOptions, factworld.make)}
+DATASETS = {
+    "factworld": Dataset((factworld.__doc__ or "").split("\n")[0], factworld.FactWorldOptions, factworld.make),
+    "counterfact-corpus": Dataset(
+        counterfact_corpus.__doc__ or "",
+        counterfact_corpus.CounterFactCorpusOptions,
+        counterfact_corpus.make,
+        counterfact_corpus.fetch,
+    ),
+} | {
+    name: Dataset(setting.description, RealOptions, partial(real.make, name), partial(real.gather_files, name))
+    for name, setting in SETTINGS.items()
+}
 
 
 def dataset(name: str) -> Dataset:
@@ -27,3 +46,12 @@ def dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise unknown("dataset", name, DATASETS)
     return DATASETS[name]
+
+
+def fetched_dataset(name: str) -> Dataset:
+    """As `dataset`, for one that is made from raw files; raises `ConfigError` for another."""
+    chosen = dataset(name)
+    if chosen.fetch is None:
+        names = ", ".join(sorted(key for key, entry in DATASETS.items() if entry.fetch))
+        raise ConfigError(f"dataset '{name}' is made here, from no files. Datasets with files: {names}")
+    return chosen

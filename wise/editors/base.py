@@ -21,7 +21,7 @@ from torch import Tensor
 
 from wise.editors.card import memory_card
 from wise.editors.folder import read_folder, write_folder
-from wise.errors import ConfigError, DataError
+from wise.errors import ConfigError, DataError, EditError
 from wise.files import atomic_path
 from wise.lm.batch import Encoded, encode, encode_prompts
 from wise.lm.load import LanguageModel
@@ -77,6 +77,9 @@ class Reading:
         """The matrix's input at the last prompt token, (B, f)."""
         return self.inner[torch.arange(len(self.last), device=self.last.device), self.last]
 
+
+TEXTS = "texts."
+"""Prefix of the names of `Tail.groups` in the tensors that `Editor.restore` takes."""
 
 ARTIFACT = "artifact."
 """Prefix of the names of an artifact's tensors in a saved memory, which goes on editing wherever it is loaded."""
@@ -137,10 +140,12 @@ class Editor(ABC):
     def edit(self, record: EditRecord) -> EditOutcome:
         """Make the model answer `record.prompt` with `record.target`, keeping all former edits.
 
-        Raises `DataError` for a record that does not fit the model, and `EditError` for a loss that
-        is not finite; the memory is then as it was before this edit.
+        Raises `DataError` for a record that does not fit the model, and `EditError` for a loss or a memory
+        that is not finite; the memory is then as it was before this edit.
         """
+        before = self._state()
         outcome = self._learn(record)
+        self._require_finite(before, [record])
         self.edits.append(record)
         self._attach()
         return outcome
@@ -149,7 +154,9 @@ class Editor(ABC):
         """Make several edits: at once where the editor learns them together, else one after the other."""
         if not self.together:
             return [self.edit(record) for record in records]
+        before = self._state()
         outcomes = self._learn_all([*self.edits, *records])
+        self._require_finite(before, records)
         self.edits += records
         self._attach()
         return outcomes[-len(records) :]
@@ -193,6 +200,22 @@ class Editor(ABC):
         if self.edits:
             self._attach()
 
+    def state(self) -> dict[str, Tensor]:
+        """Everything learned, by name, and with which texts the states of each were computed: see `restore`."""
+        return self._state() | {f"{TEXTS}{name}": tensor for name, tensor in self.tail.groups().items()}
+
+    def restore(self, edits: Sequence[EditRecord], state: dict[str, Tensor]) -> None:
+        """Go on, bit for bit, where an editor was that held `edits` and gave `state`.
+
+        That editor was made with the same arguments and prepared in the same way as this one.
+        """
+        self.rollback()
+        self.edits = list(edits)
+        self._load_state({name: tensor for name, tensor in state.items() if not name.startswith(TEXTS)})
+        self.tail.regroup({name.removeprefix(TEXTS): state[name] for name in state if name.startswith(TEXTS)})
+        if self.edits:
+            self._attach()
+
     @contextmanager
     def unedited(self) -> Iterator[None]:
         """The unedited model inside the block, behind it what was there before; blocks may be nested."""
@@ -227,6 +250,15 @@ class Editor(ABC):
     def memory_bytes(self) -> int:
         """Bytes of everything the editor keeps, for answering and for learning on."""
         return sum(tensor.nbytes for tensor in self._state().values())
+
+    def _require_finite(self, before: dict[str, Tensor], records: Sequence[EditRecord]) -> None:
+        """Raise `EditError` where the last step, which no loss has seen, went astray; the memory is then `before`."""
+        after = self._state()
+        learned = [tensor for name, tensor in after.items() if tensor is not before.get(name)]
+        if not all(tensor.isfinite().all() for tensor in learned):
+            self._load_state(before)
+            names = ", ".join(f"'{record.id}'" for record in records)
+            raise EditError(f"edit {names}: the memory of {self.name} is no longer finite; lower the learning rate")
 
     # What a subclass provides
 

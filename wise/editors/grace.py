@@ -123,7 +123,9 @@ class Grace(RoutedEditor):
             self._values = torch.cat([self._values, value[None]])
             self._labels = [*self._labels, record.target]
         else:
-            self._values[index] = value
+            values = self._values.clone()
+            values[index] = value
+            self._values = values
         self._keys, self._radii = keys, radii
         return outcome
 
@@ -204,4 +206,5 @@ class Grace(RoutedEditor):
 
 def _distances(queries: Tensor, keys: Tensor) -> Tensor:
     """Euclidean, (B, f) to (n, f) -> (B, n); not by way of a product, which rounds an edit away from its own key."""
-    return torch.cdist(queries, keys, compute_mode="donot_use_mm_for_euclid_dist")
+    wide = torch.promote_types(queries.dtype, torch.float32)  # there is no cdist of half precision
+    return torch.cdist(queries.to(wide), keys.to(wide), compute_mode="donot_use_mm_for_euclid_dist")

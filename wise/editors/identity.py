@@ -34,7 +34,7 @@ def describe(editor: Editor) -> dict[str, Any]:
 
 
 def base_of(editor: Editor) -> dict[str, Any]:
-    """The base model: its name, and digest, precision and shape (d, f) of the unedited matrix W0.
+    """The base model: its name, and digest, precision and shape (d, f) of the unedited matrix W0; whether it chats.
 
     The digest is over the values in float32. It thus tells what the checkpoint stores: the same for a bfloat16
     checkpoint that was loaded in bfloat16 and in float32, another one for a float32 checkpoint that loading
@@ -50,7 +50,7 @@ def base_of(editor: Editor) -> dict[str, Any]:
         "sha256": digest.hexdigest(),
         "dtype": str(weight.dtype).removeprefix("torch."),
         "shape": list(weight.shape),
-    }
+    } | ({"chat": True} if editor.lm.chat else {})
 
 
 def check_fits(editor: Editor, saved: SavedMemory) -> None:
@@ -61,6 +61,9 @@ def check_fits(editor: Editor, saved: SavedMemory) -> None:
         if config[key] != value:
             raise ConfigError(f"{path}: {key} is {config[key]!r}, this editor has {value!r}")
     base, here = config["base"], base_of(editor)
+    if editor.lm.chat != base.get("chat", False):
+        asked = "in the model's chat template" if not editor.lm.chat else "without a chat template"
+        raise ConfigError(f"{saved.folder}: its edits were made {asked}; load the model the same way (chat)")
     if here["sha256"] == base["sha256"]:
         return
     hint = "it is another model"

@@ -59,7 +59,9 @@ def ask(editor: Editor, questions: Sequence[Question], batch_size: int = 64, ora
     for indices in batches:
         prefix = editor.prefix([sequences[i] for i in indices])
         with torch.inference_mode():
-            routing = editor.decide(Reading.of(prefix, whole=editor.policy == "per_step"))
+            routing = None
+            if editor.edits:  # without any the model is the unedited one, whatever a gate starts as
+                routing = editor.decide(Reading.of(prefix, whole=editor.policy == "per_step"))
             if oracle and routing is not None:
                 routing = _told(editor, [questions[i] for i in indices], routing)
             answers = read_answers(prefix.batch, editor.answer(prefix, routing))

@@ -221,6 +221,8 @@ _ALL: tuple[Metric, ...] = (
              kind="ood", measure=lambda rows: sure_on_average(rows["nll"])),
     Derived("ppl", "PPL", "Perplexity of the edit's target, each example clipped to [0, 100].",
             "lower", (0.0, PERPLEXITY_CAP), parts=("nll",), combine=clipped_perplexity),
+    Derived("avg_ood", "Avg OOD", "Mean of rel, ood and loc_far of the same edit.",
+            parts=("rel", "ood", "loc_far"), combine=_mean_of),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -11,13 +11,18 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from wise.editors.base import Editor
+from wise.editors.base import Editor, EditOutcome
+from wise.errors import EditError
 from wise.evaluate.ask import ask, generated, questions_of, transcript_row
+from wise.evaluate.checkpoint import Checkpoints, Progress
 from wise.evaluate.grid import Run
 from wise.records import EditRecord
 from wise.seeds import generator
 
 log = logging.getLogger(__name__)
+
+ON_NAN = ("fail", "skip")
+"""What an edit whose loss is not finite does: it ends the stream, or it counts as one that did not take."""
 
 
 def shuffled(records: Sequence[EditRecord], edits: int, seed: int) -> list[EditRecord]:
@@ -30,8 +35,13 @@ def shuffled(records: Sequence[EditRecord], edits: int, seed: int) -> list[EditR
 class Stream:
     """One editor on one stream of edits; `rows` (of the transcript), `curve` and `probe_seconds` fill up as it runs.
 
-    `before` holds the unedited model's answers, see `wise.evaluate.ask.before_by_question`. `curve` says
-    of every edit what it cost.
+    `before` holds the unedited model's answers, see `wise.evaluate.ask.before_by_question`. `curve` says of every
+    edit what it cost. `on_nan`: what happens to an edit whose loss is not finite, one of `ON_NAN`. With `checkpoints`
+    the stream goes on where an earlier one was killed; `done` counts its edits over all runs. `started`: when the
+    job began.
+
+    A `"skip"`ped edit is noted in the curve as failed and leaves the memory as it was; its questions are asked like
+    all others. For editors that learn all edits together the whole call fails, and the model is the unedited one.
     """
 
     editor: Editor
@@ -40,52 +50,83 @@ class Stream:
     batch_size: int = 64
     generate: bool = False
     oracle: bool = False
+    on_nan: str = "fail"
+    checkpoints: Checkpoints | None = None
+    started: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
     probe_seconds: float = 0.0
+    done: int = 0
+    _saved: int = 0
 
     def carry_out(self, runs: Sequence[Run]) -> None:
         """Make and ask about `runs` (see `wise.evaluate.grid`), each from the unedited model.
 
-        Runs go from short to long, so that the longest leaves its memory in the editor for saving.
+        Runs go from short to long, so that the longest leaves its memory in the editor for saving. Raises
+        `EditError` for an edit that failed, when `on_nan` is "fail", behind a checkpoint of all before it.
         """
+        self._resume()
         ordered = sorted(runs, key=lambda run: (run.length, run.start))
-        with tqdm(total=sum(run.length for run in runs), unit="edit", desc=self.editor.name, disable=None) as bar:
+        total, passed = sum(run.length for run in runs), 0
+        with tqdm(total=total, initial=self.done, unit="edit", desc=self.editor.name, disable=None) as bar:
             for run in ordered:
-                self.editor.rollback()
-                chunks = dict(run.asks)
-                for T in range(1, run.length + 1):
-                    if not self.editor.together:
-                        self._edit(run.start + T - 1)
-                    elif T in chunks:
-                        self._edit_together(run.start, T)
-                    bar.update()
-                    if T in chunks:
-                        self._ask(run.start, T, chunks[T])
+                first = max(self.done - passed, 0) + 1
+                passed += run.length
+                if first > run.length:
+                    continue
+                if first == 1:
+                    self.editor.rollback()
+                self._carry_out(run, first, bar)
                 log.info("%s: edits %d to %d done", self.editor.name, run.start, run.start + run.length - 1)
 
-    def _edit(self, edit: int) -> None:
-        started = time.perf_counter()
-        outcome = self.editor.edit(self.records[edit])
-        self.curve.append(
-            {
-                "edit": edit,
-                "T_chunk": len(self.editor.edits),
-                "seconds": time.perf_counter() - started,
-                "iterations": outcome.iterations,
-                "loss": outcome.loss,
-            }
-        )
+    def failed(self) -> int:
+        """How many edits failed, each counted in every run that tried it."""
+        return sum("failed" in entry for entry in self.curve)
 
-    def _edit_together(self, start: int, T: int) -> None:
-        """The first T edits from `start` on in one call, from the unedited model; each is noted with its share."""
-        self.editor.rollback()
+    def _carry_out(self, run: Run, first: int, bar: tqdm) -> None:
+        """Make the edits of one run from the `first` on, and ask about them where it says."""
+        chunks = dict(run.asks)
+        for T in range(first, run.length + 1):
+            together = self.editor.together
+            if not together or T in chunks:
+                self._edit(run.start, T, T if together else 1)
+            if T in chunks:
+                self._ask(run.start, T, chunks[T])
+            self.done += 1
+            bar.update()
+            due = self.checkpoints is not None and self.done - self._saved >= self.checkpoints.every
+            if due and (not together or T in chunks):
+                self._save()
+
+    def _edit(self, start: int, T: int, count: int) -> None:
+        """Make the last `count` of the first T edits from `start` on in one call; each is noted with its share.
+
+        All T at once are made from the unedited model.
+        """
+        first = start + T - count
+        records = self.records[first : start + T]
+        if self.editor.together:
+            self.editor.rollback()
         started = time.perf_counter()
-        outcomes = self.editor.edit_all(self.records[start : start + T])
-        seconds = (time.perf_counter() - started) / T
-        for index, outcome in enumerate(outcomes):
-            cost = {"seconds": seconds, "iterations": outcome.iterations, "loss": outcome.loss}
-            self.curve.append({"edit": start + index, "T_chunk": T, **cost})
+        try:
+            costs = [_cost(outcome) for outcome in self.editor.edit_all(records)]
+        except EditError as error:
+            costs = [self._failure(first, records, error)] * count
+        seconds = (time.perf_counter() - started) / count
+        for edit, cost in enumerate(costs, start=first):
+            self.curve.append({"edit": edit, "T_chunk": T, "seconds": seconds, **cost})
+
+    def _failure(self, first: int, records: Sequence[EditRecord], error: EditError) -> dict[str, Any]:
+        """The entry of edits that failed; raises `EditError` where they end the stream."""
+        last = first + len(records) - 1
+        where = f"edit {last}" if len(records) == 1 else f"edits {first} to {last}"
+        message = f"{self.editor.name}: {where} of the stream (record '{records[-1].id}') failed: {error}"
+        if self.on_nan == "fail":
+            if self.checkpoints is not None and self.done > self._saved:
+                self._save()
+            raise EditError(message) from error
+        log.warning("%s", message)
+        return {"iterations": None, "loss": None, "failed": True, "message": str(error)}
 
     def _ask(self, start: int, T: int, chunk: int) -> None:
         """Ask about all T edits from `start` on, of the model as it is after the last of them."""
@@ -98,3 +139,30 @@ class Stream:
             age = T - 1 - (question.edit - start)
             self.rows.append(transcript_row(question, reply, known, texts, T, chunk, age))
         self.probe_seconds += time.perf_counter() - started
+
+    def _save(self) -> None:
+        """Write a checkpoint behind the last edit and what was asked after it."""
+        held = [record.id for record in self.editor.edits]
+        parts = self.editor.state(), self.curve, self.rows, self.probe_seconds, self.started
+        self.checkpoints.write(Progress(self.done, held, *parts))
+        self._saved = self.done
+
+    def _resume(self) -> None:
+        """Go on behind the last checkpoint, where there is one that fits."""
+        progress = None if self.checkpoints is None else self.checkpoints.latest(self.editor.lm.device)
+        if progress is None:
+            return
+        if self.on_nan == "fail" and any("failed" in entry for entry in progress.curve):
+            log.warning("%s: the checkpoint has skipped edits that failed; starting anew", self.editor.name)
+            return
+        log.info("%s: resuming after edit %d", self.editor.name, progress.done)
+        by_id = {record.id: record for record in self.records}
+        self.editor.restore([by_id[name] for name in progress.held], dict(progress.state))
+        self.rows, self.curve = list(progress.rows), list(progress.curve)
+        self.probe_seconds, self.started = progress.probe_seconds, progress.started
+        self.done = self._saved = progress.done
+
+
+def _cost(outcome: EditOutcome) -> dict[str, Any]:
+    """What the curve says of an edit that was made; a loss only where steps brought it down."""
+    return {"iterations": outcome.iterations, "loss": outcome.loss if outcome.iterations else None}

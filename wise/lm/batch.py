@@ -47,22 +47,42 @@ class Batch:
         return inside.nonzero(as_tuple=True)
 
 
+def tokenize(
+    lm: LanguageModel, prompts: Sequence[str], targets: Sequence[str] | None = None
+) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+    """Token ids of each prompt, with " " and its target behind it where `targets` are given, and their places.
+
+    A place (start, end) counts characters from the beginning of the prompt, so that tokens of a chat template in
+    front of it have negative ones. A chat template writes its own special tokens; the tokenizer then adds none.
+    """
+    before, lead = ("", " ") if lm.template is None else (lm.template.before, lm.template.lead)
+    texts = opened(lm, prompts)
+    if targets is not None:
+        texts = [f"{text}{lead}{target.strip()}" for text, target in zip(texts, targets, strict=True)]
+    tokens = lm.tokenizer(texts, return_offsets_mapping=True, add_special_tokens=not lm.chat)
+    for ids, offsets in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True):
+        yield ids, [(start - len(before), end - len(before)) for start, end in offsets]
+
+
+def opened(lm: LanguageModel, prompts: Sequence[str]) -> list[str]:
+    """What the model is given to continue: the prompts themselves, or each as a user's turn up to the assistant's."""
+    return list(prompts) if lm.template is None else [f"{lm.template.before}{p}{lm.template.after}" for p in prompts]
+
+
 def encode(lm: LanguageModel, prompts: Sequence[str], targets: Sequence[str]) -> list[Encoded]:
     """Tokenize `prompt + " " + target`; a token belongs to the target if it ends beyond the prompt.
 
-    Raises `DataError` for an empty target and for a sequence longer than the model's context.
+    For a chat model the prompt is the user's turn, up to where the assistant's begins, and the target the assistant's
+    text. Raises `DataError` for an empty target and for a sequence longer than the model's context.
     """
-    texts = [f"{prompt} {target.strip()}" for prompt, target in zip(prompts, targets, strict=True)]
-    tokens = lm.tokenizer(texts, return_offsets_mapping=True)
+    behind = 0 if lm.template is None else len(lm.template.after)
     encoded = []
-    for prompt, target, ids, offsets in zip(
-        prompts, targets, tokens["input_ids"], tokens["offset_mapping"], strict=True
-    ):
+    for prompt, target, (ids, places) in zip(prompts, targets, tokenize(lm, prompts, targets), strict=True):
         if not target.strip():
             raise DataError(f"the target of prompt {prompt!r} is empty")
         if len(ids) > lm.context_length:
             raise DataError(f"prompt {prompt[:80]!r} needs {len(ids)} tokens, the context holds {lm.context_length}")
-        start = next((i for i, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
+        start = next((i for i, (_, end) in enumerate(places) if end > len(prompt) + behind), len(ids))
         if start in (0, len(ids)):
             raise DataError(f"prompt {prompt!r} with target {target!r} leaves no token before or in the target")
         encoded.append(Encoded(tuple(ids), start))
@@ -74,7 +94,7 @@ def encode_prompts(lm: LanguageModel, prompts: Sequence[str]) -> list[Encoded]:
     for prompt in prompts:
         if not prompt.strip():
             raise DataError("a prompt is empty")
-    return [Encoded(tuple(ids), len(ids)) for ids in lm.tokenizer(list(prompts))["input_ids"]]
+    return [Encoded(tuple(ids), len(ids)) for ids, _ in tokenize(lm, prompts)]
 
 
 def collate(sequences: Sequence[Encoded], pad: int, device: torch.device | str = "cpu", side: str = "right") -> Batch:

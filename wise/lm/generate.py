@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from wise.lm.batch import opened
 from wise.lm.load import LanguageModel
 
 
@@ -20,7 +21,13 @@ def generate_answers(
     answers = [""] * len(prompts)
     for first in range(0, len(order), batch_size):
         indices = order[first : first + batch_size]
-        inputs = lm.tokenizer([prompts[i] for i in indices], return_tensors="pt", padding=True, padding_side="left")
+        inputs = lm.tokenizer(
+            opened(lm, [prompts[i] for i in indices]),
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+            add_special_tokens=not lm.chat,  # a chat template writes its own
+        )
         with torch.inference_mode():
             tokens = lm.model.generate(
                 input_ids=inputs["input_ids"].to(lm.device),

@@ -13,17 +13,27 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils.logging import disable_progress_bar
 
 from wise.errors import ConfigError, unknown
+from wise.lm.chat import ChatTemplate
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A causal model in evaluation mode, frozen, with its fast tokenizer."""
+    """A causal model in evaluation mode, frozen, with its fast tokenizer.
+
+    `template` is the chat template that is put around every prompt, None where prompts are continued as they are.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     name: str
+    template: ChatTemplate | None = None
+
+    @property
+    def chat(self) -> bool:
+        """Whether prompts are questions of a user, which the assistant answers."""
+        return self.template is not None
 
     @property
     def device(self) -> torch.device:
@@ -46,13 +56,17 @@ class LanguageModel:
 
 
 def load_language_model(
-    path: str | Path, revision: str | None = None, device: str = "auto", dtype: str = "float32"
+    path: str | Path,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    chat: bool = False,
 ) -> LanguageModel:
     """Load `path`, a local folder or a hub name, without running code that comes with it.
 
-    `device` is "auto" (a GPU when there is one), "cpu", "cuda", ...; `dtype` one of `DTYPES`. Raises
-    `ConfigError` when the model cannot be found, or has no fast tokenizer (character offsets are
-    needed to tell a target's tokens from the prompt's).
+    `device` is "auto" (a GPU when there is one), "cpu", "cuda", ...; `dtype` one of `DTYPES`; `chat` wraps every
+    prompt in the tokenizer's chat template. Raises `ConfigError` when the model cannot be found, has no fast
+    tokenizer (character offsets are needed to tell a target's tokens from the prompt's), or no template.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -64,19 +78,30 @@ def load_language_model(
         model = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype], **options)
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot load a language model from '{path}': {error}") from error
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return wrap(model.to(device), tokenizer, str(path))
+    return wrap(model.to(find_device(device)), tokenizer, str(path), chat)
 
 
-def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> LanguageModel:
+def find_device(name: str) -> torch.device:
+    """The device of that name, "auto" being a GPU when there is one; raises `ConfigError` for one that is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device '{name}' cannot be used ({reason}); 'auto' takes what is there") from error
+    return device
+
+
+def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
     """Freeze a loaded model and pair it with its tokenizer; a missing pad token becomes the end token."""
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.eval().requires_grad_(False)
-    return LanguageModel(model, tokenizer, name)
+    return LanguageModel(model, tokenizer, name, ChatTemplate.of(tokenizer, name) if chat else None)
 
 
 def weights_digest(lm: LanguageModel) -> str:

@@ -45,11 +45,16 @@ class Rows:
         """Some of the rows."""
         return Rows(self.ids[rows], self.position[rows], self.document[rows], self.weight[rows])
 
+    def to(self, device: torch.device) -> Rows:
+        """The same rows there."""
+        return Rows(*(part.to(device) for part in (self.ids, self.position, self.document, self.weight)))
+
     def attention_bias(self, dtype: torch.dtype) -> Tensor:
         """What is added to attention scores, (R, 1, L, L): 0 for earlier tokens of the same document, else -inf."""
         same = self.document[:, :, None] == self.document[:, None, :]  # (R, L, L)
         visible = (same & torch.ones_like(same).tril()).unsqueeze(1)
-        return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
+        zeros = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+        return zeros.masked_fill_(~visible, torch.finfo(dtype).min)
 
 
 def read_corpus(path: str | Path) -> list[CorpusText]:
@@ -78,7 +83,7 @@ def tokenize(
     encoded = tokenizer([text.text for text in texts], return_offsets_mapping=True)
     documents = []
     for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        answering = [any(first <= start < end <= stop for first, stop in text.answers) for start, end in offsets]
+        answering = [any(first < end <= stop for first, stop in text.answers) for _, end in offsets]  # a space may lead
         weights = [1.0 if answer else other_weight for answer in answering]
         documents.append(([*ids, tokenizer.eos_token_id], [*weights, other_weight]))
     return documents

@@ -24,12 +24,18 @@ from wise.lm.sites import Site
 from wise.lm.states import States, read_states
 from wise.lm.trim import can_trim, keywords_at, run_at, take
 
+Text = tuple[int, ...]
+"""The tokens of one text."""
+
 TextStates = tuple[Tensor, Tensor, Tensor]
 """x (L, f), y (L, d) and h (L, d) of one text."""
 
 
 class Tail:
     """The model behind one site. States are kept per text, up to `cache_bytes`, then recomputed.
+
+    To rounding a text's states depend on the batch that they were computed in. `groups` therefore tells which texts
+    shared one, and a tail that was given them by `regroup` computes the same states, bit for bit.
 
     `trim`: whether the last layer runs only where it is read. Norms that compute in float32 whatever the model's
     precision then round gradients in another order, which shows in float64.
@@ -42,7 +48,9 @@ class Tail:
         self.site = site
         self.cache_bytes = cache_bytes
         self.trim = True
-        self._states: dict[tuple[int, ...], TextStates] = {}
+        self._states: dict[Text, TextStates] = {}
+        self._groups: list[tuple[Text, ...]] = []  # the batches of all texts that are kept
+        self._group_of: dict[Text, int] = {}
         self._cached_bytes = 0
         self._returns_tuple = False
         self._calls: WeakKeyDictionary[Prefix, _Calls] = WeakKeyDictionary()
@@ -52,15 +60,17 @@ class Tail:
     @torch.inference_mode(False)
     def prefix(self, sequences: Sequence[Encoded], batch_size: int = 64) -> Prefix:
         """The unchanging states of some texts, from the cache where they were met before."""
-        missing = sorted({s.ids for s in sequences if s.ids not in self._states}, key=lambda ids: (len(ids), ids))
-        fresh: dict[tuple[int, ...], TextStates] = {}
+        wanted = sorted({s.ids for s in sequences}, key=lambda ids: (len(ids), ids))
+        known = {self._group_of[ids] for ids in wanted if ids in self._group_of and ids not in self._states}
+        for number in sorted(known):  # kept by the tail that the groups are from
+            self._states |= self._texts(self._groups[number])
+        missing = [ids for ids in wanted if ids not in self._group_of]
+        fresh: dict[Text, TextStates] = {}
         for first in range(0, len(missing), batch_size):
-            fresh |= self._texts(missing[first : first + batch_size])
-        for ids, states in fresh.items():
-            size = sum(state.nbytes for state in states)
-            if self._cached_bytes + size <= self.cache_bytes:
-                self._states[ids] = states
-                self._cached_bytes += size
+            group = tuple(missing[first : first + batch_size])
+            computed = self._texts(group)
+            fresh |= computed
+            self._keep(group, computed)
         states = [fresh.get(s.ids) or self._states[s.ids] for s in sequences]
         batch = collate(sequences, self.lm.tokenizer.pad_token_id, self.lm.device)
         return Prefix(
@@ -76,7 +86,36 @@ class Tail:
         states = self._read(batch)
         return Prefix(batch, states.inner, states.output, states.hidden)
 
-    def _texts(self, texts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], TextStates]:
+    def groups(self) -> dict[str, Tensor]:
+        """Which texts were computed together, as tensors by name: all tokens, texts by size, groups by size."""
+        texts = [text for group in self._groups for text in group]
+        return {
+            "tokens": torch.tensor([token for text in texts for token in text], dtype=torch.int32),
+            "sizes": torch.tensor([len(text) for text in texts], dtype=torch.int32),
+            "groups": torch.tensor([len(group) for group in self._groups], dtype=torch.int32),
+            "bytes": torch.tensor(self._cached_bytes),
+        }
+
+    def regroup(self, groups: dict[str, Tensor]) -> None:
+        """Compute states as the tail did that gave `groups`; a group is computed when one of its texts is asked for."""
+        tokens, sizes, counts = (groups[name].cpu() for name in ("tokens", "sizes", "groups"))
+        texts = [tuple(text.tolist()) for text in tokens.split(sizes.tolist())]
+        ends = counts.cumsum(0).tolist()
+        self._groups = [tuple(texts[end - count : end]) for count, end in zip(counts.tolist(), ends, strict=True)]
+        self._group_of = {text: number for number, group in enumerate(self._groups) for text in group}
+        self._cached_bytes = int(groups["bytes"])
+        self._states = {}
+
+    def _keep(self, group: tuple[Text, ...], states: dict[Text, TextStates]) -> None:
+        """Keep the states of a whole batch, where there is room for all of them."""
+        size = sum(part.nbytes for parts in states.values() for part in parts)
+        if self._cached_bytes + size <= self.cache_bytes:
+            self._group_of |= dict.fromkeys(group, len(self._groups))
+            self._groups.append(group)
+            self._states |= states
+            self._cached_bytes += size
+
+    def _texts(self, texts: Sequence[Text]) -> dict[Text, TextStates]:
         """The states of some texts, cut out of one batch into one entry a text."""
         batch = collate([Encoded(ids, 0) for ids in texts], self.lm.tokenizer.pad_token_id, self.lm.device)
         states = self._read(batch)

@@ -33,8 +33,9 @@ def hardware(device: str, threads: int) -> dict[str, Any]:
 def edit_cost(
     curve: Sequence[Mapping[str, Any]], probe_seconds: float, extra_parameters: int, parameters: int
 ) -> dict[str, Any]:
-    """Cost summary of a stream; `curve` has one entry per edit with `seconds` and `iterations`."""
+    """Cost summary of a stream; `curve` has one entry per edit with `seconds` and `iterations` (None: it failed)."""
     seconds = [entry["seconds"] for entry in curve]
+    iterations = [entry["iterations"] for entry in curve if entry["iterations"] is not None]
     return {
         "edit_seconds_mean": statistics.fmean(seconds),
         "edit_seconds_median": statistics.median(seconds),
@@ -43,7 +44,7 @@ def edit_cost(
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "extra_parameters": extra_parameters,
         "extra_parameters_ratio": extra_parameters / parameters,
-        "iterations_mean": statistics.fmean(entry["iterations"] for entry in curve),
+        "iterations_mean": statistics.fmean(iterations) if iterations else None,
     }
 
 

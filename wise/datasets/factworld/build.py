@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from wise.datasets.factworld.options import FactWorldOptions
 from wise.datasets.factworld.relations import RELATIONS
 from wise.datasets.factworld.split import divide
 from wise.datasets.factworld.world import World, build_world
-from wise.files import sha256, write_json, write_text
+from wise.files import sha256, write_json, write_json_lines
 from wise.records import EditRecord, write_records
 
 
@@ -45,8 +44,8 @@ def _write_texts(
     folder: Path, world: World, plan: Mapping[tuple[str, str], Teaching], options: FactWorldOptions
 ) -> Path:
     documents = list(write_corpus(world, plan, options))
-    _write_lines(folder / "corpus.jsonl", map(asdict, documents))
-    _write_lines(folder / "facts.jsonl", (fact_row(world, plan[key]) for key in world.facts))
+    write_json_lines(folder / "corpus.jsonl", map(asdict, documents))
+    write_json_lines(folder / "facts.jsonl", (fact_row(world, plan[key]) for key in world.facts))
     counts = {
         "subjects": len(world.entities),
         "facts": len(world.facts),
@@ -104,7 +103,3 @@ def _describe(folder: Path, options: FactWorldOptions, counts: dict[str, Any]) -
         {"schema": 1, "dataset": folder.name, "options": asdict(options), "counts": counts, "sha256": files},
     )
     return folder
-
-
-def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

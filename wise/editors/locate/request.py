@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wise.errors import DataError
-from wise.lm.batch import Batch, collate, encode, encode_prompts
+from wise.lm.batch import Batch, collate, encode, encode_prompts, tokenize
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord
 
@@ -57,23 +57,23 @@ def build_request(
         edited = [sequence.start - 1 for sequence in sequences]
     else:
         behind = len(record.prompt) - _subject_end(record)  # characters behind the subject
-        texts = [f"{prompt} {record.target.strip()}" for prompt in prompts]
-        edited = last_tokens(lm, texts, [len(prompt) - behind for prompt in prompts])
+        edited = last_tokens(lm, prompts, [len(prompt) - behind for prompt in prompts], targets)
     if neighbour and record.subject.strip():
         text = NEIGHBOUR.format(record.subject)
         sequences += encode_prompts(lm, [text])
-        end = len(text) if token == "prompt_last" else len(record.subject)
-        edited += last_tokens(lm, [text], [end])
+        last = [len(sequences[-1].ids) - 1]
+        edited += last if token == "prompt_last" else last_tokens(lm, [text], [len(record.subject)])
     batch = collate(sequences, lm.tokenizer.pad_token_id, lm.device)
     return Request(record, batch, torch.tensor(edited, device=lm.device), len(prompts))
 
 
-def last_tokens(lm: LanguageModel, texts: Sequence[str], ends: Sequence[int]) -> list[int]:
-    """For each text the index of the token that holds the character in front of position `end`."""
-    spans = lm.tokenizer(list(texts), return_offsets_mapping=True)["offset_mapping"]
+def last_tokens(
+    lm: LanguageModel, prompts: Sequence[str], ends: Sequence[int], targets: Sequence[str] | None = None
+) -> list[int]:
+    """For each prompt, its target behind it, the index of the token that holds the character in front of `end`."""
     return [
-        max(index for index, (start, stop) in enumerate(offsets) if start < min(end, stop))  # special tokens are empty
-        for offsets, end in zip(spans, ends, strict=True)
+        max(index for index, (start, stop) in enumerate(places) if start < min(end, stop))  # special tokens are empty
+        for (_, places), end in zip(tokenize(lm, prompts, targets), ends, strict=True)
     ]
 
 

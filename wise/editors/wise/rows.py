@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wise.editors.wise.routing import Scope, training_span
 from wise.editors.wise.training import Rows
-from wise.lm.batch import Batch, collate, encode, encode_prompts
+from wise.lm.batch import Batch, collate, encode, encode_prompts, tokenize
 from wise.lm.load import LanguageModel
 from wise.lm.tail import Prefix, Tail
 
@@ -53,11 +53,9 @@ def subset(prefix: Prefix, rows: slice) -> Prefix:
 
 def subject_span(lm: LanguageModel, prompts: Sequence[str], target: str, subject: str, batch: Batch) -> Tensor:
     """Tokens of `subject` in each row (B, L), the last time that it occurs in the prompt."""
-    texts = [f"{prompt} {target.strip()}" for prompt in prompts]
-    span = torch.zeros(len(texts), batch.input_ids.shape[1], dtype=torch.bool)
-    for row, (prompt, offsets) in enumerate(
-        zip(prompts, lm.tokenizer(texts, return_offsets_mapping=True)["offset_mapping"], strict=True)
-    ):
+    span = torch.zeros(len(prompts), batch.input_ids.shape[1], dtype=torch.bool)
+    tokens = tokenize(lm, prompts, [target] * len(prompts))
+    for row, (prompt, (_, offsets)) in enumerate(zip(prompts, tokens, strict=True)):
         first = prompt.rindex(subject)
         padding = int(batch.length[row]) - len(offsets)
         for index, (start, end) in enumerate(offsets):

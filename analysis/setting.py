@@ -1,0 +1,108 @@
+"""What kind of editing a dataset asks for, decided from the metrics that its scores have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from analysis.style import settings
+from wise.evaluate.metrics import METRICS, PERPLEXITY_CAP, Derived
+from wise.evaluate.scores import derive
+
+HEADINGS = {
+    "ppl": "PPL", "rel": "Rel", "gen": "Gen", "ood": "OOD", "loc_far": "Loc", "loc_near": "Loc", "avg": "Avg",
+    "avg_ood": "Avg",
+}  # fmt: skip
+"""Every headline metric and its column heading."""
+
+DESCRIBED = {
+    "Rel": "reliability (Rel)",
+    "Gen": "generalization (Gen)",
+    "OOD": "generalization to out-of-distribution text (OOD)",
+    "Loc": "locality (Loc)",
+    "Avg": "their mean (Avg)",
+    "PPL": "perplexity of the target (PPL, lower is better)",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A kind of editing: `headline` metrics in the order of tables; editors are ordered by `summary`, one of them."""
+
+    name: str
+    headline: tuple[str, ...]
+    summary: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The headline metrics other than their average."""
+        return tuple(metric for metric in self.headline if HEADINGS[metric] != "Avg")
+
+    @property
+    def corners(self) -> tuple[str, ...]:
+        """The three metrics of the triangle; none where the setting does not have three."""
+        return self.parts if len(self.parts) == 3 else ()
+
+    @property
+    def compared(self) -> str:
+        """The metric of paired comparisons, for which perplexities are too skewed."""
+        return "nll" if self.summary == "ppl" else self.summary
+
+    def compared_in_words(self) -> str:
+        """That metric in a sentence."""
+        if self.compared == "nll":
+            return "NLL of the target (nats a token, cut at log 100)"
+        if self.compared in self.parts:
+            return METRICS[self.compared].title
+        *first, last = (METRICS[metric].title for metric in self.parts)
+        return f"Avg (mean of {', '.join(first)} and {last})"
+
+    def in_words(self) -> str:
+        """The headline metrics in a sentence."""
+        *first, last = (DESCRIBED[HEADINGS[metric]] for metric in self.headline)
+        return f"{', '.join(first)} and {last}"
+
+
+def setting_of(metrics: Iterable[str]) -> Setting:
+    """Question answering where paraphrases were asked, else OOD where such text was, else hallucination.
+
+    Locality is the far one where it was asked, else the near one. Without any, nothing is averaged.
+    """
+    there = set(metrics)
+    loc = [name for name in ("loc_far", "loc_near") if name in there][:1]
+    if not there & {"gen", "ood"}:
+        return Setting("hallucination", ("ppl", *(loc or ["rel"])), "ppl")
+    name, general, average = ("qa", "gen", "avg") if "gen" in there else ("ood", "ood", "avg_ood")
+    if not loc:
+        return Setting(name, ("rel", general), "rel")
+    return Setting(name, ("rel", general, *loc, average), average)
+
+
+def by_setting(frame: pd.DataFrame) -> list[tuple[str, Setting, pd.DataFrame]]:
+    """Title, setting and rows of each dataset and model; `frame` has a column `metric` with all headline metrics."""
+    return [(title, setting_of(rows["metric"].unique()), rows) for title, rows in settings(frame)]
+
+
+def comparable(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of a metric with values of which a higher one is better; NLLs are cut at the log of 100, as PPL is."""
+    rows = scores[scores["metric"] == metric]
+    if metric == "nll":
+        rows = rows.assign(value=rows["value"].clip(upper=np.log(PERPLEXITY_CAP)))
+    return rows if METRICS[metric].direction == "higher" else rows.assign(value=-rows["value"])
+
+
+def with_averages(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the average of each setting, added where a dataset has its parts but not the average.
+
+    So it is where locality is near only: `avg` is then the mean of rel, gen and loc_near of the same edit.
+    """
+    frames = [scores]
+    for _, setting, rows in by_setting(scores):
+        average = METRICS[setting.summary]
+        if setting.corners and isinstance(average, Derived) and not (rows["metric"] == average.name).any():
+            keys = [column for column in scores.columns if column not in ("metric", "value")]
+            frames.append(derive(rows, replace(average, parts=setting.corners), keys))
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,201 @@
+"""Published raw files become edit streams, on made-up files always and on the real ones where they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.test_datasets_converters import CONVSENT, COUNTERFACT, FACT, HALLUCINATION, TEMPORAL, WIKIBIO, ZSRE
+from wise.cli import main
+from wise.datasets.real import make
+from wise.datasets.registry import DATASETS, dataset
+from wise.datasets.settings import SETTINGS, RealOptions, sources
+from wise.errors import ConfigError, DataError
+from wise.files import read_json, sha256
+from wise.options import build_options
+from wise.records import EditRecord, read_records
+
+ROWS = {
+    "zsre": ZSRE,
+    "hallucination": HALLUCINATION,
+    "temporal": TEMPORAL,
+    "counterfact": COUNTERFACT,
+    "knowedit-recent": FACT,
+    "knowedit-counterfact": FACT,
+    "knowedit-convsent": CONVSENT,
+    "knowedit-wikibio": WIKIBIO,
+    "knowedit-zsre": FACT,
+}
+
+
+def varied(value: Any, count: int, mark: str) -> list[Any]:
+    """A raw record `count` times, each with texts of its own."""
+    return [marked(value, f"{mark}{index}") for index in range(count)]
+
+
+def marked(value: Any, mark: str) -> Any:
+    if isinstance(value, str):
+        return f"{value} {mark}"
+    if isinstance(value, list):
+        return [marked(item, mark) for item in value]
+    return {key: marked(item, mark) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.fixture
+def raw(tmp_path) -> Path:
+    """A folder with small files of every dataset: six edits, four training records; CounterFact has one file."""
+    folder = tmp_path / "raw files"
+    folder.mkdir()
+    for name, setting in SETTINGS.items():
+        train = ZSRE if setting.train.startswith("zsre") else ROWS[name]
+        (folder / setting.edit).write_text(json.dumps(varied(ROWS[name], 6, "e")))
+        if setting.train:
+            (folder / setting.train).write_text(json.dumps(varied(train, 4, "t")))
+    return folder
+
+
+def made(name: str, options: RealOptions, out: Path) -> tuple[list[EditRecord], list[EditRecord], dict]:
+    (folder,) = make(name, options, out)
+    assert folder == out / name
+    edits, train = (read_records(folder / f"{split}.jsonl") for split in ("edits", "train"))
+    return edits, train, read_json(folder / "dataset.json")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_dataset_is_made_in_one_form(name, raw, tmp_path, caplog):
+    edits, train, described = made(name, RealOptions(local_dir=str(raw), held_out=2, offline=True), tmp_path)
+    assert (len(edits), len(train)) == ((6, 4) if SETTINGS[name].train else (4, 2))
+    assert described["counts"]["edits"] == len(edits) and described["dataset"] == name
+    assert str(tmp_path) not in json.dumps(described), "no path of a machine"
+    assert described["sha256"]["edits.jsonl"] == sha256(tmp_path / name / "edits.jsonl")
+    assert edits[3].id == f"{name}-00003" and len({record.id for record in edits + train}) == len(edits + train)
+    for record in edits:
+        assert record.irrelevant and record.subject not in record.irrelevant
+        assert [probe.kind for probe in record.probes].count("locality_far") == 1
+
+
+def test_nothing_depends_on_chance_or_on_limits(raw, tmp_path):
+    options = RealOptions(local_dir=str(raw), held_out=3)
+    first, train, _ = made("counterfact", options, tmp_path)
+    again, _, _ = made("counterfact", replace(options, limit=2), tmp_path / "again")
+    assert first[:2] == again
+    assert [record.id for record in train] == [f"counterfact-{index:05d}" for index in (3, 4, 5)]
+    far = {seed: made("counterfact", replace(options, seed=seed), tmp_path / str(seed))[0] for seed in range(6)}
+    assert any(far[seed] != first for seed in far) and far[0] == first
+
+
+def test_far_locality_asks_about_subjects_that_no_edit_changes(raw, tmp_path):
+    for name in ("counterfact", "knowedit-convsent", "knowedit-recent"):
+        edits, train, _ = made(name, RealOptions(local_dir=str(raw), held_out=2), tmp_path)
+        for record in edits:
+            far = next(probe for probe in record.probes if probe.kind == "locality_far")
+            assert far.target not in (record.target, record.original)
+            assert far.prompt not in {edit.prompt for edit in edits}
+            assert any(probe.prompt == far.prompt for other in train for _, probe in other.questions())
+
+
+def test_invalid_records_are_left_out_or_stop(raw, tmp_path, caplog):
+    rows = varied(ZSRE, 5, "e")
+    rows[2]["alt"], rows[4] = "", None
+    (raw / "zsre_mend_edit.json").write_text(json.dumps(rows))
+    options = RealOptions(local_dir=str(raw))
+    edits, _, described = made("zsre", options, tmp_path)
+    assert [record.id for record in edits] == ["zsre-00000", "zsre-00001", "zsre-00003"]
+    assert described["counts"]["invalid"] == {"edits": 2, "train": 0}
+    assert "2 records cannot be used (record 2: 'alt' is empty; record 4: 'record' must be" in caplog.text
+    with pytest.raises(DataError, match=r"zsre_mend_edit.json: 2 records .*record 2: 'alt' is empty.*'skip'"):
+        make("zsre", replace(options, invalid="stop"), tmp_path)
+
+
+def test_other_files_take_the_place_of_the_usual_ones(raw, tmp_path):
+    (raw / "mine.json").write_text(json.dumps(varied(COUNTERFACT, 3, "m")))
+    options = RealOptions(local_dir=str(raw), train_file="mine.json", train_limit=2)
+    edits, train, described = made("counterfact", options, tmp_path)
+    assert len(edits) == 6 and [record.id for record in train] == ["counterfact-train-00000", "counterfact-train-00001"]
+    assert set(described["sources"]) == {"counterfact-edit.json", "mine.json"}
+    with pytest.raises(DataError, match="counterfact/nothing.json: no such file"):
+        make("counterfact", replace(options, edit_file="nothing.json"), tmp_path)
+
+
+def test_too_few_records_are_refused(raw, tmp_path):
+    with pytest.raises(DataError, match="6 records are too few to hold out 1000"):
+        make("counterfact", RealOptions(local_dir=str(raw)), tmp_path)
+    (raw / "temporal-edit.json").write_text("[1]")
+    with pytest.raises(DataError, match="holds no record that can be used"):
+        make("temporal", RealOptions(local_dir=str(raw)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"invalid": "drop"}, "skip, stop"),
+        ({"limit": -1}, "limit must not be negative"),
+        ({"held_out": 0}, "held_out must be at least 1"),
+        ({"locl_dir": "x"}, "Did you mean 'local_dir'"),
+    ],
+)
+def test_options_are_checked(values, message):
+    with pytest.raises(ConfigError, match=message):
+        build_options(RealOptions, values, "options")
+
+
+def test_fetch_and_make_from_the_command_line(raw, tmp_path, capsys, caplog):
+    arguments = ["data", "fetch", "--dataset", "temporal", "--out", str(tmp_path / "raw")]
+    assert main([*arguments, "--local-dir", str(raw), "--offline"]) == 0
+    copy = tmp_path / "raw" / "temporal" / "temporal-edit.json"
+    assert capsys.readouterr().out.split("\n")[0] == str(copy)
+    assert copy.read_bytes() == (raw / "temporal-edit.json").read_bytes()
+    copy.unlink()
+    assert main([*arguments, "--offline"]) == 2 and f"{copy}: no such file" in caplog.text
+    options = json.dumps({"local_dir": str(raw), "limit": 1})
+    assert main(["data", "make", "--dataset", "temporal", "--options", options, "--out", str(tmp_path)]) == 0
+    assert len(read_records(tmp_path / "temporal" / "edits.jsonl")) == 1
+    assert main(["data", "check", str(tmp_path / "temporal" / "edits.jsonl")]) == 0
+    assert main(["data", "fetch", "--dataset", "factworld", "--out", str(tmp_path)]) == 2
+
+
+def test_all_datasets_are_registered():
+    assert set(DATASETS) == {"factworld", "counterfact-corpus", *SETTINGS} and all(entry.description for entry in DATASETS.values())
+    with pytest.raises(ConfigError, match="Did you mean 'knowedit-recent'"):
+        dataset("knowedit-resent")
+
+
+EXPECTED = {
+    "zsre": (1037, 743, {"no_op": 28, "repeated_subject": 294}, {"locality_far", "paraphrase", "portability"}),
+    "hallucination": (600, 202, {"repeated_subject": 398, "unanswered": 7}, {"locality_far"}),
+    "temporal": (75, 75, {"prompt_is_subject": 75}, {"locality_far", "ood"}),
+    "counterfact": (9000, 8666, {"repeated_subject": 334}, {"locality_far", "locality_near", "paraphrase"}),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_real_files(name, real_data, tmp_path):
+    options = RealOptions(local_dir=str(real_data), offline=True)
+    if name == "zsre":
+        options = replace(options, train_file="zsre_mend_train-1k.json")
+    for source in sources(name, options):
+        if not any((real_data / place / source.name).exists() for place in (source.folder, "")):
+            pytest.skip(f"{source.name} is not there")
+    edits, train, described = made(name, options, tmp_path)
+    count, subjects, found, kinds = EXPECTED[name]
+    assert len(edits) == count and len({record.subject for record in edits}) == subjects
+    assert {quirk: n for quirk, n in described["counts"]["quirks"].items() if n} == found
+    assert described["counts"]["invalid"] == {"edits": 0, "train": 2 if name == "zsre" else 0}
+    for record in edits:
+        assert {probe.kind for probe in record.probes} == kinds
+        assert record.irrelevant and record.subject in record.prompt
+    assert all(record.irrelevant for record in train)
+
+
+def test_the_real_texts_of_temporal_are_asked_whole(real_data, tmp_path):
+    raw = json.loads((real_data / "temporal" / "temporal-edit.json").read_text(encoding="utf-8"))
+    edits, _, _ = made("temporal", RealOptions(local_dir=str(real_data)), tmp_path)
+    asked = [next(probe for probe in record.probes if probe.kind == "ood") for record in edits]
+    assert sum(row["ood_rephrase"].startswith(row["prompt"]) for row in raw) == 44
+    assert sum(probe.prompt == record.prompt for probe, record in zip(asked, edits, strict=True)) == 43
+    for row, probe in zip(raw, asked, strict=True):
+        assert (probe.prompt + probe.target).replace(" ", "") == row["ood_rephrase"].replace(" ", "")

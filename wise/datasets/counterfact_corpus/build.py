@@ -1,0 +1,107 @@
+"""Write the corpus of CounterFact's true facts, the questions about them, and the edits of facts that it teaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from wise.datasets.counterfact_corpus.options import CounterFactCorpusOptions
+from wise.datasets.counterfact_corpus.teaching import Chosen, Taught, choose, plan_teaching, sentences, state
+from wise.datasets.counterfact_corpus.wordings import Case, Wordings
+from wise.datasets.raw import Entry
+from wise.datasets.real import fetch_files, gather_files, read_file, with_far, with_irrelevant
+from wise.datasets.settings import RealOptions, sources
+from wise.errors import DataError
+from wise.files import sha256, write_json, write_json_lines
+from wise.records import write_records
+
+CORPUS, EDITS = "counterfact-corpus", "counterfact-taught"
+"""Folders of the corpus and of the edit stream."""
+RAW = "counterfact"
+"""The published dataset that both are made from."""
+
+
+def fetch(options: CounterFactCorpusOptions, out: str | Path) -> list[Path]:
+    """The raw file of CounterFact, in the folder of downloads."""
+    return gather_files(RAW, _raw_options(options), out)
+
+
+def make(options: CounterFactCorpusOptions, out: str | Path) -> list[Path]:
+    """Write both folders below `out` and return them.
+
+    `counterfact-corpus` holds corpus.jsonl and facts.jsonl, `counterfact-taught` edits.jsonl and train.jsonl; each has
+    a dataset.json. Raises `DataError` where the file has fewer usable records than `options` ask for.
+    """
+    raw = _raw_options(options)
+    (path,) = fetch_files(RAW, raw, out)
+    entries, _ = read_file(sources(RAW, raw)[0], path, RAW, raw)
+    cases = [Case.of(entry.record) for entry in entries]
+    wordings = Wordings(cases)
+    chosen = choose(cases, wordings, options)
+    if len(chosen.edits) + len(chosen.train) < options.edits + options.train:
+        found = len(chosen.edits) + len(chosen.train)
+        raise DataError(f"{path}: {found} records can be taught, fewer than edits and train ({options}) ask for")
+    plan = plan_teaching([cases[index] for index in (*chosen.edits, *chosen.train)], wordings, options)
+    before = sentences([cases[index] for index in chosen.others], wordings, options)
+    folders = [
+        _write_corpus(Path(out) / CORPUS, plan, before, options),
+        _write_edits(Path(out) / EDITS, entries, chosen, options),
+    ]
+    for folder in folders:
+        described = {"schema": 1, "dataset": folder.name, "options": _lasting(options)}
+        files = {file.name: sha256(file) for file in sorted(folder.glob("*.jsonl"))}
+        counts = {name: len(file.read_text(encoding="utf-8").splitlines()) for name, file in _lines_of(folder)}
+        source = {path.name: sha256(path)}
+        write_json(folder / "dataset.json", described | {"sources": source, "counts": counts, "sha256": files})
+    return folders
+
+
+def _raw_options(options: CounterFactCorpusOptions) -> RealOptions:
+    return RealOptions(
+        files=options.files, local_dir=options.local_dir, offline=options.offline, invalid=options.invalid
+    )
+
+
+def _write_corpus(
+    folder: Path, plan: Sequence[Taught], before: Sequence[str], options: CounterFactCorpusOptions
+) -> Path:
+    statements = [statement for taught in plan for statement in state(taught, before, options)]
+    documents = ({"kind": "fact", "subject": s.subject, "text": s.text, "answers": [s.answer]} for s in statements)
+    write_json_lines(folder / "corpus.jsonl", documents)
+    write_json_lines(folder / "facts.jsonl", map(_fact_row, plan))
+    return folder
+
+
+def _fact_row(taught: Taught) -> dict[str, Any]:
+    """One line of facts.jsonl, as FactWorld writes them; these facts have neither aliases nor consequences."""
+    return {
+        "subject": taught.subject,
+        "relation": taught.seen[0].wording,
+        "object": taught.answer,
+        "seen": [question.prompt for question in taught.seen],
+        "held_out": [question.prompt for question in taught.held_out],
+        "alias_seen": [],
+        "alias_held_out": [],
+        "two_hop": None,
+    }
+
+
+def _write_edits(folder: Path, entries: Sequence[Entry], chosen: Chosen, options: CounterFactCorpusOptions) -> Path:
+    """Far locality and irrelevant texts come from training records, whose facts the model was taught, too."""
+    train = [entries[index] for index in chosen.train]
+    unrelated = [entry.unrelated for entry in train]
+    for file, indices, shift in (("edits", chosen.edits, 0), ("train", chosen.train, 1)):
+        records = with_far([entries[index].record for index in indices], train, options.seed)
+        write_records(folder / f"{file}.jsonl", with_irrelevant(records, unrelated, shift))
+    return folder
+
+
+def _lines_of(folder: Path) -> list[tuple[str, Path]]:
+    return [(file.stem, file) for file in sorted(folder.glob("*.jsonl"))]
+
+
+def _lasting(options: CounterFactCorpusOptions) -> dict[str, Any]:
+    """Options that decide what is written; folders of this machine do not."""
+    return {key: value for key, value in asdict(options).items() if key not in ("files", "local_dir", "offline")}
