@@ -101,6 +101,7 @@ def _checkpoints(
         "generate": args.generate,
         "oracle": args.oracle,
         "dtype": args.dtype,
+        "chat": args.chat,
         "versions": versions(),
         "code_sha256": code.hexdigest(),
     }
