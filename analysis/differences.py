@@ -58,7 +58,8 @@ def _dots(axes: Axes, compared: pd.DataFrame, variants: list[str]) -> None:
         rows = compared[compared["T"] == count].set_index("variant").reindex(variants)
         y = np.arange(len(variants)) + 0.34 * (len(counts) - 1 - index - (len(counts) - 1) / 2)
         colour = editor_style(compared["editor"].iloc[0]).colour if count == counts[-1] else "#888888"
-        error = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
+        reach = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
+        error = [side.clip(lower=0.0) for side in reach]  # below 0 by rounding where all differences are equal
         axes.errorbar(rows["difference"], y, xerr=error, fmt="o", markersize=3.2, elinewidth=1.0, color=colour,
                       markerfacecolor=colour if count == counts[-1] else "white", label=f"T={count:,}")  # fmt: skip
     axes.grid(visible=False, axis="y")

@@ -284,6 +284,14 @@ def test_switches_are_compared_with_the_first_variant_on_the_same_edits(runs):
     assert f"**{row['difference']:+.3f}** [" in shown and "+0.000 [+0.000, +0.000]" in shown
 
 
+def test_an_interval_that_misses_its_difference_by_rounding_is_drawn(runs):
+    chosen = runs["switches"]
+    compared = switches.compare_all(switches.read(Inputs(score_paths=chosen["scores"], run_paths=chosen["runs"])))
+    compared["low"] = np.nextafter(compared["difference"], 1.0)  # as a bootstrap of equal differences may have it
+    assert (compared["difference"] < compared["low"]).any()
+    assert switches.draw(compared).get_axes()
+
+
 def test_radii_and_distances_come_from_the_transcripts(runs):
     chosen = runs["grace_radius"]
     inputs = Inputs(transcript_paths=chosen["transcripts"], run_paths=chosen["runs"])

@@ -159,7 +159,8 @@ def test_fetch_and_make_from_the_command_line(raw, tmp_path, capsys, caplog):
 
 
 def test_all_datasets_are_registered():
-    assert set(DATASETS) == {"factworld", "counterfact-corpus", *SETTINGS} and all(entry.description for entry in DATASETS.values())
+    assert set(DATASETS) == {"factworld", "counterfact-corpus", *SETTINGS}
+    assert all(entry.description for entry in DATASETS.values())
     with pytest.raises(ConfigError, match="Did you mean 'knowedit-recent'"):
         dataset("knowedit-resent")
 
