@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wise.datasets.registry import DATASETS as KINDS
+from wise.datasets.settings import SETTINGS
 from wise.editors.registry import EDITORS
 from wise.errors import ConfigError, unknown
 from wise.evaluate.grid import plan_runs
@@ -19,8 +20,7 @@ from wise.options import build_options
 FACTWORLD_STREAMS = ("factworld-qa", "factworld-hallucination", "factworld-ood")
 """Edit streams of the embedded world."""
 
-KNOWEDIT = tuple(f"knowedit-{part}" for part in ("recent", "counterfact", "convsent", "wikibio", "zsre"))
-CONVERTED = ("zsre", "hallucination", "temporal", "counterfact", *KNOWEDIT)
+CONVERTED = tuple(SETTINGS)
 """Edit streams made from published files, which are downloaded or copied first."""
 
 TAUGHT_CORPUS, TAUGHT_STREAM = "counterfact-corpus", "counterfact-taught"
