@@ -38,7 +38,7 @@ RC = {
     "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
     "pdf.fonttype": 42,  # fonts stay text in the PDF
-    "savefig.dpi": 300,
+    "savefig.dpi": 200,  # for the PNG; papers take the PDF
 }
 
 
