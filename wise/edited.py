@@ -86,7 +86,8 @@ class EditedModel:
 
         `irrelevant` is a text that the edit must leave alone. All records are checked before the first is
         learned. Raises `DataError` for an empty prompt or target, one that is too long for the model and an id
-        that an earlier edit has, and `EditError` where an edit's loss is not finite (earlier ones stay).
+        that an earlier edit has, and `EditError` where an edit's loss is not finite (earlier ones stay, those before
+        this call where edits are learned together).
         """
         self._require_open()
         if isinstance(prompt, EditRecord):
@@ -207,7 +208,15 @@ class EditedModel:
             return []
         encode(self.editor.lm, [record.prompt for record in records], [record.target for record in records])
         quiet = None if len(records) > 1 else True  # None: a bar on a terminal, none in a log file
-        return [self.editor.edit(r) for r in tqdm(records, unit="edit", desc=self.editor.name, disable=quiet)]
+        with tqdm(total=len(records), unit="edit", desc=self.editor.name, disable=quiet) as bar:
+            done = 0.0
+
+            def report(share: float) -> None:
+                nonlocal done
+                done += share * len(records)
+                bar.update(round(done) - bar.n)
+
+            return self.editor.edit_all(records, report)
 
     def _require_open(self) -> None:
         if self._closed:

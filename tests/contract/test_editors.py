@@ -199,11 +199,11 @@ def one_edit_of(stream: Stream) -> bool:
     """Go on with a stream from its checkpoint, cut before its second edit; whether it came to its end."""
     make, calls = stream.editor.edit_all, []
 
-    def edit_all(records):
+    def edit_all(records, report):
         calls.append(records)
         if len(calls) > 1:
             raise Cut
-        return make(records)
+        return make(records, report)
 
     stream.editor.edit_all = edit_all
     try:

@@ -93,6 +93,14 @@ def test_answers_of_the_unedited_model_stand_beside():
         assert editor.ask([]) == []
 
 
+def test_edits_that_are_learned_together_are_learned_once():
+    editor = attached("locft-bf", epochs=2, prefixes=0)
+    learn, calls = editor.editor._learn_all, []
+    editor.editor._learn_all = lambda records, report: calls.append(len(records)) or learn(records, report)
+    outcomes = editor.edit(EDITS)
+    assert len(outcomes) == len(EDITS) == calls[0] and len(calls) == 1
+
+
 def test_the_end_of_the_block_gives_the_unedited_model_back():
     model, tokenizer = pair()
     before = {key: value.clone() for key, value in model.state_dict().items()}

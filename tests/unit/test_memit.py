@@ -78,5 +78,5 @@ def test_edits_at_once_are_solved_on_the_unedited_model():
     mass, one = edited("memit-mass", count=2), edited("memit", count=2)
     fresh = ready("memit-mass")
     request = fresh.request(STREAM[1], 1)
-    assert torch.equal(mass._values[1][1].vector, fresh.value(request, fresh.read(request)).vector)
+    assert torch.equal(mass._values[1].vector, fresh.value(request, fresh.read(request)).vector)
     assert not torch.equal(mass._weights[0], one._weights[0])

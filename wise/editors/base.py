@@ -8,7 +8,7 @@ aside. The edited model stays an ordinary module: `generate()` and any batch siz
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from wise.editors.card import memory_card
 from wise.editors.folder import read_folder, write_folder
-from wise.errors import ConfigError, DataError, EditError
+from wise.errors import DataError, EditError
 from wise.files import atomic_path
 from wise.lm.batch import Encoded, encode, encode_prompts
 from wise.lm.load import LanguageModel
@@ -84,6 +84,9 @@ TEXTS = "texts."
 ARTIFACT = "artifact."
 """Prefix of the names of an artifact's tensors in a saved memory, which goes on editing wherever it is loaded."""
 
+Report = Callable[[float], None]
+"""Told, behind each unit of work, which share of a call was done since it was told last."""
+
 POLICIES = ("prefill", "per_step")
 """When a sequence is routed: once, on its prompt; or anew in every forward call, as the released WISE does."""
 
@@ -100,7 +103,9 @@ class Editor(ABC):
     Config: ClassVar[type]
     policy: str = "prefill"
     together: ClassVar[bool] = False
-    """Whether all edits are learned in one call; every further edit then learns all of them anew."""
+    """Whether all edits are learned in one call, see `wise.editors.together`."""
+    relearns: ClassVar[bool] = False
+    """Whether a further call costs as much for every edit made before as for its own."""
     artifact: ClassVar[str | None] = None
     """What `prepare` makes, by a name that editors share whose artifact is the same; None for nothing."""
     in_forward: ClassVar[bool] = True
@@ -150,16 +155,17 @@ class Editor(ABC):
         self._attach()
         return outcome
 
-    def edit_all(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
-        """Make several edits: at once where the editor learns them together, else one after the other."""
-        if not self.together:
-            return [self.edit(record) for record in records]
-        before = self._state()
-        outcomes = self._learn_all([*self.edits, *records])
-        self._require_finite(before, records)
-        self.edits += records
-        self._attach()
-        return outcomes[-len(records) :]
+    def edit_all(self, records: Sequence[EditRecord], report: Report | None = None) -> list[EditOutcome]:
+        """Make several edits: at once where the editor learns them together, else one after the other.
+
+        `report` hears how the call gets on.
+        """
+        outcomes = []
+        for record in records:
+            outcomes.append(self.edit(record))
+            if report is not None:
+                report(1 / len(records))
+        return outcomes
 
     def rollback(self) -> None:
         """Forget every edit: the unedited model, and the same results again for the same edits."""
@@ -281,10 +287,6 @@ class Editor(ABC):
     @abstractmethod
     def _learn(self, record: EditRecord) -> EditOutcome:
         """Write one edit into the memory: all of it at the end, or nothing when an error is raised."""
-
-    def _learn_all(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
-        """For editors that learn `together`: write all edits into an empty memory, all or nothing."""
-        raise ConfigError(f"{self.name} learns one edit at a time")
 
     @abstractmethod
     def _forget(self) -> None:

@@ -41,6 +41,18 @@ class Descent:
         """The matrix as it is now, (d, f)."""
         return self.weight.detach()
 
+    def state(self) -> dict[str, Tensor]:
+        """The matrix and what the optimiser remembers, by name: see `load_state`."""
+        return {"weight": self.result(), **self._optimizer.state[self.weight]}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on, bit for bit, where a descent was that had the same start and gave `state`."""
+        with torch.no_grad():
+            self.weight.copy_(state["weight"])
+        remembered = {name: tensor for name, tensor in state.items() if name != "weight"}
+        if remembered:  # Adam counts its steps on the CPU
+            self._optimizer.state[self.weight] = remembered | {"step": remembered["step"].cpu()}
+
 
 class Preservation:
     """KL(p0 || p) between the unedited model p0 and the edited p on unrelated texts, in nats a token."""

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from wise.editors.attach import WeightEditor
-from wise.editors.base import EditOutcome
+from wise.editors.base import EditOutcome, Report
 from wise.editors.descent import Descent
 from wise.editors.loss import edit_loss
+from wise.editors.together import LearnsTogether
 from wise.errors import EditError
+from wise.lm.prefix import Prefix
 from wise.options import require
 from wise.records import EditRecord
 from wise.seeds import generator
@@ -37,7 +40,18 @@ class BreadthFirstConfig:
         require(self.lr > 0 and self.epochs > 0 and self.batch > 0, "lr, epochs and batch must be positive")
 
 
-class BreadthFirst(WeightEditor):
+@dataclass
+class Course:
+    """How far the epochs are: mini-batch `batch` of `epoch` is next; steps and last loss of every edit so far."""
+
+    descent: Descent
+    epoch: int
+    batch: int
+    steps: list[int]
+    losses: list[float]
+
+
+class BreadthFirst(LearnsTogether, WeightEditor):
     """One matrix, trained as in ordinary fine-tuning: every epoch visits all edits once, in a new order.
 
     The control for all editors that fit one edit after the other: it needs all of them at once, and learns
@@ -46,37 +60,72 @@ class BreadthFirst(WeightEditor):
 
     name = "locft-bf"
     Config = BreadthFirstConfig
-    together = True
+    relearns = True
+    _course: Course | None = None
 
-    def _learn(self, record: EditRecord) -> EditOutcome:
-        return self._learn_all([*self.edits, record])[-1]
-
-    def _learn_all(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
+    def _learn_all(self, records: Sequence[EditRecord], report: Report) -> list[EditOutcome]:
         config: BreadthFirstConfig = self.config
         rows = [self.encoded_rows(record, config.prefixes, number) for number, record in enumerate(records)]
-        with self.unedited():  # every further edit is learned from the unedited matrix too
-            descent = Descent(self.site.weight, self.site.bias, config.lr, config.weight_decay)
-        steps, losses = [0] * len(records), [math.inf] * len(records)
-        for epoch in range(config.epochs):
-            for members in self._batches(len(records), epoch):
+        if self._course is None:
+            self._course = Course(self._descent(), 0, 0, [0] * len(records), [math.inf] * len(records))
+        course = self._course
+        while course.epoch < config.epochs:
+            batches = list(self._batches(len(records), course.epoch))
+            for members in batches[course.batch :]:
                 prefix = self.prefix([row for i in members for row in rows[i]])
-                loss = edit_loss(self.tail, prefix, descent.output(prefix.inner))
-                value = _finite(loss.item(), [records[i] for i in members])
-                going_on = value >= config.stop_loss
-                if going_on:
-                    descent.step(loss)
-                for i in members:
-                    steps[i], losses[i] = steps[i] + going_on, value
-            if sum(losses) < config.stop_loss * len(losses):
+                self._visit(course, prefix, members, records)
+                report(len(members) / len(records) / config.epochs)
+            course.epoch, course.batch = course.epoch + 1, 0
+            if sum(course.losses) < config.stop_loss * len(records):
                 break
-        self._weight = descent.result()
-        return [EditOutcome(*cost) for cost in zip(steps, losses, strict=True)]
+        self._weight = course.descent.result()
+        self._course = None
+        return [EditOutcome(*cost) for cost in zip(course.steps, course.losses, strict=True)]
+
+    def _visit(self, course: Course, prefix: Prefix, members: list[int], records: Sequence[EditRecord]) -> None:
+        """One step on the edits numbered `members`, whose rows `prefix` holds, unless they are learned."""
+        loss = edit_loss(self.tail, prefix, course.descent.output(prefix.inner))
+        value = _finite(loss.item(), [records[i] for i in members])
+        going_on = value >= self.config.stop_loss
+        if going_on:
+            course.descent.step(loss)
+        for i in members:
+            course.steps[i], course.losses[i] = course.steps[i] + going_on, value
+        course.batch += 1
+
+    def _descent(self) -> Descent:
+        """From the unedited matrix, for every further edit too."""
+        with self.unedited():
+            return Descent(self.site.weight, self.site.bias, self.config.lr, self.config.weight_decay)
 
     def _batches(self, edits: int, epoch: int) -> Iterator[list[int]]:
         """Numbers of the edits in each mini-batch of an epoch, together each edit once."""
         order = torch.randperm(edits, generator=generator(self.seed, "epoch", epoch)).tolist()
         for first in range(0, edits, self.config.batch):
             yield order[first : first + self.config.batch]
+
+    def _work(self) -> dict[str, Tensor]:
+        course = self._course
+        if course is None:
+            return {}
+        return course.descent.state() | {
+            "place": torch.tensor([course.epoch, course.batch]),
+            "steps": torch.tensor(course.steps),
+            "losses": torch.tensor(course.losses, dtype=torch.float64),
+        }
+
+    def _take_work(self, work: dict[str, Tensor]) -> None:
+        if work:
+            place, steps, losses = (work.pop(name).tolist() for name in ("place", "steps", "losses"))
+            self._course = Course(self._descent(), *place, steps, losses)
+            self._course.descent.load_state(work)
+
+    def _abandon(self) -> None:
+        self._course = None
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._course = None
 
 
 def _finite(loss: float, records: Sequence[EditRecord]) -> float:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wise.editors.base import EditOutcome
+from wise.editors.base import EditOutcome, Report
 from wise.editors.locate.editor import LocateEditor
 from wise.editors.locate.request import Request
 from wise.editors.locate.solve import memit_update
 from wise.editors.locate.value import Value, ValueConfig
+from wise.editors.together import LearnsTogether
 from wise.lm.sites import Site
 from wise.options import require
 from wise.records import EditRecord
@@ -88,35 +89,43 @@ class Memit(LocateEditor):
         """What later calls have to know of this one's keys, (f, n) of each layer: nothing."""
 
 
-class MemitMass(Memit):
+class MemitMass(LearnsTogether, Memit):
     """MEMIT-MASS: all edits in a single call on the unedited model; with one edit it is MEMIT.
 
-    A value depends on the unedited model and its own edit alone, so those of earlier edits are not searched for again.
+    A value depends on the unedited model and its own edit alone, so none is searched for twice.
     """
 
     name = "memit-mass"
-    together = True
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self._values: list[tuple[EditRecord, Value]] = []
+        self._values: list[Value] = []  # of the edits, and of those under way as far as they were found
 
-    def _learn(self, record: EditRecord) -> EditOutcome:
-        return self._learn_all([*self.edits, record])[-1]
-
-    def _learn_all(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
+    def _learn_all(self, records: Sequence[EditRecord], report: Report) -> list[EditOutcome]:
         with self.unedited():
             requests = [self.request(record, number) for number, record in enumerate(records)]
-            values = [self._known(number, request) for number, request in enumerate(requests)]
-            self._write(requests, values)
-        self._values = list(zip(records, values, strict=True))
-        return [EditOutcome(value.iterations, value.loss) for value in values]
+            for request in requests[len(self._values) :]:
+                self._values.append(self.value(request, self.read(request)))
+                report(1 / (len(records) - len(self.edits)))
+            self._write(requests, self._values)
+        return [EditOutcome(value.iterations, value.loss) for value in self._values]
 
-    def _known(self, number: int, request: Request) -> Value:
-        """The value of edit `number`, from the call before where it was made there."""
-        if number < len(self._values) and self._values[number][0] == request.record:
-            return self._values[number][1]
-        return self.value(request, self.read(request))
+    def _work(self) -> dict[str, Tensor]:
+        if not self._values:
+            return {}
+        return {
+            "vectors": torch.stack([value.vector for value in self._values]),  # (n, d)
+            "iterations": torch.tensor([value.iterations for value in self._values]),
+            "losses": torch.tensor([value.loss for value in self._values], dtype=torch.float64),
+        }
+
+    def _take_work(self, work: dict[str, Tensor]) -> None:
+        if work:
+            parts = work["vectors"].unbind(0), work["iterations"].tolist(), work["losses"].tolist()
+            self._values = [Value(*parts) for parts in zip(*parts, strict=True)]
+
+    def _abandon(self) -> None:
+        del self._values[len(self.edits) :]
 
     def _forget(self) -> None:
         super()._forget()

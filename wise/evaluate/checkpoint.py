@@ -1,6 +1,7 @@
 """Checkpoints of a stream of edits: a job that is killed goes on behind the last of them.
 
-A checkpoint is a folder named after the number of edits made, inside the job's folder of checkpoints:
+A checkpoint is a folder named after the number of edits made, inside the job's folder of checkpoints. Inside a
+call that learns many edits at once, the name also says how many edits' worth of it were done.
 
     progress.json        how far the stream is, what each edit cost, and the job that the checkpoint belongs to
     state.safetensors    the editor's memory, and which texts' states were computed together
@@ -42,6 +43,7 @@ PROGRESS, STATE, ROWS, DIGESTS = "progress.json", "state.safetensors", "rows.par
 class Progress:
     """How far a stream is: `done` edits over all its runs, with every question that was due until then.
 
+    `part`: how many edits' worth of the next call is in the editor's state, and the `part_seconds` that it took.
     `held`: ids of the edits in the memory, in order. `state`: see `Editor.state`. `curve`, `rows`, `probe_seconds` and
     `started`: see `wise.evaluate.stream.Stream`.
     """
@@ -53,6 +55,8 @@ class Progress:
     rows: Sequence[Mapping[str, Any]]
     probe_seconds: float
     started: str
+    part: float = 0.0
+    part_seconds: float = 0.0
 
 
 class Checkpoints:
@@ -71,7 +75,7 @@ class Checkpoints:
 
         The one before is then still there.
         """
-        place = self.folder / f"{progress.done:08d}"
+        place = self.folder / (f"{progress.done:08d}" + (f"-{progress.part:012.3f}" if progress.part else ""))
         with writing(place):
             self.folder.mkdir(parents=True, exist_ok=True)
             for abandoned in self.folder.glob(".new-*"):
@@ -137,6 +141,8 @@ def _write(folder: Path, progress: Progress, job: Mapping[str, Any]) -> None:
         "curve": list(progress.curve),
         "probe_seconds": progress.probe_seconds,
         "started": progress.started,
+        "part": progress.part,
+        "part_seconds": progress.part_seconds,
         "orders": {name: order for name, order in orders.items() if order != sorted(order)},
     }
     write_json(folder / PROGRESS, described)
@@ -160,8 +166,8 @@ def _read(folder: Path, device: torch.device | str) -> tuple[dict[str, Any], Pro
         state[name] = tensor.clone().permute(back).to(device)  # a clone is aligned, which sums depend on
     rows = pq.read_table(folder / ROWS).to_pylist()
     done, held, curve = described["done"], described["held"], described["curve"]
-    times = described["probe_seconds"], described["started"]
-    return described["job"], Progress(done, held, state, curve, rows, *times)
+    rest = (described[name] for name in ("probe_seconds", "started", "part", "part_seconds"))
+    return described["job"], Progress(done, held, state, curve, rows, *rest)
 
 
 def _order(tensor: Tensor) -> list[int]:

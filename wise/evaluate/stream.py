@@ -41,7 +41,7 @@ class Stream:
     job began.
 
     A `"skip"`ped edit is noted in the curve as failed and leaves the memory as it was; its questions are asked like
-    all others. For editors that learn all edits together the whole call fails, and the model is the unedited one.
+    all others. For editors that learn all edits together the whole call fails, and the next one tries them again.
     """
 
     editor: Editor
@@ -58,6 +58,7 @@ class Stream:
     probe_seconds: float = 0.0
     done: int = 0
     _saved: int = 0
+    _call: _Call = field(default_factory=lambda: _Call())
 
     def carry_out(self, runs: Sequence[Run]) -> None:
         """Make and ask about `runs` (see `wise.evaluate.grid`), each from the unedited model.
@@ -74,7 +75,7 @@ class Stream:
                 passed += run.length
                 if first > run.length:
                     continue
-                if first == 1:
+                if first == 1 and not self._call.edits:
                     self.editor.rollback()
                 self._carry_out(run, first, bar)
                 log.info("%s: edits %d to %d done", self.editor.name, run.start, run.start + run.length - 1)
@@ -86,33 +87,35 @@ class Stream:
     def _carry_out(self, run: Run, first: int, bar: tqdm) -> None:
         """Make the edits of one run from the `first` on, and ask about them where it says."""
         chunks = dict(run.asks)
-        for T in range(first, run.length + 1):
-            together = self.editor.together
-            if not together or T in chunks:
-                self._edit(run.start, T, T if together else 1)
+        for T in chunks if self.editor.together else range(first, run.length + 1):
+            if T < first:
+                continue
+            self._edit(run.start, T, bar)
             if T in chunks:
                 self._ask(run.start, T, chunks[T])
-            self.done += 1
-            bar.update()
-            due = self.checkpoints is not None and self.done - self._saved >= self.checkpoints.every
-            if due and (not together or T in chunks):
-                self._save()
+            self.done += T - first + 1
+            self._call = _Call()
+            bar.update(self.done - bar.n)
+            first = T + 1
+            self._save_if_due()
 
-    def _edit(self, start: int, T: int, count: int) -> None:
-        """Make the last `count` of the first T edits from `start` on in one call; each is noted with its share.
-
-        All T at once are made from the unedited model.
-        """
-        first = start + T - count
+    def _edit(self, start: int, T: int, bar: tqdm) -> None:
+        """Make the first T edits from `start` on, of which the editor may have some; each is noted with its share."""
+        editor = self.editor
+        first = start + (len(editor.edits) if editor.together else T - 1)
         records = self.records[first : start + T]
-        if self.editor.together:
-            self.editor.rollback()
-        started = time.perf_counter()
+
+        def report(share: float) -> None:
+            self._call.edits += share * len(records)
+            bar.update(int(self.done + self._call.edits) - bar.n)
+            self._save_if_due()
+
+        self._call.started = time.perf_counter() - self._call.seconds
         try:
-            costs = [_cost(outcome) for outcome in self.editor.edit_all(records)]
+            costs = [_cost(outcome) for outcome in editor.edit_all(records, report if editor.together else None)]
         except EditError as error:
-            costs = [self._failure(first, records, error)] * count
-        seconds = (time.perf_counter() - started) / count
+            costs = [self._failure(first, records, error)] * len(records)
+        seconds = self._call.elapsed() / (T if editor.relearns else len(records))
         for edit, cost in enumerate(costs, start=first):
             self.curve.append({"edit": edit, "T_chunk": T, "seconds": seconds, **cost})
 
@@ -123,6 +126,7 @@ class Stream:
         message = f"{self.editor.name}: {where} of the stream (record '{records[-1].id}') failed: {error}"
         if self.on_nan == "fail":
             if self.checkpoints is not None and self.done > self._saved:
+                self._call = _Call()
                 self._save()
             raise EditError(message) from error
         log.warning("%s", message)
@@ -140,12 +144,17 @@ class Stream:
             self.rows.append(transcript_row(question, reply, known, texts, T, chunk, age))
         self.probe_seconds += time.perf_counter() - started
 
+    def _save_if_due(self) -> None:
+        since = self.done - self._saved + self._call.edits - self._call.saved
+        if self.checkpoints is not None and since >= self.checkpoints.every:
+            self._save()
+
     def _save(self) -> None:
-        """Write a checkpoint behind the last edit and what was asked after it."""
-        held = [record.id for record in self.editor.edits]
+        """Write a checkpoint behind the last edit and what was asked after it, or inside a long call."""
+        call, held = self._call, [record.id for record in self.editor.edits]
         parts = self.editor.state(), self.curve, self.rows, self.probe_seconds, self.started
-        self.checkpoints.write(Progress(self.done, held, *parts))
-        self._saved = self.done
+        self.checkpoints.write(Progress(self.done, held, *parts, call.edits, call.elapsed()))
+        self._saved, call.saved = self.done, call.edits
 
     def _resume(self) -> None:
         """Go on behind the last checkpoint, where there is one that fits."""
@@ -155,12 +164,27 @@ class Stream:
         if self.on_nan == "fail" and any("failed" in entry for entry in progress.curve):
             log.warning("%s: the checkpoint has skipped edits that failed; starting anew", self.editor.name)
             return
-        log.info("%s: resuming after edit %d", self.editor.name, progress.done)
+        log.info("%s: resuming after edit %g", self.editor.name, progress.done + progress.part)
         by_id = {record.id: record for record in self.records}
         self.editor.restore([by_id[name] for name in progress.held], dict(progress.state))
         self.rows, self.curve = list(progress.rows), list(progress.curve)
         self.probe_seconds, self.started = progress.probe_seconds, progress.started
         self.done = self._saved = progress.done
+        self._call = _Call(progress.part, progress.part, progress.part_seconds)
+
+
+@dataclass
+class _Call:
+    """The call that is under way: how many edits' worth of it was done and saved; `seconds` before it was cut off."""
+
+    edits: float = 0.0
+    saved: float = 0.0
+    seconds: float = 0.0
+    started: float | None = None
+
+    def elapsed(self) -> float:
+        """Seconds spent on it over all runs."""
+        return 0.0 if self.started is None else time.perf_counter() - self.started
 
 
 def _cost(outcome: EditOutcome) -> dict[str, Any]:
