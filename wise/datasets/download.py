@@ -39,11 +39,15 @@ class _Refused(Exception):
 
 @dataclass(frozen=True)
 class _Digest:
-    size: int
+    size: int  # 0 where it was not published
     sha256: str
 
     def __str__(self) -> str:
-        return f"{self.size} bytes with sha256 {self.sha256}"
+        return f"{f'{self.size} bytes' if self.size else 'a file'} with sha256 {self.sha256}"
+
+    def fits(self, found: _Digest) -> bool:
+        """Whether a file of digest `found` is the expected one."""
+        return self.size in (0, found.size) and self.sha256 == found.sha256
 
 
 def fetch(
@@ -70,7 +74,7 @@ def fetch(
         found_digest = _digest(target)
         if expected is None:
             _record(target, found_digest)
-        if expected in (None, found_digest):
+        if expected is None or expected.fits(found_digest):
             return target
         if offline or not source.urls:
             raise DataError(
@@ -101,7 +105,7 @@ def _download(source: Source, target: Path, expected: _Digest | None, pause: flo
         resumed = part.exists()
         try:
             _transfer(url, part, expected, pause)
-            if resumed and expected not in (None, _digest(part)):  # begun with what another address sent
+            if resumed and expected and not expected.fits(_digest(part)):  # begun with what another address sent
                 part.unlink()
                 _transfer(url, part, expected, pause)
         except (_Refused, *BROKEN) as error:
@@ -114,7 +118,7 @@ def _download(source: Source, target: Path, expected: _Digest | None, pause: flo
                 f"{part}: the disk is full; what has arrived is kept, so make room and run the same command again"
             ) from error
         found = _digest(part)
-        if expected in (None, found):
+        if expected is None or expected.fits(found):
             os.replace(part, target)
             if not source.sha256:
                 _record(target, found)
@@ -149,7 +153,7 @@ def _transfer(url: str, part: Path, expected: _Digest | None, pause: float) -> N
 def _receive(url: str, part: Path, expected: _Digest | None) -> None:
     """One request for what `part` lacks, or for everything where the server does not send ranges."""
     have = part.stat().st_size if part.exists() else 0
-    if expected and have == expected.size:
+    if expected and expected.size and have == expected.size:
         return
     headers = {"User-Agent": "wise-editing"} | ({"Range": f"bytes={have}-"} if have else {})
     with closing(urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)) as response:

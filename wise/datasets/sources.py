@@ -1,7 +1,8 @@
 """Raw files of published datasets: where each is, how large it is, and its digest.
 
-Sizes and digests were taken from the files themselves, or from the pointers that a host keeps of them. The files of
-KnowEdit have none here: theirs are recorded at the first download and checked from then on (`wise.datasets.download`).
+Sizes and digests were taken from the files themselves, or from the pointers that a host keeps of them; those of
+KnowEdit are what others measured on their downloads. Where none is known, they are recorded at the first download and
+checked from then on (`wise.datasets.download`).
 """
 
 from __future__ import annotations
@@ -40,11 +41,9 @@ class Source:
     home: str = ""
 
 
-def _knowedit(path: str) -> Source:
-    name = path.split("/")[-1]
-    return Source(
-        name, "knowedit", (f"{KNOWEDIT}/{path}",), licence="MIT", home="https://huggingface.co/datasets/zjunlp/KnowEdit"
-    )
+def _knowedit(path: str, sha256: str = "", size: int = 0) -> Source:
+    name, home = path.split("/")[-1], "https://huggingface.co/datasets/zjunlp/KnowEdit"
+    return Source(name, "knowedit", (f"{KNOWEDIT}/{path}",), size, sha256, "MIT", home)
 
 
 _ALL = (
@@ -129,15 +128,17 @@ _ALL = (
         "published with ROME and EasyEdit (code: MIT)",
         EASYEDIT_ARCHIVE,
     ),
-    _knowedit("wiki_recent/recent_test.json"),
+    _knowedit("wiki_recent/recent_test.json", "e5c4ce6de1e8e2d10d892164ad6f4cbd28c976ed509e29e78ae853b01de1797b"),
     _knowedit("wiki_recent/recent_train.json"),
-    _knowedit("wiki_counterfact/test_cf.json"),
+    _knowedit(
+        "wiki_counterfact/test_cf.json", "efc01ba398dfe04975939f729aab45523addb3c6b3cf41d7429ba5de1d45225b", 2924593
+    ),
     _knowedit("wiki_counterfact/train_cf.json"),
     _knowedit("Convsent/blender_test.json"),
     _knowedit("Convsent/blender_train.json"),
-    _knowedit("WikiBio/wikibio-test-all.json"),
-    _knowedit("WikiBio/wikibio-train-all.json"),
-    _knowedit("ZsRE/ZsRE-test-all.json"),
+    _knowedit("WikiBio/wikibio-test-all.json", "00933f69b47d8281d01f1f4b84f3f266b7482a65a7d74022e660a8a9ca2264a4"),
+    _knowedit("WikiBio/wikibio-train-all.json", "6ee88049c1c6c00d6f81d2d942350b6ec78b45917d2ec8a3eec3eafa89c2e209"),
+    _knowedit("ZsRE/ZsRE-test-all.json", "0e0214dda853a906ef02bef58c7ce2978af5a962e91fc4a10827e0125459905c", 1519289),
 )
 
 SOURCES = {source.name: source for source in _ALL}
