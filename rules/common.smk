@@ -3,6 +3,7 @@ import itertools
 import json
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +30,15 @@ ENVIRONMENT = "export HF_HUB_OFFLINE=1"
 if not workflow.deployment_settings.deployment_method:
     ENVIRONMENT += f" PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
 shell.prefix(f"{ENVIRONMENT}; ")
+
+
+onstart:
+    # Editors know their options, and import torch: too slow to ask in every job, which parses these rules too. With
+    # `--sdm conda` only jobs may have it.
+    if find_spec("torch"):
+        from wise.check import check_options
+
+        check_options(config, {job.rule.name for job in workflow.dag.jobs})
 
 
 wildcard_constraints:

@@ -25,6 +25,7 @@ VERBS = {
     "ls": "list editors, datasets, metrics or models",
     "parity": "replay golden runs of the released WISE and compare every number",
     "benchmark": "measure what an edit and a question cost, as ratios in one run",
+    "check": "check configuration files of the workflow, down to every editor's options",
     "data": "make or check a dataset",
     "fetch": "copy a model from the hub into a folder",
     "pretrain": "train the embedded language model on a corpus",

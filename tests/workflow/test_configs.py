@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import re
+import shlex
+from pathlib import Path
 
-from tests.workflow.conftest import Workspace
+import pytest
+import yaml
+from snakemake.utils import validate
+
+from tests.workflow.conftest import Workspace, copy_project
+from wise import plan
+from wise.check import uses
 
 
 @pytest.mark.parametrize("config", ["default", "smoke", "tiny"])
@@ -70,3 +79,36 @@ def test_a_mistake_is_refused_with_its_name(copied: Workspace, right: str, wrong
     run = copied.snakemake("--dry-run", config="config/wrong.yaml")
     assert run.returncode != 0
     assert named in run.stdout
+
+
+def test_a_mistyped_option_stops_a_run_before_its_first_job(project: Path, tmp_path: Path):
+    workspace = copy_project(project, tmp_path)
+    config = tmp_path / "config/tiny.yaml"
+    mistyped = "  switches: {variants: {last: {positons: last}}, "
+    config.write_text(config.read_text().replace("  switches: {", mistyped))
+    run = workspace.snakemake("--printshellcmds", "switches")
+    assert run.returncode != 0
+    assert (
+        "ablations.switches.variants.last.positons: unknown option 'positons'. Did you mean 'positions'?" in run.stdout
+    )
+    assert "Traceback" not in run.stdout
+    assert not workspace.results.exists(), "a job has run"
+    assert not any((tmp_path / ".snakemake").glob("locks/*"))
+
+
+def test_what_is_checked_before_the_first_job_is_what_jobs_are_told(copied: Workspace):
+    config = yaml.safe_load((copied.folder / "config/default.yaml").read_text())
+    validate(config, str(copied.folder / "config/schema.yaml"))
+    checked = {
+        (use.editor, json.dumps(use.options, sort_keys=True), use.layer)
+        for use in uses(config, (*plan.STREAM_STUDIES, "overhead"))
+    }
+    run = copied.snakemake("--dry-run", "--printshellcmds", "all", "switches", config="config/default.yaml")
+    told = set()
+    for line in re.findall(r"python -m wise (?:prepare|stream|overhead) .*", run.stdout):
+        words = shlex.split(line)
+        value = {name: words[words.index(name) + 1] for name in ("--editor", "--editors", "--options") if name in words}
+        editors = json.loads(value.get("--editors", "{}")) or {value["--editor"]: json.loads(value["--options"])}
+        layer = int(words[words.index("--layer") + 1])
+        told |= {(editor, json.dumps(options, sort_keys=True), layer) for editor, options in editors.items()}
+    assert told == checked and len(told) > 60
