@@ -8,6 +8,7 @@ import torch
 from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
 from wise.editors.base import Reading
+from wise.editors.grace import COVER
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError
 from wise.records import EditRecord
@@ -41,7 +42,7 @@ def test_grace_adds_a_key_where_no_radius_reaches():
 
 
 def test_grace_widens_a_key_of_the_same_label():
-    assert grace_with((0.0, "a"), (1.5, "a"))._radii.tolist() == [1.5]
+    assert grace_with((0.0, "a"), (1.5, "a"))._radii.tolist() == pytest.approx([1.5 * COVER])
     assert grace_with((0.0, "a"), (0.5, "a"))._radii.tolist() == [1.0]
 
 

@@ -8,9 +8,14 @@ import pytest
 import torch
 
 from tests.contract.test_editors import STREAM, edited, ready
+from tests.models import tiny_language_model
 from wise.editors.base import EditOutcome, Reading, Routing
+from wise.editors.grace import COVER, REPLACEMENTS
+from wise.editors.registry import make_editor
 from wise.errors import ConfigError
 from wise.evaluate.ask import ask, questions_of
+from wise.lm.batch import Encoded, encode_prompts
+from wise.lm.load import wrap
 from wise.records import EditRecord
 
 
@@ -47,9 +52,9 @@ def test_a_scripted_sequence_adds_expands_and_splits(monkeypatch):
     book.edit(10.0, "b")  # beyond 0's radius by more than the first radius: a new key
     assert book.keys == [0.0, 10.0] and book.editor._radii.tolist() == [1.0, 1.0]
     book.edit(1.75, "a")  # within the two radii of 0, the same label: its radius covers the new edit
-    assert book.keys == [0.0, 10.0] and book.editor._radii.tolist() == [1.75, 1.0]
+    assert book.keys == [0.0, 10.0] and book.editor._radii.tolist() == pytest.approx([1.75 * COVER, 1.0])
     book.edit(0.5, "a")  # covered already
-    assert book.editor._radii.tolist() == [1.75, 1.0]
+    assert book.editor._radii.tolist() == pytest.approx([1.75 * COVER, 1.0])
     book.edit(2.5, "c")  # another label: both keys end half way
     assert book.keys == [0.0, 10.0, 2.5]
     assert book.editor._radii.tolist() == pytest.approx([1.25 - 1e-5, 1.0, 1.25])
@@ -63,7 +68,38 @@ def test_a_moving_average_moves_the_key_half_way(monkeypatch):
     book = Scripted(monkeypatch, expand="moving_average")
     book.edit(0.0, "a")
     book.edit(1.5, "a")
-    assert book.keys == [0.75] and book.editor._radii.tolist() == [1.5]
+    assert book.keys == [0.75] and book.editor._radii.tolist() == pytest.approx([1.5 * COVER])
+
+
+def test_an_edit_that_widened_a_key_is_answered_whatever_the_rounding_of_its_batch(monkeypatch):
+    book = Scripted(monkeypatch)
+    book.edit(0.0, "a")
+    book.edit(1.75, "a")
+    assert book.choices(1.75, 1.75 * (1 + 1e-6)) == [1, 1]
+
+
+@pytest.fixture
+def half():
+    """GRACE on a model in bfloat16, its radius relative to the keys."""
+    tiny = tiny_language_model()
+    lm = wrap(tiny.model.to(torch.bfloat16), tiny.tokenizer, "tiny")
+    return make_editor("grace", lm, 2, {"relative": True, "radius": 0.5}, ())
+
+
+def test_a_relative_radius_is_measured_in_bfloat16(half):
+    half.prepare(STREAM)
+    queries = half.prompt_queries([record.prompt for record in STREAM])
+    assert half.measured()["first_radius"] == pytest.approx(0.5 * torch.pdist(queries.float()).median().item())
+
+
+def test_radii_are_kept_wider_than_bfloat16(half):
+    query = torch.zeros(1, half.site.weight.shape[1], dtype=torch.bfloat16)
+    half._radii, _ = half._place(query, "a")
+    half._keys, half._labels = query, ["a"]
+    query = query.clone()
+    query[0, :3] = 0.5
+    radii, index = half._place(query, "a")
+    assert index == 0 and radii.item() == pytest.approx(0.75**0.5 * COVER, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +132,22 @@ def test_every_replacement_learns_what_it_answers(replacement):
     outcome = editor.edit(STREAM[0])
     after = mean(ask(editor, question)[0].answer.nll)
     assert after < before - 0.5 and after == pytest.approx(outcome.loss, abs=0.05)
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_free_answers_are_what_the_model_says_teacher_forced_on_them(replacement):
+    """Also behind the target, where nothing was learned: decided once, with a cache, padded on the left."""
+    editor = edited("grace", replacement=replacement)
+    lm, prompts = editor.lm, [record.prompt for record in STREAM]
+    inputs = lm.tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
+    tokens = lm.model.generate(
+        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"],
+        max_new_tokens=6, do_sample=False, pad_token_id=0, eos_token_id=-1,
+    )[:, inputs["input_ids"].shape[1] :].tolist()  # fmt: skip
+    for prompt, answer in zip(encode_prompts(lm, prompts), tokens, strict=True):
+        prefix = editor.prefix([Encoded((*prompt.ids, *answer), len(prompt.ids))])
+        routing = editor.decide(Reading.of(prefix))
+        assert routing.choice.item() and editor.answer(prefix, routing).argmax(-1).tolist() == answer
 
 
 def test_unknown_choices_name_the_valid_ones():
