@@ -16,6 +16,7 @@ from wise.lm.load import wrap
 from wise.records import EditRecord, Probe
 
 QUICK: dict[str, dict[str, Any]] = {
+    "grace": {"relative": True},
     "serac": {"hidden": 32, "layers": 1, "steps": 3, "batch": 4, "scope_steps": 3},
     "rome": {"token": "prompt_last", "covariance": True, "steps": 3},
     "memit": {"layers": 2, "mom2_weight": 1e-2, "steps": 3},

@@ -8,11 +8,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
+from wise.lm.usage import peak_memory, start_peak
 
 Result = TypeVar("Result")
 
@@ -28,13 +29,15 @@ class Cost:
 
 def measured(call: Callable[[], Result], device: torch.device) -> tuple[Cost, Result]:
     """Run `call` and wait for the device to be done; CPU seconds are those of all threads of the process."""
-    before = _start_memory(device)
+    if device.type == "cpu":
+        _return_free_memory()
+    before = start_peak(device)
     _wait(device)
     wall, cpu = time.perf_counter(), time.process_time()
     result = call()
     _wait(device)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = _peak_memory(device)
+    peak = peak_memory(device)
     growth = None if before is None or peak is None else max(0, peak - before)
     return Cost(wall, cpu, growth), result
 
@@ -97,34 +100,8 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _start_memory(device: torch.device) -> int | None:
-    """Start the peak anew; bytes in use now, None where the system does not tell."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.memory_allocated(device)
-    _return_free_memory()
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return None
-    return _status("VmRSS")
-
-
 def _return_free_memory() -> None:
     """Give what the C library keeps for later calls back to the system, or a call's growth hides in it (glibc)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)
-
-
-def _peak_memory(device: torch.device) -> int | None:
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status("VmHWM")
-
-
-def _status(key: str) -> int | None:
-    """Bytes that the system reports of this process under `key`."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key)), None)

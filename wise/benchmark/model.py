@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
 from wise.errors import ConfigError, unknown
-from wise.lm.load import DTYPES, LanguageModel, wrap
+from wise.lm.load import DTYPES, LanguageModel, find_device, wrap
 from wise.seeds import derive_seed, generator
 
 SPECIAL = ("<pad>", "<end>")
@@ -46,10 +46,6 @@ def random_llama(shape: Shape, device: str = "cpu", dtype: str = "float32", seed
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.split(":")[0] not in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
-        raise ConfigError(f"device '{device}' is not available here; use cpu")
     config = LlamaConfig(
         vocab_size=shape.vocab,
         hidden_size=shape.hidden,
@@ -60,7 +56,7 @@ def random_llama(shape: Shape, device: str = "cpu", dtype: str = "float32", seed
         bos_token_id=None,
         eos_token_id=1,
     )
-    with torch.random.fork_rng(), torch.device(device):
+    with torch.random.fork_rng(), find_device(device):
         torch.manual_seed(derive_seed(seed, "model"))
         model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
     return wrap(model, word_tokenizer(shape.vocab), "random Llama")

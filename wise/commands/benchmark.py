@@ -16,7 +16,7 @@ from wise.benchmark.model import Shape, random_llama
 from wise.benchmark.probe import benchmark_probe
 from wise.errors import ConfigError
 from wise.files import write_json
-from wise.lm.load import LanguageModel
+from wise.lm.load import LanguageModel, device_name
 from wise.tracking.run_record import hardware, now, versions
 
 SIZES = {
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         shape = Shape(args.layers, args.hidden, args.intermediate, args.vocab)
         lm = random_llama(shape, args.device, args.dtype, args.seed)
         measures = _edit(lm, args) if args.kind == "edit" else _probe(lm, args)
-        machine = hardware(_device_name(lm.device), torch.get_num_threads())
+        machine = hardware(device_name(lm.device), torch.get_num_threads())
     finally:
         torch.set_num_threads(threads)
     result = {"benchmark": args.kind, "settings": _settings(args)} | measures
@@ -92,10 +92,6 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     own = ("rows", "iterations", "questions", "device", "dtype")
     names = [name.replace("-", "_") for name in SIZES]
     return {name: value for name, value in vars(args).items() if name in (*names, *own)}
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def print_table(result: Mapping[str, Any]) -> None:

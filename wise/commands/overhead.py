@@ -13,6 +13,7 @@ from wise.editors.registry import make_editor
 from wise.evaluate.overhead import measure_overhead
 from wise.evaluate.stream import shuffled
 from wise.files import write_json
+from wise.lm.load import device_name
 from wise.records import read_records
 from wise.tracking.run_record import hardware, now, versions
 
@@ -35,5 +36,5 @@ def run(args: argparse.Namespace) -> None:
         editor = make_editor(name, lm, args.layer, options, contexts, args.seed)
         editor.prepare(train)
         rows += measure_overhead(editor, stream, args.T)
-    machine = hardware(str(lm.device), torch.get_num_threads())
+    machine = hardware(device_name(lm.device), torch.get_num_threads())
     write_json(args.out, {"rows": rows, "hardware": machine, "versions": versions(), "finished": now()})

@@ -21,7 +21,8 @@ from wise.evaluate.grid import plan_runs
 from wise.evaluate.stream import ON_NAN, Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
-from wise.lm.load import weights_digest
+from wise.lm.load import device_name, weights_digest
+from wise.lm.usage import peak_memory
 from wise.records import EDIT_INDEX, read_records
 from wise.sources import ROOT, editor_sources
 from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
@@ -130,8 +131,10 @@ def _record(args: argparse.Namespace, stream: Stream, grid: dict[int, int], dige
         "started": stream.started,
         "finished": now(),
         "versions": versions(),
-        "hardware": hardware(str(editor.lm.device), torch.get_num_threads()),
-        "cost": edit_cost(stream.curve, stream.probe_seconds, editor.extra_parameters(), parameters),
+        "hardware": hardware(device_name(editor.lm.device), torch.get_num_threads()),
+        "cost": edit_cost(
+            stream.curve, stream.probe_seconds, editor.extra_parameters(), parameters, peak_memory(editor.lm.device)
+        ),
         "failed_edits": stream.failed(),
         "curve": stream.curve,
     }

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wise.editors.base import Editor
 from wise.lm.generate import generate_answers
+from wise.lm.usage import peak_memory, start_peak
 from wise.records import EditRecord
 
 NEW_TOKENS = 8
@@ -32,13 +32,13 @@ def measure_overhead(
     asked += [record.irrelevant or record.prompt for record in stream[: prompts - len(asked)]]
     parameters = sum(p.numel() for p in editor.lm.model.parameters())
     editor.rollback()
-    _reset_peak_memory()
+    start_peak(editor.lm.device)
     for T in sorted(grid):
         while len(editor.edits) < T:
             started = time.perf_counter()
             editor.edit(stream[len(editor.edits)])
             seconds.append(time.perf_counter() - started)
-        peak = _peak_memory()
+        peak = peak_memory(editor.lm.device)
         edited, unedited = _alternate(editor, asked, repeats)
         ratios = edited / unedited
         low, high = np.quantile(ratios, [0.1, 0.9])
@@ -81,21 +81,3 @@ def _seconds(call: Callable[[], Any]) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
-
-
-def _reset_peak_memory() -> None:
-    """Start the peak of this process's memory anew, where the system can."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return  # the peak then covers the whole process, an upper bound
-
-
-def _peak_memory() -> int | None:
-    """Largest resident memory since the last reset, in bytes; None where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    peak = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-    return peak[0] * 1024 if peak else None

@@ -94,6 +94,11 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def device_name(device: torch.device) -> str:
+    """What a record calls the device: a GPU by its model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
 def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
     """Freeze a loaded model and pair it with its tokenizer; a missing pad token becomes the end token."""
     if not tokenizer.is_fast:

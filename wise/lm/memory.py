@@ -33,8 +33,9 @@ the optimiser's states, masks. Others need `OTHER_MATRICES`."""
 OTHER_MATRICES = 5
 LAYERS = {"rome": 1, "memit": 5, "memit-mass": 5, "alphaedit": 5}
 """Layers whose second moments (f, f) an editor holds, unless its options say how many."""
-SQUARES, SOLVING = 3, 6
-"""Copies of a second moment in float32: for each layer itself and its factor in float64, and what solving takes."""
+SQUARES, SOLVING, EIGENVECTORS = 3, 6, 8
+"""Copies of a second moment in float32: for each layer itself and its factor in float64; and what solving takes, or
+finding eigenvectors as AlphaEdit does."""
 SUMS = 4 * GIB
 """Of second moments, while they are prepared."""
 
@@ -107,7 +108,7 @@ def _editor_bytes(sizes: Sizes, editor: str, options: Mapping[str, Any]) -> int:
         return 4 * matrices * sizes.width * sizes.inner
     layers = options.get("layers", LAYERS[editor])
     solved = editor != "rome" or options.get("covariance", False)
-    squares = SQUARES * layers + SOLVING if solved else 0
+    squares = SQUARES * layers + (EIGENVECTORS if editor == "alphaedit" else SOLVING) if solved else 0
     return max(SUMS, 4 * (layers * matrices * sizes.width * sizes.inner + squares * sizes.inner**2))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,9 +30,16 @@ def hardware(device: str, threads: int) -> dict[str, Any]:
 
 
 def edit_cost(
-    curve: Sequence[Mapping[str, Any]], probe_seconds: float, extra_parameters: int, parameters: int
+    curve: Sequence[Mapping[str, Any]],
+    probe_seconds: float,
+    extra_parameters: int,
+    parameters: int,
+    peak_memory: int | None = None,
 ) -> dict[str, Any]:
-    """Cost summary of a stream; `curve` has one entry per edit with `seconds` and `iterations` (None: it failed)."""
+    """Cost summary of a stream; `curve` has one entry per edit with `seconds` and `iterations` (None: it failed).
+
+    `peak_memory` in bytes, None where the system does not tell.
+    """
     seconds = [entry["seconds"] for entry in curve]
     iterations = [entry["iterations"] for entry in curve if entry["iterations"] is not None]
     return {
@@ -41,7 +47,7 @@ def edit_cost(
         "edit_seconds_median": statistics.median(seconds),
         "edit_seconds_total": sum(seconds),
         "probe_seconds_total": probe_seconds,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory_bytes": peak_memory,
         "extra_parameters": extra_parameters,
         "extra_parameters_ratio": extra_parameters / parameters,
         "iterations_mean": statistics.fmean(iterations) if iterations else None,
