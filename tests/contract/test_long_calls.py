@@ -135,5 +135,6 @@ def test_what_is_reported_adds_up_to_the_whole_call(name):
     shares = []
     editor = ready(name, **OPTIONS.get(name, {}))
     editor.edit(STREAM[0])
+    assert editor.edit_all([], shares.append) == shares == []
     editor.edit_all(STREAM[1:], shares.append)
     assert len(shares) >= 2 and sum(shares) == pytest.approx(1.0)

@@ -33,6 +33,8 @@ class LearnsTogether(Editor):
 
     def edit_all(self, records: Sequence[EditRecord], report: Report | None = None) -> list[EditOutcome]:
         """See `Editor.edit_all`: all of them or, where an error is raised, none."""
+        if not records:
+            return []
         before = self._state()
         outcomes = self._learned([*self.edits, *records], report)
         self._require_finite(before, records)
