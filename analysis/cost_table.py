@@ -44,8 +44,8 @@ def to_markdown(rows: pd.DataFrame, hardware: list[dict[str, Any]]) -> str:
     machines = sorted({", ".join(f"{key} {value}" for key, value in machine.items()) for machine in hardware})
     parts = [
         "Seconds an edit: mean over the edits of a run, at every T together, without those that failed. Probe time: "
-        "asking all questions of a run. Both are medians over seeds; parameters and memory of the process are the "
-        f"largest. Measured on: {'; '.join(machines)}.\n"
+        "asking all questions of a run. Both are medians over seeds; parameters and peak memory (of the process, on a "
+        f"GPU of its tensors) are the largest. Measured on: {'; '.join(machines)}.\n"
     ]
     header = ["Editor", "Seconds an edit", "Iterations", "Extra parameters", "of the model", "Peak memory, MiB",
               "Probe time, s", "Seeds"]  # fmt: skip

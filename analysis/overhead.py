@@ -19,7 +19,7 @@ from analysis.text import markdown, number
 MIB = 2**20
 BARS = {
     "extra_parameters_ratio": ("extra parameters", "% of the model", 100.0),
-    "peak_memory_bytes": ("peak memory of the process", "MiB", 1 / MIB),
+    "peak_memory_bytes": ("peak memory", "MiB", 1 / MIB),
     "edit_seconds": ("time of an edit", "seconds", 1.0),
 }
 """Title, unit and factor of each column shown as bars."""

@@ -32,6 +32,20 @@ def shuffled(records: Sequence[EditRecord], edits: int, seed: int) -> list[EditR
 
 
 @dataclass
+class _Call:
+    """The call that is under way: how many edits' worth of it was done and saved; `seconds` before it was cut off."""
+
+    edits: float = 0.0
+    saved: float = 0.0
+    seconds: float = 0.0
+    started: float | None = None
+
+    def elapsed(self) -> float:
+        """Seconds spent on it over all runs."""
+        return 0.0 if self.started is None else time.perf_counter() - self.started
+
+
+@dataclass
 class Stream:
     """One editor on one stream of edits; `rows` (of the transcript), `curve` and `probe_seconds` fill up as it runs.
 
@@ -58,7 +72,7 @@ class Stream:
     probe_seconds: float = 0.0
     done: int = 0
     _saved: int = 0
-    _call: _Call = field(default_factory=lambda: _Call())
+    _call: _Call = field(default_factory=_Call)
 
     def carry_out(self, runs: Sequence[Run]) -> None:
         """Make and ask about `runs` (see `wise.evaluate.grid`), each from the unedited model.
@@ -81,7 +95,7 @@ class Stream:
                 log.info("%s: edits %d to %d done", self.editor.name, run.start, run.start + run.length - 1)
 
     def failed(self) -> int:
-        """How many edits failed, each counted in every run that tried it."""
+        """How many edits failed, each counted in every call that tried it."""
         return sum("failed" in entry for entry in self.curve)
 
     def _carry_out(self, run: Run, first: int, bar: tqdm) -> None:
@@ -171,20 +185,6 @@ class Stream:
         self.probe_seconds, self.started = progress.probe_seconds, progress.started
         self.done = self._saved = progress.done
         self._call = _Call(progress.part, progress.part, progress.part_seconds)
-
-
-@dataclass
-class _Call:
-    """The call that is under way: how many edits' worth of it was done and saved; `seconds` before it was cut off."""
-
-    edits: float = 0.0
-    saved: float = 0.0
-    seconds: float = 0.0
-    started: float | None = None
-
-    def elapsed(self) -> float:
-        """Seconds spent on it over all runs."""
-        return 0.0 if self.started is None else time.perf_counter() - self.started
 
 
 def _cost(outcome: EditOutcome) -> dict[str, Any]:
