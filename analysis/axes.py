@@ -13,8 +13,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
-from analysis.setting import HEADINGS
 from analysis.style import CONTEXT, CROWD, UNEDITED, EditorStyle, editor_style, families, in_order
+from analysis.task_type import HEADINGS
 from wise.evaluate.metrics import METRICS
 
 CLOSE = 0.2

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from analysis.setting import with_averages
+from analysis.task_type import with_averages
 from wise.errors import ConfigError, DataError
 from wise.evaluate.scores import COLUMNS, RUN_COLUMNS
 from wise.files import read_json

@@ -6,9 +6,9 @@ import pandas as pd
 
 from analysis.inputs import Inputs
 from analysis.output import Table
-from analysis.setting import HEADINGS, Setting, by_setting
 from analysis.style import editor_style, in_order
 from analysis.summary import summarise
+from analysis.task_type import HEADINGS, Setting, by_setting
 from analysis.text import escape, markdown, number, with_interval
 from wise.evaluate.metrics import METRICS
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from analysis.inputs import Inputs
 from analysis.output import Table
-from analysis.setting import by_setting, comparable
 from analysis.style import editor_style, in_order
+from analysis.task_type import by_setting, comparable
 from analysis.text import markdown, number
 from wise.evaluate.statistics import generator_for, holm, paired_comparison
 

@@ -11,8 +11,8 @@ from scipy.stats import kendalltau, rankdata
 from analysis.inputs import Inputs
 from analysis.main_table import BASELINE, cells_of
 from analysis.output import Table
-from analysis.setting import HEADINGS, Setting, by_setting
 from analysis.style import editor_style, in_order
+from analysis.task_type import HEADINGS, Setting, by_setting
 from analysis.text import markdown, number
 from wise.evaluate.metrics import METRICS
 

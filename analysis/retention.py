@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from analysis.axes import family_grid, stacked
 from analysis.inputs import Inputs
-from analysis.setting import by_setting
 from analysis.style import WIDTH, families
 from analysis.summary import at_largest_t, summarise
+from analysis.task_type import by_setting
 
 BINS = 10
 

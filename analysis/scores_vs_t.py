@@ -9,9 +9,9 @@ from matplotlib.figure import Figure, SubFigure
 
 from analysis.axes import band, editor_handles, edits_axis, family_grid, metric_axis, metric_title, stacked
 from analysis.inputs import Inputs
-from analysis.setting import HEADINGS, Setting, by_setting
 from analysis.style import CROWD, WIDTH, editor_style, families, in_order
 from analysis.summary import summarise
+from analysis.task_type import HEADINGS, Setting, by_setting
 
 SPREAD = 1.15
 """Editors stand side by side up to this factor around each T, so that equal scores do not hide one another."""

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from analysis.differences import draw
 from analysis.inputs import Inputs, setting
 from analysis.output import Table
-from analysis.setting import Setting, comparable, setting_of, with_averages
 from analysis.style import editor_style, in_order, settings
+from analysis.task_type import Setting, comparable, setting_of, with_averages
 from analysis.text import escape, markdown, number
 from wise.editors.wise.conventions import CONVENTIONS
 from wise.errors import DataError

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 
 from analysis.axes import metric_title, perplexity_ticks, share_axis, stacked
 from analysis.inputs import Inputs
-from analysis.setting import HEADINGS, Setting, by_setting
 from analysis.style import CONTEXT, CROWD, WIDTH, editor_style, families, in_order
 from analysis.summary import at_largest_t, summarise
+from analysis.task_type import HEADINGS, Setting, by_setting
 
 ANGLES = np.deg2rad([90.0, 210.0, 330.0])
 CORNERS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 from snakemake.utils import Paramspace, validate
 
-from wise import plan
+from wise.config import plan
 from wise.editors.registry import EDITORS as EDITORS_KNOWN
-from wise.sources import artifact_sources, editor_sources, sources
+from wise.code_inputs import artifact_sources, editor_sources, sources
 
 validate(config, "../config/schema.yaml")
 plan.check(config)
@@ -36,7 +36,7 @@ onstart:
     # Editors know their options, and import torch: too slow to ask in every job, which parses these rules too. With
     # `--sdm conda` only jobs may have it.
     if find_spec("torch"):
-        from wise.check import check_options
+        from wise.config.check import check_options
 
         check_options(config, {job.rule.name for job in workflow.dag.jobs})
 

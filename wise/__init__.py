@@ -7,7 +7,7 @@
     editor.ask("Who wrote Asugar Letters? It was")
 
 `attach` and `load` are documented in `wise.api`. They are imported when they are first used, by a computed
-name, so that the verbs which read files only start without torch, and so that `wise.sources` does not take
+name, so that the verbs which read files only start without torch, and so that `wise.code_inputs` does not take
 everything that edits for a part of every module of this package.
 """
 

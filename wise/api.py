@@ -18,12 +18,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.edited import EditedModel, busy_with
 from wise.editors.base import Editor
-from wise.editors.folder import read_config
 from wise.editors.registry import editor_class
 from wise.errors import ConfigError
+from wise.lm.architectures import default_layer
 from wise.lm.contexts import write_contexts
 from wise.lm.load import LanguageModel, load_language_model, wrap
-from wise.lm.sites import default_layer
+from wise.memory.folder import read_config
 from wise.options import build_options
 from wise.records import EditRecord
 from wise.seeds import derive_seed
@@ -66,7 +66,7 @@ def attach(
     config = build_options(kind.Config, options, f"options of editor '{editor}'")
     lm = _language_model(model, revision, device, dtype, chat)
     if contexts is None:
-        count = getattr(config, "prefixes", 0)
+        count = getattr(config, "context_prefixes", 0)
         contexts = write_contexts(lm, count, CONTEXT_TOKENS, seed) if count else ()
     attached = kind(lm, config, default_layer(lm.model) if layer is None else layer, contexts, seed)
     if kind.prepare is not Editor.prepare:  # others learn nothing from texts

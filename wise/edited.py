@@ -13,12 +13,12 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.editors.base import Editor, EditOutcome
-from wise.editors.identity import describe
-from wise.editors.routes import routes
 from wise.errors import ConfigError, DataError
-from wise.export import merged_weights, push_folder, put, what_is_lost, write_checkpoint
 from wise.lm.batch import encode, encode_prompts
 from wise.lm.generate import generate_answers
+from wise.memory.export import merged_weights, push_folder, put, what_is_lost, write_checkpoint
+from wise.memory.manifest import describe
+from wise.memory.routing_report import routes
 from wise.records import EditRecord, free_id, record_from_dict
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class EditedModel:
         return self.editor.undo_shard()
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the memory (not the base model) to `folder`, for `wise.load`; see `wise.editors.folder`."""
+        """Write the memory (not the base model) to `folder`, for `wise.load`; see `wise.memory.folder`."""
         self._require_open()
         self.editor.save(folder)
 

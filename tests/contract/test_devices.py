@@ -19,19 +19,19 @@ from tests.contract.test_editors import BLOCKS, CONTEXTS, OTHERS, QUICK, STREAM
 from tests.models import tiny_language_model
 from wise.cli import main
 from wise.editors.registry import EDITORS, editor_class, make_editor
-from wise.editors.routes import inventory, routes
 from wise.evaluate.ask import ask, preedit_rows, questions_of
 from wise.evaluate.checkpoint import Checkpoints, Progress
 from wise.evaluate.grid import plan_runs
 from wise.evaluate.stream import Stream
 from wise.files import read_json
-from wise.lm import pretrain as pretraining
-from wise.lm import trainer
-from wise.lm.checkpoint import write_checkpoint
-from wise.lm.knowledge import Question, knowledge_report
 from wise.lm.load import LanguageModel, wrap
-from wise.lm.packing import CorpusText
-from wise.lm.pretrain import PretrainOptions, pretrain
+from wise.memory.routing_report import inventory, routes
+from wise.pretraining import pretrain as pretraining
+from wise.pretraining import trainer
+from wise.pretraining.checkpoint import write_checkpoint
+from wise.pretraining.knowledge import Question, knowledge_report
+from wise.pretraining.packing import CorpusText
+from wise.pretraining.pretrain import PretrainOptions, pretrain
 from wise.records import EditRecord, Probe, write_records
 
 SHORT = {"steps": 12, "epochs": 4}

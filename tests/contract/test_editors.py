@@ -26,7 +26,7 @@ QUICK = {
     "ultraedit": {"lr": 3e-3},
     "locft-bf": {"lr": 5e-3},
     "grace": {"lr": 0.3, "steps": 40},
-    "memoir": {"lr": 0.5, "steps": 40, "tau": 0.5, "prefixes": 2},
+    "memoir": {"lr": 0.5, "steps": 40, "tau": 0.5, "context_prefixes": 2},
     "retrieval": {"threshold": 0.6},
     "serac": {"hidden": 32, "layers": 4, "steps": 40, "batch": 8, "lr": 1e-2, "invented": 0.0, "scope_steps": 40},
     "rome": {"token": "prompt_last"},
@@ -180,7 +180,7 @@ def test_saved_memory_loads_onto_a_fresh_model_and_goes_on(name, family, tmp_pat
 
 GRID = {1: 2, 3: 1}
 """Two runs: edit 1 alone, then all three, with questions after the first and the last."""
-BLOCKS = {"convention": "official", "shards": 1, "group": 1, "steps": 5, "prefixes": 1, "replay": True}
+BLOCKS = {"convention": "official", "shards": 1, "group": 1, "steps": 5, "context_prefixes": 1, "replay": True}
 CUT = [(name, "llama", {}) for name in sorted(EDITORS)]
 CUT += [("wise-retrieve", "llama", BLOCKS), ("wise-retrieve", "llama", {"group": 2, "replay": True, "steps": 5})]
 CUT += [(name, "gpt2", {}) for name in ("alphaedit", "ft-ewc", "ultraedit", "wise-merge")]
@@ -218,7 +218,7 @@ def test_a_stream_that_is_cut_after_every_edit_ends_with_the_same_bits(name, fam
     """A fresh editor makes each edit from the checkpoint of the one before; GPT-2's matrices lie transposed."""
     straight = Stream(ready(name, family, **options), STREAM, before(family))
     straight.carry_out(plan_runs(GRID, 3))
-    calls = 3 if straight.editor.together else 4
+    calls = 3 if straight.editor.batch_editing else 4
     for call in range(1, calls + 1):
         resumed = Stream(
             ready(name, family, **options), STREAM, before(family), checkpoints=Checkpoints(tmp_path, 1, {})

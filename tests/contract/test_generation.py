@@ -24,7 +24,7 @@ VARIANTS = {
     "memoir": ("memoir", {}),
     "retrieval": ("retrieval", {}),
     "serac": ("serac", {}),
-    "defer": ("defer", {"lr": 1e-3, "steps": 20, "prefixes": 0}),
+    "defer": ("defer", {"lr": 1e-3, "steps": 20, "context_prefixes": 0}),
     "wise-merge": ("wise-merge", {"shards": 3}),
     "wise-retrieve": ("wise-retrieve", {"shards": 3}),
     "mean-of-prompt": ("wise-retrieve", {"shards": 3, "positions": "prompt", "threshold": "recorded"}),

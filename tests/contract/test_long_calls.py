@@ -14,7 +14,7 @@ from wise.evaluate.stream import Stream
 
 RUNS = plan_runs({1: 1, 3: 1}, len(STREAM))
 OPTIONS = {"locft-bf": {"batch": 2, "epochs": 6, "stop_loss": 0.0}}
-together = pytest.mark.parametrize("name", [name for name in sorted(EDITORS) if editor_class(name).together])
+together = pytest.mark.parametrize("name", [name for name in sorted(EDITORS) if editor_class(name).batch_editing])
 
 
 def reporting(stream: Stream, hear) -> Stream:
@@ -93,7 +93,7 @@ def test_seconds_before_a_cut_count(name, tmp_path):
     resumed._call.seconds += 1000.0
     resumed._resume = lambda: None
     resumed.carry_out(RUNS)
-    shares = 3 if resumed.editor.relearns else 2
+    shares = 3 if resumed.editor.retrains_from_scratch else 2
     assert resumed.curve[-1]["seconds"] == pytest.approx(1000 / shares, rel=0.1)
 
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from analysis import main_table, paired_table, retention, scores_vs_t, switches, triangle
 from analysis.axes import edits_axis
 from analysis.inputs import Inputs
-from analysis.setting import HEADINGS, setting_of, with_averages
 from analysis.style import CONTEXT, EDITORS, editor_style, families
 from analysis.summary import at_largest_t, summarise
+from analysis.task_type import HEADINGS, setting_of, with_averages
 from tests.synthetic import write_runs
 from wise.evaluate.metrics import METRICS
 

@@ -12,9 +12,9 @@ from transformers import AutoModelForCausalLM
 
 import wise
 from tests.models import tiny_language_model
-from wise.editors.card import LOST
 from wise.errors import ConfigError, DataError
 from wise.files import read_json
+from wise.memory.model_card import LOST
 from wise.records import EditRecord
 
 OTHERS = ["Dee was born in", "Eli lives in", "the person works for"]
@@ -94,7 +94,7 @@ def test_answers_of_the_unedited_model_stand_beside():
 
 
 def test_edits_that_are_learned_together_are_learned_once():
-    editor = attached("locft-bf", epochs=2, prefixes=0)
+    editor = attached("locft-bf", epochs=2, context_prefixes=0)
     learn, calls = editor.editor._learn_all, []
     editor.editor._learn_all = lambda records, report: calls.append(len(records)) or learn(records, report)
     outcomes = editor.edit(EDITS)
@@ -292,7 +292,7 @@ class Hub:
 
 @pytest.mark.parametrize("public", [False, True])
 def test_pushing_is_private_unless_asked_otherwise(public, monkeypatch):
-    monkeypatch.setattr("wise.export.HfApi", Hub)
+    monkeypatch.setattr("wise.memory.export.HfApi", Hub)
     monkeypatch.setattr(Hub, "calls", [])
     monkeypatch.setattr(Hub, "public", public)
     editor = attached(count=1)

@@ -13,8 +13,8 @@ from wise.benchmark.measure import Cost, alternated, measured, operations, ratio
 from wise.benchmark.model import Shape, random_llama, random_texts, words
 from wise.cli import main
 from wise.errors import ConfigError
+from wise.lm.architectures import find_site
 from wise.lm.batch import collate, encode_prompts
-from wise.lm.sites import find_site
 
 SHAPE = Shape(layers=3, hidden=32, intermediate=64, vocab=100)
 SIZES = ["--layers=3", "--hidden=32", "--intermediate=64", "--vocab=100", "--length=12", "--targets=3", "--repeats=2"]
@@ -110,7 +110,7 @@ def test_probe_answers_the_same_both_ways(capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["largest_deviation"] < 1e-5
     assert result["ratio_full_to_tail"]["wall"] > result["ratio_full_to_tail_with_prefix"]["wall"] > 0
-    assert result["prefix"]["wall_seconds"] > 0
+    assert result["frozen"]["wall_seconds"] > 0
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_template_that_cannot_be_used_is_named(template: str | None, message: 
 
 
 def test_prefixes_stand_inside_the_turn(lm):
-    editor = make_editor("ft-m", lm, 1, {"prefixes": 1}, ["Bo lives ."])
+    editor = make_editor("ft-m", lm, 1, {"context_prefixes": 1}, ["Bo lives ."])
     _, prefixed = editor.encoded_rows(RECORD, 1)
     assert words(lm, prefixed.ids) == "<bos> the person . Bo lives . Ada was born in ? for Port Hill"
 

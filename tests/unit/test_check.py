@@ -12,11 +12,11 @@ import pytest
 import yaml
 from snakemake.utils import validate
 
-from wise import plan
-from wise.check import check_options
 from wise.cli import main
+from wise.code_inputs import sources
+from wise.config import plan
+from wise.config.check import check_options
 from wise.errors import ConfigError
-from wise.sources import sources
 
 STUDIES = ("layer", "shards", "generation", "switches", "locate", "grace_radius", "overhead")
 
@@ -87,8 +87,8 @@ def test_a_mistake_is_named_with_its_key(config: dict[str, Any], path: str, valu
 
 
 def test_options_that_are_overridden_are_judged_as_they_will_be_used(config: dict[str, Any]):
-    config["editors"]["wise-merge"] = {"order": "blocks", "threshold": "recorded"}
-    with pytest.raises(ConfigError, match=r"^editors\.wise-merge\.order: order 'blocks' needs group"):
+    config["editors"]["wise-merge"] = {"order": "sequential", "threshold": "recorded"}
+    with pytest.raises(ConfigError, match=r"^editors\.wise-merge\.order: order 'sequential' needs group"):
         check_options(config, ())
     config["models"]["tiny"]["editors"] = {"wise-merge": {"group": 4}}
     check_options(config, ())
@@ -139,4 +139,4 @@ def test_files_are_checked_completely_and_each_on_its_own(
 
 def test_no_job_depends_on_the_check():
     for verb in ("data", "pretrain", "contexts", "preedit", "prepare", "stream", "overhead", "score", "track"):
-        assert not {"wise/check.py", "wise/plan.py"} & set(sources(f"wise.commands.{verb}"))
+        assert not {"wise/config/check.py", "wise/config/plan.py"} & set(sources(f"wise.commands.{verb}"))

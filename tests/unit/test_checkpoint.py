@@ -24,10 +24,10 @@ from wise.errors import DataError
 from wise.evaluate import checkpoint
 from wise.evaluate.checkpoint import Checkpoints, Progress
 from wise.files import read_json, write_json
+from wise.lm.architectures import find_site
 from wise.lm.batch import Encoded
-from wise.lm.sites import find_site
-from wise.lm.tail import Tail
 from wise.records import EditRecord, Probe, write_records
+from wise.tail.tail import Tail
 
 TIMES = ("started", "finished", "hardware")
 EVERY = 3
@@ -237,14 +237,14 @@ def test_states_of_texts_are_computed_again_in_the_batches_of_before():
     )
     tail = Tail(lm, find_site(lm.model, 2))
     assert tail.groups()["groups"].numel() == 0
-    tail.prefix(texts[:3])
-    tail.prefix(texts[2:])
+    tail.frozen(texts[:3])
+    tail.frozen(texts[2:])
     made, batches[:] = list(batches), []
     other = Tail(lm, tail.site)
     other.regroup(tail.groups())
     for text in texts[::-1]:
-        assert torch.equal(other.prefix([text]).hidden[0], tail.prefix([text]).hidden[0])
+        assert torch.equal(other.frozen([text]).hidden[0], tail.frozen([text]).hidden[0])
     assert sorted(batches) == sorted(made) and len(made) == 2
     fresh = Tail(lm, tail.site)
     fresh.regroup(Tail(lm, tail.site).groups())
-    assert torch.equal(fresh.prefix(texts[:3]).hidden, tail.prefix(texts[:3]).hidden)
+    assert torch.equal(fresh.frozen(texts[:3]).hidden, tail.frozen(texts[:3]).hidden)

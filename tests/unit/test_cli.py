@@ -14,7 +14,7 @@ from tests.models import tiny_language_model
 from wise.cli import VERBS, main
 from wise.editors.registry import EDITORS
 from wise.evaluate.metrics import METRICS
-from wise.lm.sites import FAMILIES
+from wise.lm.architectures import FAMILIES
 
 EDITS = [
     {"prompt": "Ada was born in", "target": "Port Hill"},

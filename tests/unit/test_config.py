@@ -11,13 +11,13 @@ import pytest
 import yaml
 from snakemake.utils import validate
 
-from wise import plan
+from wise.code_inputs import editor_sources, sources
+from wise.config import plan
 from wise.editors.registry import editor_class
 from wise.editors.wise.config import WiseConfig
 from wise.errors import ConfigError
-from wise.lm.recipe import PretrainOptions
 from wise.options import build_options
-from wise.sources import editor_sources, sources
+from wise.pretraining.recipe import PretrainOptions
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,9 @@ def test_layer_is_not_an_option_and_an_editors_own_wins(config: dict[str, Any]):
 
 def test_sources_follow_imports_and_stop_at_other_editors():
     grace = editor_sources("grace")
-    assert {"wise/commands/stream.py", "wise/editors/grace.py", "wise/editors/base.py", "wise/lm/tail.py"} <= set(grace)
+    assert {"wise/commands/stream.py", "wise/editors/grace.py", "wise/editors/base.py", "wise/tail/tail.py"} <= set(
+        grace
+    )
     assert not any(file.startswith("wise/editors/wise/") for file in grace)
     assert "wise/editors/wise/routing.py" in editor_sources("wise-retrieve")
     assert not {"wise/evaluate/metrics.py", "wise/tracking/store.py", "wise/cli.py"} & set(grace)

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from wise.cli import main
-from wise.datasets.raw import convert_rows, read_rows
-from wise.datasets.settings import CONVERTERS
-from wise.datasets.survey import quirks, words
+from wise.datasets.published.catalog import CONVERTERS
+from wise.datasets.published.raw_rows import convert_rows, read_rows
+from wise.datasets.published.survey import quirks, words
 from wise.errors import DataError
 from wise.records import Probe
 

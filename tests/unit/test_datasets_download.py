@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from wise.datasets.download import fetch
-from wise.datasets.sources import SOURCES, Source
+from wise.datasets.published.download import fetch
+from wise.datasets.published.raw_files import SOURCES, Source
 from wise.errors import DataError
 
 BODY = bytes(range(256)) * 2000

@@ -11,9 +11,9 @@ import pytest
 
 from tests.unit.test_datasets_converters import CONVSENT, COUNTERFACT, FACT, HALLUCINATION, TEMPORAL, WIKIBIO, ZSRE
 from wise.cli import main
-from wise.datasets.real import make
+from wise.datasets.published.build import make
+from wise.datasets.published.catalog import SETTINGS, RealOptions, sources
 from wise.datasets.registry import DATASETS, dataset
-from wise.datasets.settings import SETTINGS, RealOptions, sources
 from wise.errors import ConfigError, DataError
 from wise.files import read_json, sha256
 from wise.options import build_options

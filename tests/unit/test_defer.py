@@ -34,13 +34,13 @@ def test_gate_and_value_by_hand():
 
 def test_the_decision_falls_at_one_half_on_the_last_prompt_token():
     editor = ready("defer")
-    prefix = editor.prefix(encode(editor.lm, [r.prompt for r in STREAM], [r.target for r in STREAM]))
-    opening = editor._layers.open(prefix.query())
+    frozen = editor.frozen(encode(editor.lm, [r.prompt for r in STREAM], [r.target for r in STREAM]))
+    opening = editor._layers.open(frozen.query())
     middle = torch.logit(opening.median()).item()
     shifted = editor._layers.gate_bias - middle
     editor._load_state(editor._state() | {"gate_bias": shifted + 1e-4})
-    routing = editor.decide(Reading.of(prefix))
-    expected = torch.sigmoid(prefix.query() @ editor._layers.gate + shifted + 1e-4)
+    routing = editor.decide(Reading.of(frozen))
+    expected = torch.sigmoid(frozen.query() @ editor._layers.gate + shifted + 1e-4)
     torch.testing.assert_close(routing.score, expected)
     assert routing.choice.tolist() == (expected >= 0.5).long().tolist()
     assert sorted(routing.choice.tolist()) == [0, 1, 1]
@@ -48,22 +48,22 @@ def test_the_decision_falls_at_one_half_on_the_last_prompt_token():
 
 def test_while_learning_the_output_is_a_mixture_at_every_position():
     editor = ready("defer")
-    prefix = editor.prefix(encode(editor.lm, [r.prompt for r in STREAM], [r.target for r in STREAM]))
-    mixed = soft_output(editor._layers, prefix)
-    for row, query in enumerate(prefix.query()):
+    frozen = editor.frozen(encode(editor.lm, [r.prompt for r in STREAM], [r.target for r in STREAM]))
+    mixed = soft_output(editor._layers, frozen)
+    for row, query in enumerate(frozen.query()):
         g = torch.sigmoid(query @ editor._layers.gate + editor._layers.gate_bias)
         o = editor._layers.value @ query + editor._layers.value_bias
-        for position in range(int(prefix.batch.length[row])):
-            expected = g * o + (1 - g) * prefix.output[row, position]
+        for position in range(int(frozen.batch.length[row])):
+            expected = g * o + (1 - g) * frozen.output[row, position]
             torch.testing.assert_close(mixed[row, position], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_an_open_gate_replaces_all_positions_and_a_closed_one_none():
     editor = edited("defer", count=1)
-    prefix = editor.prefix(encode_prompts(editor.lm, OTHERS))
+    frozen = editor.frozen(encode_prompts(editor.lm, OTHERS))
     set_gate(editor, 20.0)
-    output = editor.output(prefix.inner, prefix.output, editor.decide(Reading.of(prefix)), prefix.batch.start - 1)
-    expected = editor._layers.answer(prefix.query())[:, None].expand_as(output)
+    output = editor.output(frozen.inner, frozen.output, editor.decide(Reading.of(frozen)), frozen.batch.start - 1)
+    expected = editor._layers.answer(frozen.query())[:, None].expand_as(output)
     torch.testing.assert_close(output, expected)
     set_gate(editor, -20.0)
     after = logits(editor.lm)
@@ -76,7 +76,7 @@ def test_behind_the_prompt_the_value_is_still_that_of_the_prompt():
     editor = edited("defer", count=1)
     set_gate(editor, 20.0)
     ids = editor.lm.tokenizer(STREAM[0].prompt, return_tensors="pt").input_ids
-    prefix = editor.prefix(encode_prompts(editor.lm, [STREAM[0].prompt]))
+    frozen = editor.frozen(encode_prompts(editor.lm, [STREAM[0].prompt]))
     seen = []
     hook = editor.site.module.register_forward_hook(lambda _module, _args, output: seen.append(output))
     try:
@@ -85,7 +85,7 @@ def test_behind_the_prompt_the_value_is_still_that_of_the_prompt():
             editor.lm.model(input_ids=torch.tensor([[5]]), past_key_values=past)
     finally:
         hook.remove()
-    value = editor._layers.answer(prefix.query())[0]
+    value = editor._layers.answer(frozen.query())[0]
     torch.testing.assert_close(seen[0][0], value.expand(ids.shape[1], -1), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(seen[1][0], value[None], rtol=1e-4, atol=1e-6)
 

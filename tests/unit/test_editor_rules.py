@@ -90,7 +90,7 @@ def test_margins_are_relative_to_the_model():
 
 
 def test_contexts_are_drawn_by_seed_and_edit():
-    editor = ready("wise-merge", prefixes=2)
+    editor = ready("wise-merge", context_prefixes=2)
     assert (
         editor.rows(STREAM[0], 2).batch.input_ids.tolist()
         == ready("wise-merge").rows(STREAM[0], 2).batch.input_ids.tolist()

@@ -10,21 +10,21 @@ import torch
 
 from tests.contract.test_editors import STREAM, edited, ready
 from tests.models import tiny_language_model
-from wise.editors.descent import Descent, Preservation
 from wise.editors.ft_ewc import fisher
-from wise.editors.loss import edit_loss
 from wise.editors.registry import make_editor
+from wise.editors.shared.descent import Descent, Preservation
+from wise.editors.shared.loss import edit_loss
 from wise.errors import ConfigError, DataError, EditError
+from wise.lm.architectures import find_site
 from wise.lm.batch import encode, encode_prompts
-from wise.lm.sites import find_site
-from wise.lm.tail import Tail
+from wise.tail.tail import Tail
 
-SHORT = {"prefixes": 0, "steps": 20}
+SHORT = {"context_prefixes": 0, "steps": 20}
 """Enough for one prompt of a tiny model."""
 
 
 def examples(tail, count=3):
-    return tail.prefix(encode(tail.lm, [r.prompt for r in STREAM[:count]], [r.target for r in STREAM[:count]]))
+    return tail.frozen(encode(tail.lm, [r.prompt for r in STREAM[:count]], [r.target for r in STREAM[:count]]))
 
 
 def own_tail(family="llama"):
@@ -68,20 +68,20 @@ def test_ft_l_and_ft_m_differ_in_their_objective():
 def test_ft_l_reads_all_target_tokens_from_the_distribution_behind_the_prompt():
     """Its loss against the plain forward pass of the prompt alone."""
     tail = own_tail()
-    prefix = examples(tail)
+    frozen = examples(tail)
     expected = []
     for record in STREAM:
         texts = record.prompt, record.target
         ids, target = (tail.lm.tokenizer(text, return_tensors="pt").input_ids for text in texts)
         last = tail.lm.model(ids).logits[0, -1].log_softmax(-1)
         expected.append(-last[target[0, 1:]].mean())  # without the first token of every text
-    measured = edit_loss(tail, prefix, prefix.output, "prompt_last")
+    measured = edit_loss(tail, frozen, frozen.output, "prompt_last")
     torch.testing.assert_close(measured, torch.stack(expected).mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_ft_l_cannot_learn_two_different_tokens_from_one_distribution():
     """The mean NLL of two tokens from one softmax is at least ln 2."""
-    options = {"steps": 30, "prefixes": 0, "lr": 0.02}
+    options = {"steps": 30, "context_prefixes": 0, "lr": 0.02}
     masked = ready("ft-m", **options).edit(STREAM[0]).loss
     last = ready("ft-l", objective="prompt_last", **options).edit(STREAM[0]).loss
     assert last > math.log(2) and masked < last - 0.3
@@ -90,10 +90,10 @@ def test_ft_l_cannot_learn_two_different_tokens_from_one_distribution():
 def test_kl_is_that_of_the_whole_model():
     """Against the plain forward pass of a model whose matrix is replaced."""
     tail = own_tail()
-    prefix = tail.prefix(encode_prompts(tail.lm, [r.irrelevant for r in STREAM]))
+    frozen = tail.frozen(encode_prompts(tail.lm, [r.irrelevant for r in STREAM]))
     weight = tail.site.weight + 0.1 * torch.randn(tail.site.weight.shape, generator=torch.Generator().manual_seed(0))
-    measured = Preservation(tail, prefix).divergence(torch.nn.functional.linear(prefix.inner, weight))
-    batch, real = prefix.batch, prefix.batch.attention_mask.bool()
+    measured = Preservation(tail, frozen).divergence(torch.nn.functional.linear(frozen.inner, weight))
+    batch, real = frozen.batch, frozen.batch.attention_mask.bool()
     before = tail.lm.model(batch.input_ids, attention_mask=batch.attention_mask).logits[real].log_softmax(-1)
     tail.site.module.weight = tail.site.parameter(weight)
     after = tail.lm.model(batch.input_ids, attention_mask=batch.attention_mask).logits[real].log_softmax(-1)
@@ -106,7 +106,7 @@ def test_kl_keeps_the_unrelated_text_nearer_to_the_unedited_model():
     drift = {}
     for kl in (0.0, 10.0):
         editor = edited("ft-l", count=1, kl=kl)
-        text = editor.prefix(encode_prompts(editor.lm, [STREAM[0].irrelevant]))
+        text = editor.frozen(encode_prompts(editor.lm, [STREAM[0].irrelevant]))
         output = editor.output(text.inner, text.output, None, None)
         drift[kl] = Preservation(editor.tail, text).divergence(output).item()
     assert 0 < drift[10.0] < 0.5 * drift[0.0]
@@ -131,9 +131,9 @@ def test_fisher_is_the_mean_of_squared_gradients_of_single_examples(family):
     tail = own_tail(family)
     squares = []
     for record in STREAM:
-        prefix = tail.prefix(encode(tail.lm, [record.prompt], [record.target]))
+        frozen = tail.frozen(encode(tail.lm, [record.prompt], [record.target]))
         weight = tail.site.weight.clone().requires_grad_(True)
-        loss = edit_loss(tail, prefix, torch.nn.functional.linear(prefix.inner, weight, tail.site.bias))
+        loss = edit_loss(tail, frozen, torch.nn.functional.linear(frozen.inner, weight, tail.site.bias))
         squares.append(torch.autograd.grad(loss, weight)[0].square())
     measured = fisher(tail, examples(tail), tail.site.weight)
     torch.testing.assert_close(measured, torch.stack(squares).mean(0), rtol=1e-4, atol=1e-9)
@@ -144,7 +144,7 @@ def test_fisher_does_not_depend_on_how_many_edits_there_are():
     tail = own_tail()
     once, twice = ([STREAM[0]] * count for count in (1, 2))
     one, two = (
-        fisher(tail, tail.prefix(encode(tail.lm, [r.prompt for r in rs], [r.target for r in rs])), tail.site.weight)
+        fisher(tail, tail.frozen(encode(tail.lm, [r.prompt for r in rs], [r.target for r in rs])), tail.site.weight)
         for rs in (once, twice)
     )
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-9)
@@ -192,22 +192,22 @@ def test_an_epoch_visits_every_edit_once_in_an_order_of_its_own():
 
 
 def test_one_batch_an_epoch_is_plain_full_batch_adam():
-    editor = ready("locft-bf", prefixes=0, epochs=3, stop_loss=0.0)
+    editor = ready("locft-bf", context_prefixes=0, epochs=3, stop_loss=0.0)
     outcomes = editor.edit_all(STREAM)
     assert [outcome.iterations for outcome in outcomes] == [3, 3, 3]
     tail = own_tail()
-    prefix = examples(tail)
+    frozen = examples(tail)
     weight = tail.site.weight.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([weight], lr=editor.config.lr)
     for _ in range(3):
         optimizer.zero_grad()
-        edit_loss(tail, prefix, torch.nn.functional.linear(prefix.inner, weight)).backward()
+        edit_loss(tail, frozen, torch.nn.functional.linear(frozen.inner, weight)).backward()
         optimizer.step()
     torch.testing.assert_close(editor._weight, weight.detach(), rtol=1e-3, atol=1e-4)
 
 
 def test_edits_learned_together_do_not_depend_on_how_they_came():
-    at_once, one_by_one, rest = (ready("locft-bf", prefixes=1, epochs=3) for _ in range(3))
+    at_once, one_by_one, rest = (ready("locft-bf", context_prefixes=1, epochs=3) for _ in range(3))
     for item in STREAM:
         one_by_one.edit(item)
     rest.edit(STREAM[0])
@@ -218,7 +218,7 @@ def test_edits_learned_together_do_not_depend_on_how_they_came():
 
 
 def test_a_mini_batch_that_is_learned_makes_no_more_steps():
-    editor = ready("locft-bf", lr=0.02, epochs=30, stop_loss=1.5, prefixes=0)
+    editor = ready("locft-bf", lr=0.02, epochs=30, stop_loss=1.5, context_prefixes=0)
     outcomes = editor.edit_all(STREAM)
     assert all(outcome.iterations < 30 and outcome.loss < 1.5 for outcome in outcomes)
 

@@ -10,10 +10,10 @@ import torch
 
 import wise
 from tests.unit.test_api import EDITS, attached, pair
-from wise.editors.folder import FILES, read_folder
-from wise.editors.identity import base_of
 from wise.errors import ConfigError, DataError
 from wise.files import read_json, write_json
+from wise.memory.folder import FILES, read_folder
+from wise.memory.manifest import base_of
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_crash_before_the_commit_keeps_the_old_memory(memory, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("wise.editors.folder.write_text", fail)
+        patched.setattr("wise.memory.folder.write_text", fail)
         attached(count=3).save_pretrained(memory)
     assert wise.load(memory, pair()).edits == EDITS[:2]
     assert sorted(path.name for path in memory.iterdir()) == sorted(FILES)
@@ -135,7 +135,7 @@ def test_a_crash_behind_the_commit_gives_the_new_memory(memory, monkeypatch, mov
         replace(source, target)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("wise.editors.folder.os.replace", fail_behind)
+        patched.setattr("wise.memory.folder.os.replace", fail_behind)
         attached(count=3).save_pretrained(memory)
     assert wise.load(memory, pair()).edits == EDITS
     attached(count=1).save_pretrained(memory)

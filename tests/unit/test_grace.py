@@ -27,9 +27,9 @@ class Scripted:
         features = self.editor.site.weight.shape[1]
         self.axis = torch.eye(features)[0]
         rows = type("Rows", (), {"query": lambda _: self.point * self.axis[None]})()
-        monkeypatch.setattr(self.editor, "rows", lambda record, prefixes: rows)
-        monkeypatch.setattr(self.editor, "_first_value", lambda prefix: torch.zeros(self.editor.site.weight.shape[0]))
-        monkeypatch.setattr(self.editor, "_fit", lambda value, prefix, record: (value + 1, EditOutcome(1, 0.0)))
+        monkeypatch.setattr(self.editor, "rows", lambda record, context_prefixes: rows)
+        monkeypatch.setattr(self.editor, "_first_value", lambda frozen: torch.zeros(self.editor.site.weight.shape[0]))
+        monkeypatch.setattr(self.editor, "_fit", lambda value, frozen, record: (value + 1, EditOutcome(1, 0.0)))
 
     def edit(self, point, label):
         self.point = point
@@ -145,9 +145,9 @@ def test_free_answers_are_what_the_model_says_teacher_forced_on_them(replacement
         max_new_tokens=6, do_sample=False, pad_token_id=0, eos_token_id=-1,
     )[:, inputs["input_ids"].shape[1] :].tolist()  # fmt: skip
     for prompt, answer in zip(encode_prompts(lm, prompts), tokens, strict=True):
-        prefix = editor.prefix([Encoded((*prompt.ids, *answer), len(prompt.ids))])
-        routing = editor.decide(Reading.of(prefix))
-        assert routing.choice.item() and editor.answer(prefix, routing).argmax(-1).tolist() == answer
+        frozen = editor.frozen([Encoded((*prompt.ids, *answer), len(prompt.ids))])
+        routing = editor.decide(Reading.of(frozen))
+        assert routing.choice.item() and editor.answer(frozen, routing).argmax(-1).tolist() == answer
 
 
 def test_unknown_choices_name_the_valid_ones():

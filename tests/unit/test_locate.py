@@ -15,9 +15,9 @@ from wise.editors.locate.request import TOKENS, build_request, last_tokens
 from wise.editors.locate.value import ValueConfig, find_value
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError, DataError
-from wise.lm.sites import find_site
-from wise.lm.tail import Tail
+from wise.lm.architectures import find_site
 from wise.records import EditRecord
+from wise.tail.tail import Tail
 
 RECORD = EditRecord("one", "the person Ada was born in", "Port Hill", "Ada", "Bo works for")
 PROMPTS = [RECORD.prompt, f"works for Ada {RECORD.prompt}"]
@@ -92,8 +92,8 @@ def test_the_value_follows_the_gradient_of_the_full_model(family, token):
     lm = tiny_language_model(family)
     request = build_request(lm, RECORD, PROMPTS, token, neighbour=True)
     tail = Tail(lm, find_site(lm.model, 2))
-    prefix = tail.read(request.batch)
-    start = prefix.output[0, request.token[0]]
+    frozen = tail.read(request.batch)
+    start = frozen.output[0, request.token[0]]
     config = ValueConfig(token=token, steps=6, lr=0.05, kl=0.5, weight_decay=0.3, clamp=1e6)
     delta = torch.zeros_like(start, requires_grad=True)
     optimizer = torch.optim.Adam([delta], lr=0.05)
@@ -104,7 +104,7 @@ def test_the_value_follows_the_gradient_of_the_full_model(family, token):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    found = find_value(tail, prefix, request, start, config)
+    found = find_value(tail, frozen, request, start, config)
     assert found.iterations == 6
     torch.testing.assert_close(found.vector - start, delta.detach(), atol=2e-4, rtol=2e-3)
 
@@ -113,11 +113,11 @@ def test_the_value_stays_within_its_clamp_and_stops_early():
     lm = tiny_language_model()
     request = build_request(lm, RECORD, PROMPTS, "prompt_last", neighbour=False)
     tail = Tail(lm, find_site(lm.model, 2))
-    prefix = tail.read(request.batch)
-    start = prefix.hidden[0, request.token[0]]
-    held = find_value(tail, prefix, request, start, ValueConfig(clamp=0.5))
+    frozen = tail.read(request.batch)
+    start = frozen.hidden[0, request.token[0]]
+    held = find_value(tail, frozen, request, start, ValueConfig(clamp=0.5))
     assert (held.vector - start).norm() == pytest.approx(0.5 * start.norm().item(), rel=1e-5)
-    assert find_value(tail, prefix, request, start, ValueConfig(stop_loss=100.0)).iterations == 0
+    assert find_value(tail, frozen, request, start, ValueConfig(stop_loss=100.0)).iterations == 0
 
 
 @pytest.mark.parametrize("name", ["rome", "memit", "alphaedit"])

@@ -40,7 +40,7 @@ def test_a_rising_weight_preserves_training_texts_and_gives_up_the_edit():
 
 def test_the_layers_together_bring_the_stream_to_the_value():
     """With next to no weight on training texts the highest layer closes what the others have left."""
-    editor = ready("memit", layers=3, mom2_weight=1e-9, prefixes=0)
+    editor = ready("memit", layers=3, mom2_weight=1e-9, context_prefixes=0)
     request = editor.request(STREAM[0])
     wanted = editor.value(request, editor.read(request)).vector
     first = [site.weight.detach().clone() for site in editor.sites]
@@ -51,7 +51,7 @@ def test_the_layers_together_bring_the_stream_to_the_value():
 
 def test_few_training_tokens_do_not_keep_an_edit_from_its_own_prompt():
     """The mean key over prefixed prompts has directions that no training text uses; the plain prompt has not."""
-    editor = ready("memit", prefixes=3)
+    editor = ready("memit", context_prefixes=3)
     assert editor.prepared["tokens"] < 2 * editor.site.weight.shape[1]
     request = editor.request(STREAM[0])
     before = editor.current(request, editor.read(request))

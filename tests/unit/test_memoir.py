@@ -8,8 +8,8 @@ import torch
 from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
 from wise.editors.base import Reading, Routing
-from wise.editors.loss import edit_loss
 from wise.editors.registry import make_editor
+from wise.editors.shared.loss import edit_loss
 from wise.errors import ConfigError
 
 
@@ -76,12 +76,12 @@ def test_the_memory_is_seen_through_the_stored_mask_not_the_query_s():
 
 def test_an_edit_is_gradient_descent_on_the_columns_of_its_mask():
     """One step, against autograd through the whole memory in float64's place: all columns, then masked."""
-    editor = ready("memoir", steps=1, lr=0.7, prefixes=1)
-    prefix = editor.rows(STREAM[0], 1)
-    mask = editor.masks(prefix.query()[:1])[0]
+    editor = ready("memoir", steps=1, lr=0.7, context_prefixes=1)
+    frozen = editor.rows(STREAM[0], 1)
+    mask = editor.masks(frozen.query()[:1])[0]
     memory = torch.zeros_like(editor.site.weight).requires_grad_(True)
-    residual = (prefix.inner * mask) @ memory.T
-    loss = edit_loss(editor.tail, prefix, prefix.output + residual)
+    residual = (frozen.inner * mask) @ memory.T
+    loss = edit_loss(editor.tail, frozen, frozen.output + residual)
     (gradient,) = torch.autograd.grad(loss, memory)
     outcome = editor.edit(STREAM[0])
     assert outcome.loss == pytest.approx(loss.item(), abs=1e-5) and outcome.iterations == 1

@@ -14,8 +14,8 @@ from wise.cli import main
 from wise.editors.registry import EDITORS
 from wise.errors import ConfigError
 from wise.files import read_json
+from wise.lm.gpu_memory import GIB, Sizes, check_memory, estimate, require_memory, sizes_of
 from wise.lm.load import find_device
-from wise.lm.memory import GIB, Sizes, check_memory, estimate, require_memory, sizes_of
 
 LLAMA_2_7B = Sizes(6_738_415_616, 4096, 11008, 32000, 32, 32)
 

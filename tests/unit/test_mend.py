@@ -7,12 +7,12 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, QUICK, STREAM, logits, ready
 from tests.models import tiny_language_model
-from wise.editors.loss import edit_loss
 from wise.editors.mend.config import MendConfig
 from wise.editors.mend.gradients import token_gradients
 from wise.editors.mend.network import GradientTransform, LowRankLayer
 from wise.editors.mend.training import Trainer
 from wise.editors.registry import make_editor
+from wise.editors.shared.loss import edit_loss
 from wise.errors import ConfigError, DataError, EditError
 from wise.lm.batch import encode
 
@@ -21,7 +21,7 @@ def in_float64(layer: int = 2):
     """An untrained editor on a tiny model in float64."""
     lm = tiny_language_model()
     lm.model.double()
-    return make_editor("mend", lm, layer, {"prefixes": 2}, CONTEXTS)
+    return make_editor("mend", lm, layer, {"context_prefixes": 2}, CONTEXTS)
 
 
 def full_forward_gradient(editor, prompts, target):
@@ -49,10 +49,10 @@ def test_token_gradients_add_up_to_the_gradient_of_the_matrix(layer):
 
 def test_tokens_that_say_nothing_are_left_out():
     editor = in_float64()
-    prefix = editor.rows(STREAM[0], 2)
-    tokens = token_gradients(editor.tail, prefix, editor.site.weight)
-    seen = (prefix.batch.length - 1).sum()  # no target is predicted from the last token, nor from padding
-    assert len(tokens.inner) == len(tokens.delta) == seen < prefix.batch.input_ids.numel()
+    frozen = editor.rows(STREAM[0], 2)
+    tokens = token_gradients(editor.tail, frozen, editor.site.weight)
+    seen = (frozen.batch.length - 1).sum()  # no target is predicted from the last token, nor from padding
+    assert len(tokens.inner) == len(tokens.delta) == seen < frozen.batch.input_ids.numel()
     assert tokens.delta.ne(0).any(1).all()
 
 
@@ -95,11 +95,11 @@ def test_the_first_step_of_training_already_reaches_the_zero_matrices():
 def test_the_update_is_added_so_that_a_positive_alpha_climbs_the_loss(alpha, direction):
     editor = in_float64()
     width, features = editor.site.weight.shape
-    prefix = editor.rows(STREAM[0], 2)
-    tokens = token_gradients(editor.tail, prefix, editor.site.weight)
+    frozen = editor.rows(STREAM[0], 2)
+    tokens = token_gradients(editor.tail, frozen, editor.site.weight)
     update = network(features, width, alpha=alpha).double()(tokens.inner, tokens.delta).detach()
     assert torch.allclose(update, alpha * tokens.delta.T @ tokens.inner, rtol=1e-4)
-    after = edit_loss(editor.tail, prefix, prefix.output + prefix.inner @ update.T).item()
+    after = edit_loss(editor.tail, frozen, frozen.output + frozen.inner @ update.T).item()
     assert (after - tokens.loss) * direction > 0
 
 
@@ -112,7 +112,7 @@ def test_training_turns_alpha_negative_and_keeps_other_answers():
 
 
 def test_tokens_are_normalised_by_all_training_tokens():
-    editor = ready("mend", prefixes=0)
+    editor = ready("mend", context_prefixes=0)
     seen = [token_gradients(editor.tail, editor.rows(r, 0), editor.site.weight) for r in STREAM]
     tokens = torch.cat([torch.cat([part.inner, part.delta], 1) for part in seen])
     assert torch.allclose(editor.prepared["mean"], tokens.mean(0), atol=1e-6)
@@ -133,7 +133,7 @@ def test_an_edit_adds_the_update_of_the_gradient_where_the_matrix_is_now():
     original = editor.site.weight.clone()
     expected = original
     for record in STREAM[:2]:
-        rows = editor.rows(record, editor.config.prefixes)
+        rows = editor.rows(record, editor.config.context_prefixes)
         tokens = token_gradients(editor.tail, rows, expected)
         expected = expected + editor._network(tokens.inner, tokens.delta)
         outcome = editor.edit(record)

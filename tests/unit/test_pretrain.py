@@ -12,19 +12,19 @@ from wise.errors import ConfigError, DataError, WiseError
 from wise.files import read_json
 from wise.lm.answer import answer_pairs
 from wise.lm.batch import encode
-from wise.lm.checkpoint import FILE
-from wise.lm.knowledge import ASPECTS, knowledge_report, read_questions
 from wise.lm.load import load_language_model, wrap
-from wise.lm.packing import CorpusText, pack, read_corpus, tokenize
-from wise.lm.pretrain import (
+from wise.options import build_options
+from wise.pretraining.checkpoint import FILE
+from wise.pretraining.knowledge import ASPECTS, knowledge_report, read_questions
+from wise.pretraining.packing import CorpusText, pack, read_corpus, tokenize
+from wise.pretraining.pretrain import (
     PretrainOptions,
     build_model,
     pretrain,
     save_pretrained,
 )
-from wise.lm.tokenizer import train_bpe, train_tokenizer
-from wise.lm.trainer import Trainer, warmup_cosine, weighted_loss
-from wise.options import build_options
+from wise.pretraining.tokenizer import train_bpe, train_tokenizer
+from wise.pretraining.trainer import Trainer, warmup_cosine, weighted_loss
 
 WORLD = FactWorldOptions(people=20, cities=12, countries=6, organisations=8, works=8)
 TINY = PretrainOptions(hidden=32, intermediate=64, layers=2, heads=2, epochs=3, curriculum_epochs=1, batch=8, lr=3e-3)
@@ -230,7 +230,7 @@ def test_knowledge_is_counted_by_aspect_and_relation(folder, trained, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_is_an_error_that_helps(texts, monkeypatch):
-    monkeypatch.setattr("wise.lm.pretrain.Trainer.step", lambda *_: float("nan"))
+    monkeypatch.setattr("wise.pretraining.pretrain.Trainer.step", lambda *_: float("nan"))
     with pytest.raises(WiseError, match="nan in epoch 1; a lower 'lr'"):
         pretrain(texts, TINY, seed=0)
 

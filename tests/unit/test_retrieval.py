@@ -8,9 +8,9 @@ import torch
 from tests.contract.test_editors import CONTEXTS, OTHERS, STREAM, edited, logits
 from tests.models import tiny_language_model
 from wise.editors.base import Reading
-from wise.editors.pooling import pooled
 from wise.editors.registry import make_editor
-from wise.editors.scopes import best_threshold, scope_threshold
+from wise.editors.shared.pooling import pooled
+from wise.editors.shared.scope_threshold import best_threshold, scope_threshold
 from wise.errors import ConfigError, DataError
 from wise.evaluate.ask import ask, questions_of
 from wise.lm.answer import answer_pairs

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models import FAMILY_MODELS, tiny_language_model
-from wise.editors.loss import edit_loss
+from wise.editors.shared.loss import edit_loss
 from wise.errors import ConfigError
-from wise.lm import trim
 from wise.lm.answer import answer_pairs
+from wise.lm.architectures import FAMILIES, default_layer, find_site
 from wise.lm.batch import Batch, Encoded, collate
 from wise.lm.likelihood import token_nll
-from wise.lm.sites import FAMILIES, default_layer, find_site
-from wise.lm.tail import Tail
+from wise.tail import trim
+from wise.tail.tail import Tail
 
 SEQUENCES = [Encoded((5, 6, 7, 8, 9), 3), Encoded((5, 9, 11, 12, 13, 14, 3, 2), 4), Encoded((8, 3, 2, 9, 1, 4), 5)]
 EXACT = {"atol": 1e-6, "rtol": 1e-6}
@@ -25,7 +25,7 @@ families = pytest.mark.parametrize("family", sorted(FAMILIES))
 
 
 def prefix_of(tail: Tail, padding: str = "right"):
-    return tail.prefix(SEQUENCES) if padding == "right" else tail.read(collate(SEQUENCES, 0, side="left"))
+    return tail.frozen(SEQUENCES) if padding == "right" else tail.read(collate(SEQUENCES, 0, side="left"))
 
 
 def changed_weight(site) -> Tensor:
@@ -33,8 +33,8 @@ def changed_weight(site) -> Tensor:
     return (site.weight + 0.1 * noise.to(site.weight)).detach()
 
 
-def edited_output(prefix, site, weight: Tensor) -> Tensor:
-    return nn.functional.linear(prefix.inner, weight, site.bias)
+def edited_output(frozen, site, weight: Tensor) -> Tensor:
+    return nn.functional.linear(frozen.inner, weight, site.bias)
 
 
 def full_logits(lm, site, batch: Batch, weight: Tensor) -> Tensor:
@@ -58,12 +58,12 @@ def test_every_family_has_a_tiny_model():
 def test_tail_equals_full_forward(family, layer, padding):
     lm = tiny_language_model(family)
     tail = Tail(lm, find_site(lm.model, layer))
-    prefix = prefix_of(tail, padding)
+    frozen = prefix_of(tail, padding)
     weight = changed_weight(tail.site)
     with torch.no_grad():
-        ours = tail.logits(prefix, edited_output(prefix, tail.site, weight))
-        full = full_logits(lm, tail.site, prefix.batch, weight)
-        unedited = full_logits(lm, tail.site, prefix.batch, tail.site.weight.clone())
+        ours = tail.logits(frozen, edited_output(frozen, tail.site, weight))
+        full = full_logits(lm, tail.site, frozen.batch, weight)
+        unedited = full_logits(lm, tail.site, frozen.batch, tail.site.weight.clone())
     assert (full - unedited).abs().max() > 1e-3, "the edit must matter, or the comparison shows nothing"
     torch.testing.assert_close(ours, full, **EXACT)
 
@@ -85,11 +85,11 @@ def test_tail_equals_full_forward(family, layer, padding):
 def test_tail_equals_full_forward_in_variants(family, options, padding, layer):
     lm = tiny_language_model(family, **options)
     tail = Tail(lm, find_site(lm.model, layer))
-    prefix = prefix_of(tail, padding)
+    frozen = prefix_of(tail, padding)
     weight = changed_weight(tail.site)
     with torch.no_grad():
-        ours = tail.logits(prefix, edited_output(prefix, tail.site, weight))
-        torch.testing.assert_close(ours, full_logits(lm, tail.site, prefix.batch, weight), **EXACT)
+        ours = tail.logits(frozen, edited_output(frozen, tail.site, weight))
+        torch.testing.assert_close(ours, full_logits(lm, tail.site, frozen.batch, weight), **EXACT)
 
 
 @families
@@ -97,12 +97,12 @@ def test_tail_equals_full_forward_in_variants(family, options, padding, layer):
 def test_gradients_equal_the_full_forward_pass(family, layer):
     lm = tiny_language_model(family)
     tail = Tail(lm, find_site(lm.model, layer))
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     ours = tail.site.weight.detach().clone().requires_grad_(True)
-    loss = tail.logits(prefix, edited_output(prefix, tail.site, ours)).square().sum()
+    loss = tail.logits(frozen, edited_output(frozen, tail.site, ours)).square().sum()
     (gradient,) = torch.autograd.grad(loss, ours)
     parameter = tail.site.module.weight.requires_grad_(True)
-    batch = prefix.batch
+    batch = frozen.batch
     logits = lm.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False).logits
     (expected,) = torch.autograd.grad(logits[batch.predicting()].square().sum(), parameter)
     torch.testing.assert_close(tail.site.parameter(gradient).detach(), expected, atol=1e-5, rtol=1e-5)
@@ -113,71 +113,71 @@ def test_gradients_equal_the_full_forward_pass(family, layer):
 def test_trimmed_equals_untrimmed(family, layer):
     lm = tiny_language_model(family)
     tail = Tail(lm, find_site(lm.model, layer))
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     positions = torch.tensor([[0, 3], [7, 2], [4, 4]])
     with torch.no_grad():
-        output = edited_output(prefix, tail.site, changed_weight(tail.site))
-        whole = tail.hidden(prefix, output)
-        torch.testing.assert_close(tail.at(prefix, output, positions), trim.take(whole, positions), **EXACT)
+        output = edited_output(frozen, tail.site, changed_weight(tail.site))
+        whole = tail.hidden(frozen, output)
+        torch.testing.assert_close(tail.at(frozen, output, positions), trim.take(whole, positions), **EXACT)
 
 
 @families
 def test_last_layer_runs_its_ffn_only_where_it_is_read(family):
     lm = tiny_language_model(family)
     tail = Tail(lm, find_site(lm.model, 1))
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     seen = []
     last = find_site(lm.model, 3).module
     hook = last.register_forward_hook(lambda _module, args, _output: seen.append(args[0].shape[:-1].numel()))
-    tail.logits(prefix, prefix.output)
+    tail.logits(frozen, frozen.output)
     hook.remove()
-    assert seen == [prefix.targets.positions.numel()] and seen[0] < prefix.batch.input_ids.numel()
+    assert seen == [frozen.targets.positions.numel()] and seen[0] < frozen.batch.input_ids.numel()
 
 
 def test_without_padding_the_causal_mask_is_built_for_the_rows_that_are_read():
     """An SDPA model leaves the mask of such a batch to the kernel, which knows no chosen rows."""
     lm = tiny_language_model("llama")
     tail = Tail(lm, find_site(lm.model, 2))
-    prefix = tail.prefix([SEQUENCES[1]])
+    frozen = tail.frozen([SEQUENCES[1]])
     weight = changed_weight(tail.site)
     with torch.no_grad():
-        ours = tail.logits(prefix, edited_output(prefix, tail.site, weight))
-        torch.testing.assert_close(ours, full_logits(lm, tail.site, prefix.batch, weight), **EXACT)
+        ours = tail.logits(frozen, edited_output(frozen, tail.site, weight))
+        torch.testing.assert_close(ours, full_logits(lm, tail.site, frozen.batch, weight), **EXACT)
 
 
 def test_attention_that_cannot_be_trimmed_runs_the_last_layer_whole(monkeypatch):
     lm = tiny_language_model("llama")
     tail = Tail(lm, find_site(lm.model, 2))
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     with torch.no_grad():
-        trimmed = tail.logits(prefix, prefix.output)
+        trimmed = tail.logits(frozen, frozen.output)
         monkeypatch.setattr(trim, "MASKED_ATTENTION", ())
-        torch.testing.assert_close(tail.logits(prefix, prefix.output), trimmed, **EXACT)
+        torch.testing.assert_close(tail.logits(frozen, frozen.output), trimmed, **EXACT)
 
 
 def test_asked_in_inference_mode_first_trained_on_later():
     lm = tiny_language_model("llama")
     tail = Tail(lm, find_site(lm.model, 2))
     with torch.inference_mode():
-        prefix = tail.prefix(SEQUENCES)
-        tail.logits(prefix, prefix.output)
+        frozen = tail.frozen(SEQUENCES)
+        tail.logits(frozen, frozen.output)
     weight = tail.site.weight.detach().clone().requires_grad_(True)
-    edit_loss(tail, prefix, edited_output(prefix, tail.site, weight)).backward()
+    edit_loss(tail, frozen, edited_output(frozen, tail.site, weight)).backward()
     assert weight.grad.abs().max() > 0
 
 
 def test_an_iteration_runs_none_of_the_models_outer_code():
     lm = tiny_language_model("llama")
     tail = Tail(lm, find_site(lm.model, 2))
-    prefix = tail.prefix(SEQUENCES)
-    tail.logits(prefix, prefix.output)
+    frozen = tail.frozen(SEQUENCES)
+    tail.logits(frozen, frozen.output)
     ran = []
     for module in (lm.model.get_input_embeddings(), lm.model.base_model, *tail.site.blocks[:3]):
         module.register_forward_pre_hook(lambda module, _args: ran.append(type(module).__name__))
-    tail.logits(prefix, prefix.output)
+    tail.logits(frozen, frozen.output)
     assert not ran
     calls = tail._calls
-    del prefix
+    del frozen
     gc.collect()
     assert not len(calls), "what was recorded for a batch goes with it"
 
@@ -198,11 +198,11 @@ class Operations(TorchDispatchMode):
 def test_an_iteration_reads_no_value_that_a_gpus_host_would_wait_for(family):
     lm = tiny_language_model(family)
     tail = Tail(lm, find_site(lm.model, 1))
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     weight = tail.site.weight.detach().clone().requires_grad_(True)
-    edit_loss(tail, prefix, edited_output(prefix, tail.site, weight))
+    edit_loss(tail, frozen, edited_output(frozen, tail.site, weight))
     with Operations() as operations:
-        edit_loss(tail, prefix, edited_output(prefix, tail.site, weight)).backward()
+        edit_loss(tail, frozen, edited_output(frozen, tail.site, weight)).backward()
     assert {"exp_", "mm"} <= operations.names
     assert not operations.names & {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero"}
 
@@ -211,14 +211,14 @@ def test_model_is_whole_again_after_the_tail_even_after_an_error():
     lm = tiny_language_model("llama")
     tail = Tail(lm, find_site(lm.model, 2))
     blocks, owned = list(tail.site.blocks), [set(vars(m)) for m in lm.model.modules()]
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     with pytest.raises(RuntimeError):
-        tail.hidden(prefix, torch.zeros(1, 1, 7))
+        tail.hidden(frozen, torch.zeros(1, 1, 7))
     with pytest.raises(IndexError):
-        tail.at(prefix, prefix.output, torch.tensor([[99], [0], [0]]))
+        tail.at(frozen, frozen.output, torch.tensor([[99], [0], [0]]))
     lm.model.base_model.rotary_emb.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        tail.logits(tail.prefix(SEQUENCES), prefix.output)
+        tail.logits(tail.frozen(SEQUENCES), frozen.output)
     assert all(a is b for a, b in zip(blocks, tail.site.blocks, strict=True))
     assert not tail.site.module._forward_hooks and not tail.site.block._forward_hooks
     assert owned == [set(vars(m)) for m in lm.model.modules()]
@@ -227,14 +227,14 @@ def test_model_is_whole_again_after_the_tail_even_after_an_error():
 def test_states_are_computed_once_and_do_not_depend_on_the_batch():
     lm = tiny_language_model("llama")
     tail = Tail(lm, find_site(lm.model, 2))
-    together = tail.prefix(SEQUENCES)
+    together = tail.frozen(SEQUENCES)
     calls = []
     hook = lm.model.base_model.register_forward_pre_hook(lambda *_: calls.append(1))
-    again = tail.prefix(SEQUENCES[1:2])
+    again = tail.frozen(SEQUENCES[1:2])
     hook.remove()
     assert not calls
     torch.testing.assert_close(again.inner[0], together.inner[1], rtol=0, atol=0)
-    alone = Tail(lm, tail.site, cache_bytes=0).prefix(SEQUENCES[:1])
+    alone = Tail(lm, tail.site, cache_bytes=0).frozen(SEQUENCES[:1])
     torch.testing.assert_close(alone.hidden[0], together.hidden[0, :5], **EXACT)
 
 
@@ -243,7 +243,7 @@ def test_states_are_computed_once_and_do_not_depend_on_the_batch():
 def test_edit_loss_is_the_mean_over_rows_of_each_rows_mean(objective, divisor_extra):
     lm = tiny_language_model("llama")
     tail = Tail(lm, find_site(lm.model, 2))
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     expected = 0.0
     for sequence in SEQUENCES:
         logp = lm.model(input_ids=torch.tensor([sequence.ids])).logits[0].log_softmax(-1)
@@ -251,7 +251,7 @@ def test_edit_loss_is_the_mean_over_rows_of_each_rows_mean(objective, divisor_ex
         at = range(first, first + size) if objective == "target_new" else [first] * size
         nll = -sum(logp[i, token] for i, token in zip(at, sequence.target, strict=True))
         expected += nll / (size + divisor_extra) / len(SEQUENCES)
-    loss = edit_loss(tail, prefix, prefix.output, objective, divisor_extra)
+    loss = edit_loss(tail, frozen, frozen.output, objective, divisor_extra)
     torch.testing.assert_close(loss, expected.detach(), **EXACT)
 
 
@@ -279,11 +279,11 @@ def test_half_precision_model_learns_through_a_float32_matrix(family):
     lm = tiny_language_model(family)
     lm.model.to(torch.bfloat16)
     tail = Tail(lm, find_site(lm.model, 1))
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     weight = tail.site.weight.detach().float().requires_grad_(True)
-    output = nn.functional.linear(prefix.inner.float(), weight)
-    assert prefix.inner.dtype == tail.hidden(prefix, output).dtype == torch.bfloat16
-    loss = edit_loss(tail, prefix, output)
+    output = nn.functional.linear(frozen.inner.float(), weight)
+    assert frozen.inner.dtype == tail.hidden(frozen, output).dtype == torch.bfloat16
+    loss = edit_loss(tail, frozen, output)
     loss.backward()
     assert loss.dtype == weight.grad.dtype == torch.float32 and weight.grad.isfinite().all()
 
@@ -292,12 +292,12 @@ def test_double_precision_stays_double():
     lm = tiny_language_model("gpt2")
     lm.model.double()
     tail = Tail(lm, find_site(lm.model, 1))
-    prefix = tail.prefix(SEQUENCES)
+    frozen = tail.frozen(SEQUENCES)
     weight = changed_weight(tail.site)
-    output = edited_output(prefix, tail.site, weight)
-    assert edit_loss(tail, prefix, output).dtype == torch.float64
-    full = full_logits(lm, tail.site, prefix.batch, weight)
-    torch.testing.assert_close(tail.logits(prefix, output), full, atol=1e-13, rtol=1e-13)
+    output = edited_output(frozen, tail.site, weight)
+    assert edit_loss(tail, frozen, output).dtype == torch.float64
+    full = full_logits(lm, tail.site, frozen.batch, weight)
+    torch.testing.assert_close(tail.logits(frozen, output), full, atol=1e-13, rtol=1e-13)
 
 
 @families

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.contract.test_editors import STREAM, edited, ready
-from wise.editors.loss import edit_loss
-from wise.editors.running import RunningStatistics
+from wise.editors.shared.loss import edit_loss
+from wise.editors.shared.running_moments import RunningStatistics
 from wise.editors.ultraedit import ridge_update, target_shifts
 from wise.lm.batch import encode
 
@@ -63,7 +63,7 @@ def test_shifts_by_hand():
 
 
 def test_the_statistics_run_over_the_tokens_of_all_edits_each_at_the_weights_it_met():
-    editor = ready("ultraedit", pilot=0, prefixes=1)
+    editor = ready("ultraedit", pilot=0, context_prefixes=1)
     seen, weight = [], editor.site.weight.detach()
     for item in STREAM:
         rows = editor.rows(item, 1)
@@ -84,7 +84,7 @@ def test_one_edit_changes_the_weight_by_the_update_of_its_tokens():
     editor = ready("ultraedit", lr=1e-3)
     before = editor._statistics
     weight = editor.site.weight.detach().clone()
-    inner, slopes, _ = editor._tokens(editor.rows(STREAM[0], editor.config.prefixes), STREAM[0], weight)
+    inner, slopes, _ = editor._tokens(editor.rows(STREAM[0], editor.config.context_prefixes), STREAM[0], weight)
     shifts = target_shifts(before.updated(torch.cat([inner, slopes], 1)), inner, slopes, 1e-3)
     editor.edit(STREAM[0])
     torch.testing.assert_close(editor._weight, (weight + ridge_update(inner, shifts, 1.0)).float())
@@ -93,8 +93,8 @@ def test_one_edit_changes_the_weight_by_the_update_of_its_tokens():
 def test_the_gradients_of_a_text_do_not_depend_on_how_many_rows_it_is_read_with():
     editor = ready("ultraedit")
     pairs = [(r.prompt, r.target) for r in STREAM]
-    together = editor.prefix(encode(editor.lm, *zip(*pairs, strict=True)))
-    alone = editor.prefix(encode(editor.lm, *zip(*pairs[:1], strict=True)))
+    together = editor.frozen(encode(editor.lm, *zip(*pairs, strict=True)))
+    alone = editor.frozen(encode(editor.lm, *zip(*pairs[:1], strict=True)))
     weight = editor.site.weight
     _, one, _ = editor._tokens(alone, STREAM[0], weight)
     _, all_three, _ = editor._tokens(together, STREAM[0], weight)

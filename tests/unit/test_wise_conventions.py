@@ -24,11 +24,11 @@ from wise.options import build_options
 
 WHOLE_RUN = {"paper": {}, "official": {"group": 2, "replay": True}, "refined": {}}
 """Options with which few edits go through all that a convention does."""
-BLOCKS = {"order": "blocks", "group": 4, "threshold": "recorded"}
+BLOCKS = {"order": "sequential", "group": 4, "threshold": "recorded"}
 VANISHING = {"sharpness": 20.0, "lr": 5.0, "rho": 0.5, "steps": 200, "routing_weight": 1e-9}
 """The loss falls below all that stops an edit."""
 NEEDS = {
-    "order": {"blocks": BLOCKS},
+    "order": {"sequential": BLOCKS},
     "positions": dict.fromkeys(("prompt", "tokens", "padded"), {"threshold": "recorded"}),
 }
 
@@ -87,9 +87,9 @@ def test_an_unknown_choice_is_named_with_the_valid_ones(switch):
         ({"steps": 0}, "lr and steps must be positive"),
         ({"clamp": -1.0}, "negative"),
         ({"positions": "prompt"}, "threshold 'current' needs positions 'last' or 'answer'"),
-        ({"order": "blocks", "threshold": "recorded"}, "order 'blocks' needs .*group"),
-        (BLOCKS | {"group": 3}, "order 'blocks' needs .*group"),
-        (BLOCKS | {"threshold": "current"}, "order 'blocks' needs threshold 'recorded'"),
+        ({"order": "sequential", "threshold": "recorded"}, "order 'sequential' needs .*group"),
+        (BLOCKS | {"group": 3}, "order 'sequential' needs .*group"),
+        (BLOCKS | {"threshold": "current"}, "order 'sequential' needs threshold 'recorded'"),
         ({"divsor": "tokens"}, "unknown option 'divsor'. Did you mean 'divisor'"),
     ],
 )

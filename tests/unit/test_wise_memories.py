@@ -324,8 +324,8 @@ def test_a_group_is_the_merging_of_its_shards():
 
 def test_the_memory_of_largest_score_answers_among_the_accepted():
     editor = edited("wise-retrieve", 4, shards=3)
-    prefix = editor.prefix(encode_prompts(editor.lm, PROMPTS + OTHERS))
-    reading, served = Reading.of(prefix), editor.served()
+    frozen = editor.frozen(encode_prompts(editor.lm, PROMPTS + OTHERS))
+    reading, served = Reading.of(frozen), editor.served()
     scores = torch.stack([editor._query_scope(reading.query()).scores(memory.delta) for memory in served], 1)
     routing = editor.decide(reading)
     for row, choice in enumerate(routing.choice.tolist()):

@@ -12,8 +12,8 @@ import yaml
 from snakemake.utils import validate
 
 from tests.workflow.conftest import Workspace, copy_project
-from wise import plan
-from wise.check import uses
+from wise.config import plan
+from wise.config.check import uses
 
 
 @pytest.mark.parametrize("config", ["default", "smoke", "tiny"])

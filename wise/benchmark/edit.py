@@ -17,11 +17,11 @@ from wise.editors.wise.rows import queries_scope
 from wise.editors.wise.sharding import draw_mask
 from wise.editors.wise.training import Rows, SideMemory, Step, train
 from wise.errors import ConfigError
+from wise.lm.architectures import find_site
 from wise.lm.batch import Encoded, collate
 from wise.lm.load import LanguageModel
-from wise.lm.sites import find_site
-from wise.lm.tail import Tail
 from wise.records import EditRecord
+from wise.tail.tail import Tail
 
 RECORD = EditRecord("benchmark", "random tokens", "random tokens", "random tokens")
 MOVE = 0.1
@@ -60,10 +60,10 @@ class Problem:
     def through_tail(self) -> Tensor:
         """W' - W0 (d, f), from an empty cache: what never changes is computed here as well."""
         tail = Tail(self.lm, find_site(self.lm.model, self.layer))
-        prefix = tail.prefix(self.edit)
-        span = training_span(prefix.batch, self.step.config.positions)
-        query = tail.prefix([self.irrelevant]).query()
-        rows = Rows(prefix, span, queries_scope(query, tail.site.weight, tail.site.bias))
+        frozen = tail.frozen(self.edit)
+        span = training_span(frozen.batch, self.step.config.positions)
+        query = tail.frozen([self.irrelevant]).query()
+        rows = Rows(frozen, span, queries_scope(query, tail.site.weight, tail.site.bias))
         weight = tail.site.weight
         zero = torch.zeros(weight.shape, dtype=torch.promote_types(weight.dtype, torch.float32), device=weight.device)
         memory = SideMemory(tail, rows, zero, self.step)
@@ -85,11 +85,11 @@ def _step(lm: LanguageModel, layer: int, irrelevant: Encoded, iterations: int, s
     """
     config = WiseConfig(steps=iterations, stop="never")
     site = find_site(lm.model, layer)
-    prefix = Tail(lm, site).prefix([irrelevant])
-    scales = Calibration.measure(prefix.query(), site.weight)
+    frozen = Tail(lm, site).frozen([irrelevant])
+    scales = Calibration.measure(frozen.query(), site.weight)
     margins = Margins(*(scales.output_norm * share for share in (config.alpha, config.beta, config.gamma)))
     mask = draw_mask(tuple(site.weight.shape), config.rho, seed, 0, config.masks).to(lm.device)
-    power = prefix.hidden.float().square().sum(-1).mean().item()
+    power = frozen.hidden.float().square().sum(-1).mean().item()
     return Step(MOVE * power / (config.rho * scales.input_power), mask, margins, None, config)
 
 

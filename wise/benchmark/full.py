@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from wise.editors.wise.routing import pooled, routing_loss, token_gap, training_span
 from wise.editors.wise.training import Step
+from wise.lm.architectures import Site
 from wise.lm.batch import Batch
 from wise.lm.load import LanguageModel
-from wise.lm.sites import Site
 
 IGNORED = -100
 """Label of a token that is not to be predicted."""

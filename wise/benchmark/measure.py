@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from wise.lm.usage import peak_memory, start_peak
+from wise.lm.peak_memory import peak_memory, start_peak
 
 Result = TypeVar("Result")
 

@@ -13,11 +13,11 @@ from wise.benchmark.measure import alternated, ratios, summary
 from wise.benchmark.model import random_texts
 from wise.errors import ConfigError
 from wise.lm.answer import read_answers
+from wise.lm.architectures import Site, find_site
 from wise.lm.batch import Encoded, collate
 from wise.lm.load import LanguageModel
-from wise.lm.sites import Site, find_site
-from wise.lm.tail import Tail
 from wise.seeds import generator
+from wise.tail.tail import Tail
 
 BATCH_SIZE = 64
 """Questions asked at once, as the verbs that ask do by default."""
@@ -58,7 +58,7 @@ def benchmark_probe(
 
 def by_prefix_alone(lm: LanguageModel, site: Site, asked: Sequence[Encoded]) -> Tensor:
     """What never changes, computed anew; it is paid once, however often the model is edited and asked."""
-    prefixes = [Tail(lm, site).prefix(asked[first : first + BATCH_SIZE]) for first in _batches(asked)]
+    prefixes = [Tail(lm, site).frozen(asked[first : first + BATCH_SIZE]) for first in _batches(asked)]
     return prefixes[-1].hidden
 
 
@@ -66,10 +66,10 @@ def by_tail(tail: Tail, asked: Sequence[Encoded], delta: Tensor) -> Tensor:
     """Losses (all target tokens,) in nats, from the cached states."""
     losses: list[float] = []
     for first in _batches(asked):
-        prefix = tail.prefix(asked[first : first + BATCH_SIZE])
+        frozen = tail.frozen(asked[first : first + BATCH_SIZE])
         with torch.inference_mode():
-            output = prefix.output + prefix.inner @ delta.T  # (B, L, f) x (f, d)
-            answers = read_answers(prefix.batch, tail.logits(prefix, output))
+            output = frozen.output + frozen.inner @ delta.T  # (B, L, f) x (f, d)
+            answers = read_answers(frozen.batch, tail.logits(frozen, output))
         losses += [value for answer in answers for value in answer.nll]
     return torch.tensor(losses)
 

@@ -12,12 +12,12 @@ from snakemake.common.configfile import load_configfile
 from snakemake.utils import validate
 from snakemake_interface_common.exceptions import WorkflowError
 
-from wise import plan
-from wise.check import check_options
+from wise.code_inputs import ROOT
+from wise.config import plan
+from wise.config.check import check_options
 from wise.errors import ConfigError
-from wise.sources import ROOT
 
-log = logging.getLogger("wise.check")
+log = logging.getLogger("wise.config.check")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

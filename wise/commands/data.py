@@ -7,9 +7,9 @@ import logging
 from pathlib import Path
 
 from wise.commands.common import json_argument
+from wise.datasets.published.catalog import CONVERTERS, INVALID
+from wise.datasets.published.survey import survey
 from wise.datasets.registry import DATASETS, dataset, fetched_dataset
-from wise.datasets.settings import CONVERTERS, INVALID
-from wise.datasets.survey import survey
 from wise.errors import unknown
 from wise.files import read_json
 from wise.options import build_options

@@ -73,7 +73,7 @@ def _refuse_other_settings(args: argparse.Namespace) -> None:
 
 
 def _ids(memory: Path) -> set[str]:
-    from wise.editors.folder import read_folder
+    from wise.memory.folder import read_folder
 
     return {record.id for record in read_folder(memory).edits}
 

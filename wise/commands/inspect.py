@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from wise.editors.folder import SavedMemory, read_folder
+from wise.memory.folder import SavedMemory, read_folder
 
 ROWS = 20
 """Memories that are listed; a codebook may have thousands."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from wise.commands.common import add_model_arguments
 from wise.commands.loading import load_model
 from wise.files import write_json
-from wise.lm.knowledge import knowledge_report, read_questions
+from wise.pretraining.knowledge import knowledge_report, read_questions
 
 log = logging.getLogger("wise.knowledge")
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from wise.errors import unknown
+from wise.lm.gpu_memory import check_memory
 from wise.lm.load import DTYPES, LanguageModel, find_device, load_language_model
-from wise.lm.memory import check_memory
 
 
 def load_model(
@@ -17,7 +17,7 @@ def load_model(
     """Load what the arguments of `add_model_arguments` name, once it is known to fit on the device.
 
     `rows`: questions asked at once; `editors`: name -> options of those that the verb edits with, one at a time.
-    Raises `ConfigError` where it does not fit, see `wise.lm.memory`.
+    Raises `ConfigError` where it does not fit, see `wise.lm.gpu_memory`.
     """
     if args.dtype not in DTYPES:
         raise unknown("dtype", args.dtype, DTYPES)

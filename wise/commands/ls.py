@@ -34,8 +34,8 @@ def _editors(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 def _datasets(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """What is made, and the streams of edits in it where they have other names."""
+    from wise.config.plan import DATASETS as STREAMS
     from wise.datasets.registry import DATASETS
-    from wise.plan import DATASETS as STREAMS
 
     for name, entry in DATASETS.items():
         streams = ", ".join(stream for stream in STREAMS if stream.startswith(f"{name}-") and stream not in DATASETS)
@@ -50,7 +50,7 @@ def _metrics(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 def _models(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Families, the rule of the default layer, and models that were trained here."""
-    from wise.lm.sites import FAMILIES, default_layer
+    from wise.lm.architectures import FAMILIES, default_layer
 
     for name, family in sorted(FAMILIES.items()):
         yield name, f"family; edits {family.layers}.N.{family.down}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from wise.code_inputs import ROOT, editor_sources
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
 from wise.commands.loading import load_model
 from wise.editors.base import Editor
@@ -22,9 +23,8 @@ from wise.evaluate.stream import ON_NAN, Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
 from wise.lm.load import device_name, weights_digest
-from wise.lm.usage import peak_memory
+from wise.lm.peak_memory import peak_memory
 from wise.records import EDIT_INDEX, read_records
-from wise.sources import ROOT, editor_sources
 from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
 
 

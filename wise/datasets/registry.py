@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wise.datasets import counterfact_corpus, factworld, real
-from wise.datasets.settings import SETTINGS, RealOptions
+from wise.datasets import counterfact_corpus, factworld
+from wise.datasets.published import build as real
+from wise.datasets.published.catalog import SETTINGS, RealOptions
 from wise.errors import ConfigError, unknown
 
 

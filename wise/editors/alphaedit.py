@@ -12,7 +12,7 @@ from torch import Tensor
 from wise.editors.locate.solve import null_space, null_space_update
 from wise.editors.locate.value import ValueConfig
 from wise.editors.memit import Memit
-from wise.lm.sites import Site
+from wise.lm.architectures import Site
 from wise.options import require
 
 

@@ -19,16 +19,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from wise.editors.card import memory_card
-from wise.editors.folder import read_folder, write_folder
 from wise.errors import DataError, EditError
 from wise.files import atomic_path
+from wise.lm.architectures import find_site
 from wise.lm.batch import Encoded, encode, encode_prompts
 from wise.lm.load import LanguageModel
-from wise.lm.sites import find_site
-from wise.lm.tail import Prefix, Tail
+from wise.memory.folder import read_folder, write_folder
+from wise.memory.model_card import memory_card
 from wise.records import EditRecord
 from wise.seeds import generator
+from wise.tail.tail import FrozenStates, Tail
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class Reading:
     end: Tensor
 
     @classmethod
-    def of(cls, prefix: Prefix, whole: bool = False) -> Reading:
+    def of(cls, frozen: FrozenStates, whole: bool = False) -> Reading:
         """The prompts of a batch, or its `whole` texts with their targets."""
-        batch = prefix.batch
+        batch = frozen.batch
         last = batch.start - 1
-        return cls(prefix.inner, prefix.output, batch.attention_mask.bool(), last, batch.length - 1 if whole else last)
+        return cls(frozen.inner, frozen.output, batch.attention_mask.bool(), last, batch.length - 1 if whole else last)
 
     def query(self) -> Tensor:
         """The matrix's input at the last prompt token, (B, f)."""
@@ -102,9 +102,9 @@ class Editor(ABC):
     name: ClassVar[str]
     Config: ClassVar[type]
     policy: str = "prefill"
-    together: ClassVar[bool] = False
-    """Whether all edits are learned in one call, see `wise.editors.together`."""
-    relearns: ClassVar[bool] = False
+    batch_editing: ClassVar[bool] = False
+    """Whether all edits are learned in one call, see `wise.editors.mechanisms.joint`."""
+    retrains_from_scratch: ClassVar[bool] = False
     """Whether a further call costs as much for every edit made before as for its own."""
     artifact: ClassVar[str | None] = None
     """What `prepare` makes, by a name that editors share whose artifact is the same; None for nothing."""
@@ -174,8 +174,8 @@ class Editor(ABC):
         self._forget()
 
     def save(self, folder: str | Path) -> None:
-        """Write the memory to `folder`, see `wise.editors.folder`; it belongs to this base model alone."""
-        from wise.editors.identity import describe  # not at the top: it imports this module
+        """Write the memory to `folder`, see `wise.memory.folder`; it belongs to this base model alone."""
+        from wise.memory.manifest import describe  # not at the top: it imports this module
 
         def write_tensors(path: Path) -> None:
             with atomic_path(path) as temporary:
@@ -191,7 +191,7 @@ class Editor(ABC):
         Raises `ConfigError` for another one and `DataError` for a folder that is not whole; the memory at hand
         then stays.
         """
-        from wise.editors.identity import check_fits  # not at the top: it imports this module
+        from wise.memory.manifest import check_fits  # not at the top: it imports this module
 
         saved = read_folder(folder)
         check_fits(self, saved)
@@ -235,15 +235,15 @@ class Editor(ABC):
             if self.edits and not outer:
                 self._attach()
 
-    def answer(self, prefix: Prefix, routing: Routing | None) -> Tensor:
+    def answer(self, frozen: FrozenStates, routing: Routing | None) -> Tensor:
         """Logits (N, V) of the edited model at the tokens that predict targets, given its decision on the prompts."""
-        output = self.output(prefix.inner, prefix.output, routing, prefix.batch.start - 1)
-        return self.tail.logits(prefix, output)
+        output = self.output(frozen.inner, frozen.output, routing, frozen.batch.start - 1)
+        return self.tail.logits(frozen, output)
 
-    def prefix(self, sequences: Sequence[Encoded]) -> Prefix:
+    def frozen(self, sequences: Sequence[Encoded]) -> FrozenStates:
         """The unchanging states of some texts at this editor's site."""
         with self.unedited():
-            return self.tail.prefix(sequences)
+            return self.tail.frozen(sequences)
 
     def measured(self) -> dict[str, float]:
         """What `prepare` measured of the model, by name, for the record."""
@@ -313,23 +313,23 @@ class Editor(ABC):
         queries = []
         for first in range(0, len(prompts), batch_size):
             sequences = encode_prompts(self.lm, prompts[first : first + batch_size])
-            queries.append(self.prefix(sequences).query())
+            queries.append(self.frozen(sequences).query())
         return torch.cat(queries)
 
-    def augmented(self, record: EditRecord, prefixes: int, number: int | None = None) -> list[str]:
-        """The edit's prompt as it is, then behind `prefixes` of the random contexts, drawn for edit `number`.
+    def augmented(self, record: EditRecord, context_prefixes: int, number: int | None = None) -> list[str]:
+        """The edit's prompt as it is, then behind `context_prefixes` of the random contexts, drawn for edit `number`.
 
         That is the next edit unless it is given.
         """
         draw = generator(self.seed, "contexts", len(self.edits) if number is None else number)
-        chosen = torch.randperm(len(self.contexts), generator=draw)[:prefixes].tolist()
+        chosen = torch.randperm(len(self.contexts), generator=draw)[:context_prefixes].tolist()
         return [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
 
-    def encoded_rows(self, record: EditRecord, prefixes: int, number: int | None = None) -> list[Encoded]:
+    def encoded_rows(self, record: EditRecord, context_prefixes: int, number: int | None = None) -> list[Encoded]:
         """The augmented prompts, each with the edit's target, see `augmented`."""
-        prompts = self.augmented(record, prefixes, number)
+        prompts = self.augmented(record, context_prefixes, number)
         return encode(self.lm, prompts, [record.target] * len(prompts))
 
-    def rows(self, record: EditRecord, prefixes: int) -> Prefix:
+    def rows(self, record: EditRecord, context_prefixes: int) -> FrozenStates:
         """The states of the augmented prompts, each with the edit's target."""
-        return self.prefix(self.encoded_rows(record, prefixes))
+        return self.frozen(self.encoded_rows(record, context_prefixes))

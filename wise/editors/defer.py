@@ -8,27 +8,27 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from wise.editors.attach import RoutedEditor
 from wise.editors.base import EditOutcome, Reading, Routing
-from wise.editors.loss import edit_loss, finite
-from wise.lm.prefix import Prefix
+from wise.editors.mechanisms.routed import RoutedEditor
+from wise.editors.shared.loss import edit_loss, finite
 from wise.options import require
 from wise.records import EditRecord
 from wise.seeds import generator
+from wise.tail.frozen_states import FrozenStates
 
 
 @dataclass(frozen=True)
 class DeferConfig:
     """Published values for 7B models: Adam at 7e-5 of {7e-5, 7e-4, 1e-3}, 100 steps (WISE, appendix A).
 
-    GRACE, which it comes from, trains at 0.1. `prefixes`: random contexts that augment the prompt. `stop_loss`
+    GRACE, which it comes from, trains at 0.1. `context_prefixes`: random contexts that augment the prompt. `stop_loss`
     ends early, in nats (0: never).
     """
 
     lr: float = 7e-5
     steps: int = 100
     stop_loss: float = 0.0
-    prefixes: int = 10
+    context_prefixes: int = 10
 
     def __post_init__(self) -> None:
         require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
@@ -93,12 +93,12 @@ class Defer(RoutedEditor):
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: DeferConfig = self.config
-        prefix = self.rows(record, config.prefixes)
+        frozen = self.rows(record, config.context_prefixes)
         layers = Layers(**{name: tensor.clone().requires_grad_(True) for name, tensor in self._state().items()})
         optimizer = torch.optim.Adam(vars(layers).values(), lr=config.lr)
         step, value = 0, float("inf")
         while step < config.steps:
-            loss = edit_loss(self.tail, prefix, soft_output(layers, prefix))
+            loss = edit_loss(self.tail, frozen, soft_output(layers, frozen))
             value = finite(loss.item(), record)
             if value < config.stop_loss:
                 break
@@ -125,8 +125,8 @@ class Defer(RoutedEditor):
         self._layers = replace(self._layers, **state)
 
 
-def soft_output(layers: Layers, prefix: Prefix) -> Tensor:
+def soft_output(layers: Layers, frozen: FrozenStates) -> Tensor:
     """g o + (1 - g) W x (B, L, d), o at every position alike; gradients flow to the layers."""
-    query = prefix.query()
+    query = frozen.query()
     opening = layers.open(query)[:, None, None]  # (B, 1, 1)
-    return opening * layers.answer(query)[:, None] + (1 - opening) * prefix.output
+    return opening * layers.answer(query)[:, None] + (1 - opening) * frozen.output

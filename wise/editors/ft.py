@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wise.editors.attach import WeightEditor
 from wise.editors.base import EditOutcome
-from wise.editors.descent import Descent, Preservation
-from wise.editors.loss import OBJECTIVES, edit_loss, finite
+from wise.editors.mechanisms.weight import WeightEditor
+from wise.editors.shared.descent import Descent, Preservation
+from wise.editors.shared.loss import OBJECTIVES, edit_loss, finite
 from wise.errors import DataError, unknown
 from wise.lm.batch import encode_prompts
 from wise.options import require
@@ -19,8 +19,8 @@ class FineTuningConfig:
     """Published values for 7B models: Adam at 5e-4, 25 or 50 steps, `prompt_last`, no KL term (WISE, appendix A).
 
     `box`: largest change of an entry by one edit (L-infinity), 0 for none. `kl`: weight of the divergence from
-    the unedited model on the record's `irrelevant` text, 0 for none. `prefixes`: random contexts that augment the
-    prompt. `stop_loss`: end early when the whole loss is below it, in nats.
+    the unedited model on the record's `irrelevant` text, 0 for none. `context_prefixes`: random contexts that augment
+    the prompt. `stop_loss`: end early when the whole loss is below it, in nats.
     """
 
     objective: str = "prompt_last"
@@ -30,7 +30,7 @@ class FineTuningConfig:
     kl: float = 0.0
     weight_decay: float = 0.0
     stop_loss: float = 1e-2
-    prefixes: int = 10
+    context_prefixes: int = 10
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
@@ -51,14 +51,14 @@ class FineTuning(WeightEditor):
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: FineTuningConfig = self.config
-        prefix, preservation = self.rows(record, config.prefixes), self._preservation(record)
+        frozen, preservation = self.rows(record, config.context_prefixes), self._preservation(record)
         start = self.site.weight if self._weight is None else self._weight  # (d, f)
         descent = Descent(start, self.site.bias, config.lr, config.weight_decay, config.box)
         step, value = 0, float("inf")
         while step < config.steps:
-            loss = edit_loss(self.tail, prefix, descent.output(prefix.inner), config.objective)
+            loss = edit_loss(self.tail, frozen, descent.output(frozen.inner), config.objective)
             if preservation is not None:
-                loss = loss + config.kl * preservation.divergence(descent.output(preservation.prefix.inner))
+                loss = loss + config.kl * preservation.divergence(descent.output(preservation.frozen.inner))
             value = finite(loss.item(), record)
             if value < config.stop_loss:
                 break
@@ -73,4 +73,4 @@ class FineTuning(WeightEditor):
             return None
         if not record.irrelevant.strip():
             raise DataError(f"edit '{record.id}' has no 'irrelevant' text, which option 'kl' of {self.name} needs")
-        return Preservation(self.tail, self.prefix(encode_prompts(self.lm, [record.irrelevant])))
+        return Preservation(self.tail, self.frozen(encode_prompts(self.lm, [record.irrelevant])))

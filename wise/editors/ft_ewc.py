@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wise.editors.attach import WeightEditor
 from wise.editors.base import EditOutcome
-from wise.editors.descent import Descent
-from wise.editors.loss import edit_loss, finite, rows_loss
+from wise.editors.mechanisms.weight import WeightEditor
+from wise.editors.shared.descent import Descent
+from wise.editors.shared.loss import edit_loss, finite, rows_loss
 from wise.lm.batch import encode
-from wise.lm.prefix import Prefix
-from wise.lm.tail import Tail
 from wise.options import require
 from wise.records import EditRecord
+from wise.tail.frozen_states import FrozenStates
+from wise.tail.tail import Tail
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ElasticConfig:
     `penalty` is the factor lambda of the quadratic term, `memory` how many of the most recent edits the Fisher
     information is measured on. With `normalise` it is divided by its mean over the matrix. The gradients of edits
     that were learned well are tiny, so without it no factor fits: a small one does nothing, and one that does
-    something early in the stream freezes the matrix later. `prefixes`: random contexts that augment the prompt.
+    something early in the stream freezes the matrix later. `context_prefixes`: random contexts that augment the prompt.
     """
 
     lr: float = 1e-2
@@ -34,7 +34,7 @@ class ElasticConfig:
     memory: int = 10
     steps: int = 100
     normalise: bool = True
-    prefixes: int = 10
+    context_prefixes: int = 10
 
     def __post_init__(self) -> None:
         require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
@@ -53,15 +53,15 @@ class ElasticFineTuning(WeightEditor):
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: ElasticConfig = self.config
-        prefix = self.rows(record, config.prefixes)
+        frozen = self.rows(record, config.context_prefixes)
         anchor = (self.site.weight if self._weight is None else self._weight).detach()  # (d, f)
         importance = self._importance(anchor)
         descent = Descent(anchor, self.site.bias, config.lr)
         step, value = 0, float("inf")
         while step < config.steps:
-            logits = self.tail.logits(prefix, descent.output(prefix.inner))  # (N, V)
-            correct = logits.argmax(-1) == prefix.targets.tokens  # (N,)
-            loss = rows_loss(prefix, logits)
+            logits = self.tail.logits(frozen, descent.output(frozen.inner))  # (N, V)
+            correct = logits.argmax(-1) == frozen.targets.tokens  # (N,)
+            loss = rows_loss(frozen, logits)
             value = finite(loss.item(), record)
             if correct.all():
                 break
@@ -81,21 +81,21 @@ class ElasticFineTuning(WeightEditor):
         mean = information.mean()
         return information / mean if self.config.normalise and mean > 0 else information
 
-    def _examples(self, records: Sequence[EditRecord]) -> Prefix:
+    def _examples(self, records: Sequence[EditRecord]) -> FrozenStates:
         """One example an edit: its prompt as it is, with its target."""
-        return self.prefix(encode(self.lm, [r.prompt for r in records], [r.target for r in records]))
+        return self.frozen(encode(self.lm, [r.prompt for r in records], [r.target for r in records]))
 
 
-def fisher(tail: Tail, prefix: Prefix, weight: Tensor) -> Tensor:
+def fisher(tail: Tail, frozen: FrozenStates, weight: Tensor) -> Tensor:
     """Diagonal of the empirical Fisher information of a matrix, (d, f): the mean of squared per-example gradients.
 
-    An example is a row of `prefix`, its loss the mean NLL of its target tokens. A row's gradient is the sum
+    An example is a row of `frozen`, its loss the mean NLL of its target tokens. A row's gradient is the sum
     over its tokens of (dLoss/dy) x^T, so one backward pass gives all of them.
     """
-    output = nn.functional.linear(prefix.inner, weight, tail.site.bias).detach().requires_grad_(True)
-    examples = len(prefix.inner)
-    (slopes,) = torch.autograd.grad(examples * edit_loss(tail, prefix, output), output)  # (B, L, d)
+    output = nn.functional.linear(frozen.inner, weight, tail.site.bias).detach().requires_grad_(True)
+    examples = len(frozen.inner)
+    (slopes,) = torch.autograd.grad(examples * edit_loss(tail, frozen, output), output)  # (B, L, d)
     total = torch.zeros_like(weight)
-    for slope, inner in zip(slopes, prefix.inner, strict=True):
+    for slope, inner in zip(slopes, frozen.inner, strict=True):
         total += (slope.T @ inner).square()  # (d, L) x (L, f)
     return total / examples

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wise.editors.attach import RoutedEditor
 from wise.editors.base import EditOutcome, Reading, Routing
-from wise.editors.loss import edit_loss, finite
+from wise.editors.mechanisms.routed import RoutedEditor
+from wise.editors.shared.loss import edit_loss, finite
 from wise.errors import unknown
-from wise.lm.tail import Prefix
 from wise.options import require
 from wise.records import EditRecord
 from wise.seeds import generator
+from wise.tail.tail import FrozenStates
 
 REPLACEMENTS = ("replace_last", "replace_prompt", "replace_all")
 """Which tokens get the value: the last one of the prompt, the prompt's, or the answer's as well."""
@@ -46,7 +46,7 @@ class GraceConfig:
     lr: float = 1.0
     steps: int = 100
     warm: bool = False
-    prefixes: int = 0
+    context_prefixes: int = 0
     stop_loss: float = 0.0
 
     def __post_init__(self) -> None:
@@ -116,13 +116,13 @@ class Grace(RoutedEditor):
         return self._keys.numel() + self._values.numel() + self._radii.numel()
 
     def _learn(self, record: EditRecord) -> EditOutcome:
-        prefix = self.rows(record, self.config.prefixes)
-        query = prefix.query()[:1]  # (1, f) of the prompt as it is
+        frozen = self.rows(record, self.config.context_prefixes)
+        query = frozen.query()[:1]  # (1, f) of the prompt as it is
         radii, index = self._place(query, record.target)
         new = index == len(self._keys)
         keys = torch.cat([self._keys, query]) if new else self._moved(index, query)
-        start = self._first_value(prefix) if new else self._values[index]
-        value, outcome = self._fit(start, prefix, record)
+        start = self._first_value(frozen) if new else self._values[index]
+        value, outcome = self._fit(start, frozen, record)
         if new:
             self._values = torch.cat([self._values, value[None]])
             self._labels = [*self._labels, record.target]
@@ -160,21 +160,21 @@ class Grace(RoutedEditor):
         radii[nearest] = distance / 2 - 1e-5
         return torch.cat([radii, distance[None] / 2]), len(radii)
 
-    def _first_value(self, prefix: Prefix) -> Tensor:
+    def _first_value(self, frozen: FrozenStates) -> Tensor:
         """Where a new value starts, (d,)."""
         if self.config.warm:
-            return prefix.output[0, prefix.batch.start[0] - 1]
+            return frozen.output[0, frozen.batch.start[0] - 1]
         draw = generator(self.seed, "value", len(self.edits))
-        return torch.rand(prefix.output.shape[-1], generator=draw).to(prefix.output)
+        return torch.rand(frozen.output.shape[-1], generator=draw).to(frozen.output)
 
-    def _fit(self, start: Tensor, prefix: Prefix, record: EditRecord) -> tuple[Tensor, EditOutcome]:
+    def _fit(self, start: Tensor, frozen: FrozenStates, record: EditRecord) -> tuple[Tensor, EditOutcome]:
         """Train one value (d,) with Adam on the edit loss, all else frozen."""
         value = start.clone().requires_grad_(True)
         optimizer = torch.optim.Adam([value], lr=self.config.lr)
-        last = prefix.batch.start - 1  # (B,)
+        last = frozen.batch.start - 1  # (B,)
         step, number = 0, float("inf")
         while step < self.config.steps:
-            loss = edit_loss(self.tail, prefix, self._replaced(prefix.output, value, last))  # (B, L, d)
+            loss = edit_loss(self.tail, frozen, self._replaced(frozen.output, value, last))  # (B, L, d)
             number = finite(loss.item(), record)
             if number < self.config.stop_loss:
                 break

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wise.editors.attach import WeightEditor
 from wise.editors.base import EditOutcome, Report
-from wise.editors.descent import Descent
-from wise.editors.loss import edit_loss
-from wise.editors.together import LearnsTogether
+from wise.editors.mechanisms.joint import JointEditor
+from wise.editors.mechanisms.weight import WeightEditor
+from wise.editors.shared.descent import Descent
+from wise.editors.shared.loss import edit_loss
 from wise.errors import EditError
-from wise.lm.prefix import Prefix
 from wise.options import require
 from wise.records import EditRecord
 from wise.seeds import generator
+from wise.tail.frozen_states import FrozenStates
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class BreadthFirstConfig:
     """Published values for 7B models: Adam at 5e-4, 25 epochs, mini-batches of 100, layer 22 of 32 (released code).
 
     `batch` counts edits. `stop_loss`, in nats: a mini-batch below it makes no step, an epoch whose mean is
-    below it is the last. `prefixes`: random contexts that augment each prompt.
+    below it is the last. `context_prefixes`: random contexts that augment each prompt.
     """
 
     lr: float = 5e-4
@@ -34,7 +34,7 @@ class BreadthFirstConfig:
     batch: int = 100
     weight_decay: float = 0.0
     stop_loss: float = 1e-2
-    prefixes: int = 10
+    context_prefixes: int = 10
 
     def __post_init__(self) -> None:
         require(self.lr > 0 and self.epochs > 0 and self.batch > 0, "lr, epochs and batch must be positive")
@@ -51,7 +51,7 @@ class Course:
     losses: list[float]
 
 
-class BreadthFirst(LearnsTogether, WeightEditor):
+class BreadthFirst(JointEditor, WeightEditor):
     """One matrix, trained as in ordinary fine-tuning: every epoch visits all edits once, in a new order.
 
     The control for all editors that fit one edit after the other: it needs all of them at once, and learns
@@ -60,20 +60,20 @@ class BreadthFirst(LearnsTogether, WeightEditor):
 
     name = "locft-bf"
     Config = BreadthFirstConfig
-    relearns = True
+    retrains_from_scratch = True
     _course: Course | None = None
 
     def _learn_all(self, records: Sequence[EditRecord], report: Report) -> list[EditOutcome]:
         config: BreadthFirstConfig = self.config
-        rows = [self.encoded_rows(record, config.prefixes, number) for number, record in enumerate(records)]
+        rows = [self.encoded_rows(record, config.context_prefixes, number) for number, record in enumerate(records)]
         if self._course is None:
             self._course = Course(self._descent(), 0, 0, [0] * len(records), [math.inf] * len(records))
         course = self._course
         while course.epoch < config.epochs:
             batches = list(self._batches(len(records), course.epoch))
             for members in batches[course.batch :]:
-                prefix = self.prefix([row for i in members for row in rows[i]])
-                self._visit(course, prefix, members, records)
+                frozen = self.frozen([row for i in members for row in rows[i]])
+                self._visit(course, frozen, members, records)
                 report(len(members) / len(records) / config.epochs)
             course.epoch, course.batch = course.epoch + 1, 0
             if sum(course.losses) < config.stop_loss * len(records):
@@ -82,9 +82,9 @@ class BreadthFirst(LearnsTogether, WeightEditor):
         self._course = None
         return [EditOutcome(*cost) for cost in zip(course.steps, course.losses, strict=True)]
 
-    def _visit(self, course: Course, prefix: Prefix, members: list[int], records: Sequence[EditRecord]) -> None:
-        """One step on the edits numbered `members`, whose rows `prefix` holds, unless they are learned."""
-        loss = edit_loss(self.tail, prefix, course.descent.output(prefix.inner))
+    def _visit(self, course: Course, frozen: FrozenStates, members: list[int], records: Sequence[EditRecord]) -> None:
+        """One step on the edits numbered `members`, whose rows `frozen` holds, unless they are learned."""
+        loss = edit_loss(self.tail, frozen, course.descent.output(frozen.inner))
         value = _finite(loss.item(), [records[i] for i in members])
         going_on = value >= self.config.stop_loss
         if going_on:

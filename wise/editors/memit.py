@@ -13,8 +13,8 @@ from wise.editors.locate.editor import LocateEditor
 from wise.editors.locate.request import Request
 from wise.editors.locate.solve import memit_update
 from wise.editors.locate.value import Value, ValueConfig
-from wise.editors.together import LearnsTogether
-from wise.lm.sites import Site
+from wise.editors.mechanisms.joint import JointEditor
+from wise.lm.architectures import Site
 from wise.options import require
 from wise.records import EditRecord
 
@@ -76,8 +76,8 @@ class Memit(LocateEditor):
         keys, values = [], []
         for request in requests:
             top = self.read(request)
-            prefix = top if number == len(self.sites) - 1 else self.tails[number].read(request.batch)
-            keys.append(request.keys(prefix.inner).double().mean(0))
+            frozen = top if number == len(self.sites) - 1 else self.tails[number].read(request.batch)
+            keys.append(request.keys(frozen.inner).double().mean(0))
             values.append(self.current(request, top).double())
         return torch.stack(keys, 1), torch.stack(values, 1)
 
@@ -89,7 +89,7 @@ class Memit(LocateEditor):
         """What later calls have to know of this one's keys, (f, n) of each layer: nothing."""
 
 
-class MemitMass(LearnsTogether, Memit):
+class MemitMass(JointEditor, Memit):
     """MEMIT-MASS: all edits in a single call on the unedited model; with one edit it is MEMIT.
 
     A value depends on the unedited model and its own edit alone, so none is searched for twice.

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from wise.editors.attach import RoutedEditor
 from wise.editors.base import EditOutcome, Reading, Routing
-from wise.editors.loss import edit_loss, finite
-from wise.editors.pooling import POOLINGS, pooled, pooled_prompts
+from wise.editors.mechanisms.routed import RoutedEditor
+from wise.editors.shared.loss import edit_loss, finite
+from wise.editors.shared.pooling import POOLINGS, pooled, pooled_prompts
 from wise.errors import ConfigError, unknown
 from wise.options import require
 from wise.records import EditRecord
@@ -25,8 +25,8 @@ class MemoirConfig:
     for hallucinations, 30 to 70 steps of SGD at 1.0, layer 27.
 
     `share`: columns of the memory that one edit may use. `tau`: overlap of masks, 0 to 1, from which a stored one is
-    used. `pooling`: what the mask of a prompt is made of, see `wise.editors.pooling`. `stop_loss` ends early, in
-    nats (0: never). `prefixes`: random contexts that augment the prompt.
+    used. `pooling`: what the mask of a prompt is made of, see `wise.editors.shared.pooling`. `stop_loss` ends early, in
+    nats (0: never). `context_prefixes`: random contexts that augment the prompt.
     """
 
     share: float = 0.37
@@ -34,7 +34,7 @@ class MemoirConfig:
     lr: float = 1.0
     steps: int = 50
     pooling: str = "last"
-    prefixes: int = 10
+    context_prefixes: int = 10
     stop_loss: float = 0.0
 
     def __post_init__(self) -> None:
@@ -113,15 +113,15 @@ class Memoir(RoutedEditor):
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: MemoirConfig = self.config
-        prefix = self.rows(record, config.prefixes)
-        first = Reading.of(prefix)  # (1 + prefixes, ...); its first row is the prompt as it is
+        frozen = self.rows(record, config.context_prefixes)
+        first = Reading.of(frozen)  # (1 + prefixes, ...); its first row is the prompt as it is
         mask = self.masks(pooled(first, config.pooling)[:1])  # (1, f)
         columns = mask[0].nonzero(as_tuple=True)[0]  # (k,)
-        inner = prefix.inner[..., columns]  # (B, L, k): what lies outside of the mask has neither value nor gradient
+        inner = frozen.inner[..., columns]  # (B, L, k): what lies outside of the mask has neither value nor gradient
         weight = self._memory[:, columns].clone().requires_grad_(True)  # (d, k)
         step, value = 0, float("inf")
         while step < config.steps:
-            loss = edit_loss(self.tail, prefix, prefix.output + linear(inner, weight))  # (B, L, k) x (k, d)
+            loss = edit_loss(self.tail, frozen, frozen.output + linear(inner, weight))  # (B, L, k) x (k, d)
             value = finite(loss.item(), record)
             if value < config.stop_loss:
                 break

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from wise.editors.attach import WeightEditor
 from wise.editors.base import EditOutcome
+from wise.editors.mechanisms.weight import WeightEditor
 from wise.records import EditRecord
 
 

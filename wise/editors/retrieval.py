@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from wise.editors.base import Reading
-from wise.editors.pooling import POOLINGS, pooled, pooled_prompts
-from wise.editors.rewriting import RewritingEditor
-from wise.editors.scopes import scope_queries, scope_threshold
+from wise.editors.mechanisms.in_context import RewritingEditor
+from wise.editors.shared.pooling import POOLINGS, pooled, pooled_prompts
+from wise.editors.shared.scope_threshold import scope_queries, scope_threshold
 from wise.errors import ConfigError, unknown
 from wise.lm.batch import Encoded
 from wise.lm.load import LanguageModel
@@ -23,7 +23,7 @@ from wise.records import EditRecord
 class RetrievalConfig:
     """A control without published values: nothing is trained.
 
-    `pooling`: which states of the model are a prompt's embedding, see `wise.editors.pooling`. `separator` stands
+    `pooling`: which states of the model are a prompt's embedding, see `wise.editors.shared.pooling`. `separator` stands
     between the edit's text and the prompt. `threshold`: cosine similarity from which an edit is used; 0 for the
     one that tells paraphrases from irrelevant questions best on the training records.
     """

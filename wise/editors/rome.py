@@ -42,11 +42,11 @@ class Rome(LocateEditor):
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         request = self.request(record)
-        prefix = self.read(request)
-        value = self.value(request, prefix)
-        keys = request.keys(prefix.inner)  # (prompts, f)
+        frozen = self.read(request)
+        value = self.value(request, frozen)
+        keys = request.keys(frozen.inner)  # (prompts, f)
         chol = self._factor(self.layer) if self._uses_moments() else None
-        residual = value.vector - self.current(request, prefix)
+        residual = value.vector - self.current(request, frozen)
         update = rank_one_update(keys.double().mean(0), keys[0], residual, chol)
         self._weights = [self._added(self.site.weight, update, request)]
         return EditOutcome(value.iterations, value.loss)

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wise.editors.attach import WeightEditor
 from wise.editors.base import EditOutcome
-from wise.editors.loss import edit_loss, finite
-from wise.editors.running import RunningStatistics
+from wise.editors.mechanisms.weight import WeightEditor
+from wise.editors.shared.loss import edit_loss, finite
+from wise.editors.shared.running_moments import RunningStatistics
 from wise.lm.batch import encode
-from wise.lm.prefix import Prefix
 from wise.options import require
 from wise.records import EditRecord
+from wise.tail.frozen_states import FrozenStates
 
 
 @dataclass(frozen=True)
 class UltraEditConfig:
     """Published values for 7B models: `lr` 1e-6, `ridge` 1, turns of 10 (GPT-J) or 100 edits (Mistral).
 
-    `ridge` is the factor of the identity in the normal equations. `prefixes`: random contexts that augment the
+    `ridge` is the factor of the identity in the normal equations. `context_prefixes`: random contexts that augment the
     prompt; here a turn is one edit with them. `pilot`: so many training records open the statistics, as large as
     a published first turn; with 0 they open with the first edit, whose own mean then takes most of its gradient away.
     """
@@ -30,11 +30,11 @@ class UltraEditConfig:
     lr: float = 1e-6
     ridge: float = 1.0
     pilot: int = 100
-    prefixes: int = 10
+    context_prefixes: int = 10
 
     def __post_init__(self) -> None:
         require(self.lr > 0 and self.ridge > 0, "lr and ridge must be positive")
-        require(self.pilot >= 0 and self.prefixes >= 0, "pilot and prefixes must not be negative")
+        require(self.pilot >= 0 and self.context_prefixes >= 0, "pilot and prefixes must not be negative")
 
 
 class UltraEdit(WeightEditor):
@@ -58,8 +58,8 @@ class UltraEdit(WeightEditor):
         with self.unedited():
             weight = self.site.weight
         for record in records[: self.config.pilot]:
-            prefix = self.prefix(encode(self.lm, [record.prompt], [record.target]))
-            inner, slopes, _ = self._tokens(prefix, record, weight)
+            frozen = self.frozen(encode(self.lm, [record.prompt], [record.target]))
+            inner, slopes, _ = self._tokens(frozen, record, weight)
             statistics = statistics.updated(torch.cat([inner, slopes], 1))
         return statistics.state()
 
@@ -72,24 +72,24 @@ class UltraEdit(WeightEditor):
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: UltraEditConfig = self.config
         weight = (self.site.weight if self._weight is None else self._weight).detach()  # (d, f)
-        inner, slopes, loss = self._tokens(self.rows(record, config.prefixes), record, weight)
+        inner, slopes, loss = self._tokens(self.rows(record, config.context_prefixes), record, weight)
         statistics = self._statistics.updated(torch.cat([inner, slopes], 1))
         values = target_shifts(statistics, inner, slopes, config.lr)
         self._weight = weight + ridge_update(inner, values, config.ridge).to(weight)
         self._statistics = statistics
         return EditOutcome(1, loss)
 
-    def _tokens(self, prefix: Prefix, record: EditRecord, weight: Tensor) -> tuple[Tensor, Tensor, float]:
+    def _tokens(self, frozen: FrozenStates, record: EditRecord, weight: Tensor) -> tuple[Tensor, Tensor, float]:
         """x (n, f), d (n, d) at the n tokens that predict target tokens, and the loss with `weight` (d, f).
 
         d is the gradient of the row's own loss, so that its size does not depend on how many rows there are.
         """
-        output = nn.functional.linear(prefix.inner, weight, self.site.bias).requires_grad_(True)  # (B, L, f) x (f, d)
-        loss = edit_loss(self.tail, prefix, output)
+        output = nn.functional.linear(frozen.inner, weight, self.site.bias).requires_grad_(True)  # (B, L, f) x (f, d)
+        loss = edit_loss(self.tail, frozen, output)
         value = finite(loss.item(), record)
         (slopes,) = torch.autograd.grad(len(output) * loss, output)  # (B, L, d)
-        here = prefix.batch.predicting()
-        return prefix.inner[here], slopes[here], value
+        here = frozen.batch.predicting()
+        return frozen.inner[here], slopes[here], value
 
     def _nothing_seen(self) -> RunningStatistics:
         width, features = self.site.weight.shape

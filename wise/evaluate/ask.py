@@ -57,14 +57,14 @@ def ask(editor: Editor, questions: Sequence[Question], batch_size: int = 64, ora
     batches = list(by_length(sequences, batch_size))
     replies = []
     for indices in batches:
-        prefix = editor.prefix([sequences[i] for i in indices])
+        frozen = editor.frozen([sequences[i] for i in indices])
         with torch.inference_mode():
             routing = None
             if editor.edits:  # without any the model is the unedited one, whatever a gate starts as
-                routing = editor.decide(Reading.of(prefix, whole=editor.policy == "per_step"))
+                routing = editor.decide(Reading.of(frozen, whole=editor.policy == "per_step"))
             if oracle and routing is not None:
                 routing = _told(editor, [questions[i] for i in indices], routing)
-            answers = read_answers(prefix.batch, editor.answer(prefix, routing))
+            answers = read_answers(frozen.batch, editor.answer(frozen, routing))
         replies.append(list(_replies(answers, routing)))
     return unsorted(batches, replies)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from wise.editors.base import Editor
 from wise.lm.generate import generate_answers
-from wise.lm.usage import peak_memory, start_peak
+from wise.lm.peak_memory import peak_memory, start_peak
 from wise.records import EditRecord
 
 NEW_TOKENS = 8

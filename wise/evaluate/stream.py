@@ -101,7 +101,7 @@ class Stream:
     def _carry_out(self, run: Run, first: int, bar: tqdm) -> None:
         """Make the edits of one run from the `first` on, and ask about them where it says."""
         chunks = dict(run.asks)
-        for T in chunks if self.editor.together else range(first, run.length + 1):
+        for T in chunks if self.editor.batch_editing else range(first, run.length + 1):
             if T < first:
                 continue
             self._edit(run.start, T, bar)
@@ -116,7 +116,7 @@ class Stream:
     def _edit(self, start: int, T: int, bar: tqdm) -> None:
         """Make the first T edits from `start` on, of which the editor may have some; each is noted with its share."""
         editor = self.editor
-        first = start + (len(editor.edits) if editor.together else T - 1)
+        first = start + (len(editor.edits) if editor.batch_editing else T - 1)
         records = self.records[first : start + T]
 
         def report(share: float) -> None:
@@ -126,10 +126,10 @@ class Stream:
 
         self._call.started = time.perf_counter() - self._call.seconds
         try:
-            costs = [_cost(outcome) for outcome in editor.edit_all(records, report if editor.together else None)]
+            costs = [_cost(outcome) for outcome in editor.edit_all(records, report if editor.batch_editing else None)]
         except EditError as error:
             costs = [self._failure(first, records, error)] * len(records)
-        seconds = self._call.elapsed() / (T if editor.relearns else len(records))
+        seconds = self._call.elapsed() / (T if editor.retrains_from_scratch else len(records))
         for edit, cost in enumerate(costs, start=first):
             self.curve.append({"edit": edit, "T_chunk": T, "seconds": seconds, **cost})
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wise.editors.wise.routing import pooled
 from wise.editors.wise.training import Iteration, SideMemory
-from wise.lm.prefix import Prefix
+from wise.tail.frozen_states import FrozenStates
 
 
 class BlockedLinear(torch.autograd.Function):
@@ -47,7 +47,7 @@ class ExactSideMemory(SideMemory):
     `weight` is W' as it goes on, None for a new shard; `block` see `BlockedLinear`.
     """
 
-    def __init__(self, weight: Tensor | None, everything: Prefix, block: int, *rest: Any) -> None:
+    def __init__(self, weight: Tensor | None, everything: FrozenStates, block: int, *rest: Any) -> None:
         super().__init__(*rest)
         self.everything, self.block = everything, block
         start = self.tail.site.weight + self.variable.detach() if weight is None else weight

@@ -22,7 +22,6 @@ from wise.editors.wise.rows import rows_of
 from wise.editors.wise.training import Iteration
 from wise.errors import DataError
 from wise.lm.load import LanguageModel
-from wise.lm.prefix import Prefix
 from wise.options import build_options
 from wise.parity.deviations import Deviations, deviation_of
 from wise.parity.exact import ExactSideMemory
@@ -30,6 +29,7 @@ from wise.parity.golden import Golden
 from wise.parity.rounding import rounded_merge
 from wise.parity.single import SINGLE_SHARD_RULES, single_shard_merge
 from wise.records import EditRecord
+from wise.tail.frozen_states import FrozenStates
 
 SUM_BLOCKS = (0, 64, 120, 32, 176, 448, 16, 256)
 """Tokens over which a gradient is summed at a time, 0 for all at once.
@@ -118,7 +118,7 @@ class GoldenWise(Wise):
         self.edits.append(EditRecord(str(edit), "prompt", "target", ""))
         self._attach()
 
-    def _attempt(self, edit: int, everything: Prefix, block: int, golden: Tensor) -> _Attempt:
+    def _attempt(self, edit: int, everything: FrozenStates, block: int, golden: Tensor) -> _Attempt:
         """One edit with sums over `block` tokens at a time; leaves no trace but what it returns."""
         before = self._memory, self._history, self.draw.getstate()
         self.seen, self.merges = [], []

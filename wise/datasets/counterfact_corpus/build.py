@@ -10,9 +10,9 @@ from typing import Any
 from wise.datasets.counterfact_corpus.options import CounterFactCorpusOptions
 from wise.datasets.counterfact_corpus.teaching import Chosen, Taught, choose, plan_teaching, sentences, state
 from wise.datasets.counterfact_corpus.wordings import Case, Wordings
-from wise.datasets.raw import Entry
-from wise.datasets.real import fetch_files, gather_files, read_file, with_far, with_irrelevant
-from wise.datasets.settings import RealOptions, sources
+from wise.datasets.published.build import fetch_files, gather_files, read_file, with_far, with_irrelevant
+from wise.datasets.published.catalog import RealOptions, sources
+from wise.datasets.published.raw_rows import Entry
 from wise.errors import DataError
 from wise.files import sha256, write_json, write_json_lines
 from wise.records import write_records

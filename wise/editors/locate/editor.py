@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from wise.editors.locate.matrices import MatricesEditor
 from wise.editors.locate.moments import second_moments, training_texts
 from wise.editors.locate.request import Request, build_request
 from wise.editors.locate.solve import factor
 from wise.editors.locate.value import Value, find_value
+from wise.editors.mechanisms.layers import MatricesEditor
 from wise.errors import ConfigError, EditError
-from wise.lm.prefix import Prefix
-from wise.lm.sites import find_site
+from wise.lm.architectures import find_site
 from wise.records import EditRecord
+from wise.tail.frozen_states import FrozenStates
 
 
 class LocateEditor(MatricesEditor):
@@ -59,22 +59,22 @@ class LocateEditor(MatricesEditor):
 
     def request(self, record: EditRecord, number: int | None = None) -> Request:
         """Edit `number` (see `augmented`) as rows of tokens; raises `DataError` where its prompt lacks the subject."""
-        prompts = self.augmented(record, self.config.prefixes, number)
+        prompts = self.augmented(record, self.config.context_prefixes, number)
         return build_request(self.lm, record, prompts, self.config.token, self.config.kl > 0)
 
-    def value(self, request: Request, prefix: Prefix) -> Value:
-        """v* of one edit on the model as it stands, `prefix` being its states at the highest edited layer."""
-        found = find_value(self.tails[-1], prefix, request, self.current(request, prefix), self.config)
+    def value(self, request: Request, frozen: FrozenStates) -> Value:
+        """v* of one edit on the model as it stands, `frozen` being its states at the highest edited layer."""
+        found = find_value(self.tails[-1], frozen, request, self.current(request, frozen), self.config)
         if self._anchor is None:
             return found
         return Value(found.vector * (self._anchor / found.vector.norm()), found.iterations, found.loss)
 
-    def current(self, request: Request, prefix: Prefix) -> Tensor:
+    def current(self, request: Request, frozen: FrozenStates) -> Tensor:
         """The value (d,) of the plain prompt's edited token in the model as it stands."""
         stream = self.in_stream and self.sites[-1].behind is None
-        return (prefix.hidden if stream else prefix.output)[0, request.token[0]]
+        return (frozen.hidden if stream else frozen.output)[0, request.token[0]]
 
-    def read(self, request: Request) -> Prefix:
+    def read(self, request: Request) -> FrozenStates:
         """States of the request's rows at the highest edited layer, on the model as it stands."""
         return self.tails[-1].read(request.batch)
 

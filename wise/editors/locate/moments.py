@@ -10,9 +10,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from wise.errors import DataError
+from wise.lm.architectures import Site
 from wise.lm.batch import Batch, by_length, collate, encode_prompts
 from wise.lm.load import LanguageModel
-from wise.lm.sites import Site
 from wise.records import EditRecord
 
 SUMS_BYTES = 4 * 2**30

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from wise.editors.locate.request import TOKENS, Request
-from wise.editors.loss import finite
+from wise.editors.shared.loss import finite
 from wise.errors import unknown
 from wise.lm.likelihood import token_nll
-from wise.lm.prefix import Prefix
-from wise.lm.tail import Tail
 from wise.options import require
+from wise.tail.frozen_states import FrozenStates
+from wise.tail.tail import Tail
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ValueConfig:
 
     `token`: `subject_last` or `prompt_last`. `kl`: weight of the divergence on the neighbour text. `weight_decay`
     of ||delta|| / ||v0||^2. `clamp`: longest delta, as a share of ||v0||. `stop_loss` ends early, in nats.
-    `prefixes`: random contexts that augment the prompt. `norm_anchor`: rescale v* to the mean norm that it has
+    `context_prefixes`: random contexts that augment the prompt. `norm_anchor`: rescale v* to the mean norm that it has
     over `pilots` training edits of the unedited model (norm-anchor scaling; published with 1000 pilots).
     """
 
@@ -33,7 +33,7 @@ class ValueConfig:
     weight_decay: float = 1e-3
     clamp: float = 4.0
     stop_loss: float = 0.05
-    prefixes: int = 10
+    context_prefixes: int = 10
     norm_anchor: bool = False
     pilots: int = 100
 
@@ -41,7 +41,10 @@ class ValueConfig:
         if self.token not in TOKENS:
             raise unknown("token", self.token, TOKENS)
         require(self.lr > 0 and self.steps > 0 and self.clamp > 0, "lr, steps and clamp must be positive")
-        require(min(self.kl, self.weight_decay, self.prefixes) >= 0, "kl, weight_decay, prefixes must not be negative")
+        require(
+            min(self.kl, self.weight_decay, self.context_prefixes) >= 0,
+            "kl, weight_decay, prefixes must not be negative",
+        )
         require(self.pilots > 0, "pilots must be positive")
 
 
@@ -54,14 +57,14 @@ class Value:
     loss: float
 
 
-def find_value(tail: Tail, prefix: Prefix, request: Request, start: Tensor, config: ValueConfig) -> Value:
+def find_value(tail: Tail, frozen: FrozenStates, request: Request, start: Tensor, config: ValueConfig) -> Value:
     """v* = v0 + delta, with the delta at the edited token of every row that makes the target likely.
 
     Minimises NLL + kl * KL(p0 || p) + weight_decay * ||delta|| / ||v0||^2 with Adam under ||delta|| <= clamp * ||v0||,
-    from delta = 0 on. `prefix` are the rows' states on the model as it stands, `start` = v0 (d,). The delta is added
+    from delta = 0 on. `frozen` are the rows' states on the model as it stands, `start` = v0 (d,). The delta is added
     to the matrix's output, which adds it to the residual stream. Raises `EditError` for a loss that is not finite.
     """
-    objective = _Objective(tail, prefix, request)
+    objective = _Objective(tail, frozen, request)
     size = start.float().norm()
     delta = torch.zeros_like(start, dtype=torch.float32, requires_grad=True)  # (d,)
     optimizer = torch.optim.Adam([delta], lr=config.lr)
@@ -84,10 +87,10 @@ def find_value(tail: Tail, prefix: Prefix, request: Request, start: Tensor, conf
 class _Objective:
     """NLL of the target over the prompts, and divergence on the neighbour text, as functions of delta (d,)."""
 
-    def __init__(self, tail: Tail, prefix: Prefix, request: Request) -> None:
-        targets = prefix.targets
-        positions = torch.arange(prefix.output.shape[1], device=request.token.device)
-        self.tail, self.prefix, self.neighbour = tail, prefix, request.neighbour
+    def __init__(self, tail: Tail, frozen: FrozenStates, request: Request) -> None:
+        targets = frozen.targets
+        positions = torch.arange(frozen.output.shape[1], device=request.token.device)
+        self.tail, self.frozen, self.neighbour = tail, frozen, request.neighbour
         self.here = (positions == request.token[:, None])[..., None]  # (B, L, 1)
         self.positions = targets.positions.clone()  # (B, m)
         if self.neighbour:
@@ -97,8 +100,8 @@ class _Objective:
         self.before: Tensor | None = None  # log p0 (V,)
 
     def __call__(self, delta: Tensor) -> tuple[Tensor, Tensor]:
-        targets, lm = self.prefix.targets, self.tail.lm
-        hidden = self.tail.at(self.prefix, self.prefix.output + self.here * delta, self.positions)  # (B, m, d)
+        targets, lm = self.frozen.targets, self.tail.lm
+        hidden = self.tail.at(self.frozen, self.frozen.output + self.here * delta, self.positions)  # (B, m, d)
         logits = lm.logits(hidden[targets.rows, targets.columns])  # (N, d) x (d, V)
         nll = (token_nll(logits, targets.tokens) * self.share).sum()
         if not self.neighbour:

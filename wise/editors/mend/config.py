@@ -15,7 +15,7 @@ class MendConfig:
     (1920), first value `alpha` of the factor of an update. Of its training: `iterations` of one edit each (100,000
     at most), Adam at `lr` (the paper of WISE; the configuration released with it has 1e-6) and at `lr_alpha` for
     alpha, a step every `accumulate` edits, `clip` on the norm of the gradient, weights `c_edit` and `c_loc` of the
-    two losses. `prefixes`: random contexts that augment the prompt, in training and editing alike.
+    two losses. `context_prefixes`: random contexts that augment the prompt, in training and editing alike.
 
     Published training keeps the best checkpoint of a long run. Here the run is short, and both rates fall linearly
     to zero instead.
@@ -30,9 +30,11 @@ class MendConfig:
     clip: float = 100.0
     c_edit: float = 0.1
     c_loc: float = 1.0
-    prefixes: int = 10
+    context_prefixes: int = 10
 
     def __post_init__(self) -> None:
         require(self.rank > 0 and self.iterations > 0 and self.accumulate > 0, "rank, iterations and accumulate > 0")
         require(self.lr > 0 and self.lr_alpha > 0 and self.clip > 0, "lr, lr_alpha and clip must be positive")
-        require(min(self.c_edit, self.c_loc, self.prefixes) >= 0, "c_edit, c_loc and prefixes must not be negative")
+        require(
+            min(self.c_edit, self.c_loc, self.context_prefixes) >= 0, "c_edit, c_loc and prefixes must not be negative"
+        )

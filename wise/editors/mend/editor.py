@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from wise.editors.attach import WeightEditor
 from wise.editors.base import EditOutcome
-from wise.editors.loss import edit_loss, finite
+from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.mend.config import MendConfig
 from wise.editors.mend.gradients import token_gradients
 from wise.editors.mend.network import GradientTransform
 from wise.editors.mend.training import Trainer
+from wise.editors.shared.loss import edit_loss, finite
 from wise.errors import ConfigError
 from wise.records import EditRecord
 from wise.seeds import generator
@@ -66,13 +66,13 @@ class Mend(WeightEditor):
     def _learn(self, record: EditRecord) -> EditOutcome:
         if self._network is None:
             raise ConfigError("mend edits with a trained network; call prepare with training records first")
-        prefix = self.rows(record, self.config.prefixes)
+        frozen = self.rows(record, self.config.context_prefixes)
         weight = self.site.weight.detach() if self._weight is None else self._weight
-        tokens = token_gradients(self.tail, prefix, weight)
+        tokens = token_gradients(self.tail, frozen, weight)
         finite(tokens.loss, record)
         with torch.no_grad():
             after = weight + self._network(tokens.inner, tokens.delta).to(weight.dtype)  # (d, f)
-            output = nn.functional.linear(prefix.inner, after, self.site.bias)  # (B, L, f) x (f, d)
-            loss = finite(edit_loss(self.tail, prefix, output).item(), record)
+            output = nn.functional.linear(frozen.inner, after, self.site.bias)  # (B, L, f) x (f, d)
+            loss = finite(edit_loss(self.tail, frozen, output).item(), record)
         self._weight = after
         return EditOutcome(1, loss)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from wise.editors.loss import edit_loss
-from wise.lm.prefix import Prefix
-from wise.lm.tail import Tail
+from wise.editors.shared.loss import edit_loss
+from wise.tail.frozen_states import FrozenStates
+from wise.tail.tail import Tail
 
 
 class TokenGradients(NamedTuple):
@@ -23,14 +23,14 @@ class TokenGradients(NamedTuple):
     loss: float
 
 
-def token_gradients(tail: Tail, prefix: Prefix, weight: Tensor) -> TokenGradients:
+def token_gradients(tail: Tail, frozen: FrozenStates, weight: Tensor) -> TokenGradients:
     """x and d of the edit loss where the matrix is `weight` (d, f).
 
     Tokens whose x or d is zero are left out: padding, and what no target can see. They say nothing of the edit,
     and would count in the mean and the deviation that tokens are normalised by.
     """
-    output = nn.functional.linear(prefix.inner, weight, tail.site.bias).requires_grad_(True)  # (B, L, f) x (f, d)
-    loss = edit_loss(tail, prefix, output)
+    output = nn.functional.linear(frozen.inner, weight, tail.site.bias).requires_grad_(True)  # (B, L, f) x (f, d)
+    loss = edit_loss(tail, frozen, output)
     (delta,) = torch.autograd.grad(loss, output)
-    matters = prefix.inner.ne(0).any(-1) & delta.ne(0).any(-1)  # (B, L)
-    return TokenGradients(prefix.inner[matters], delta[matters], loss.item())
+    matters = frozen.inner.ne(0).any(-1) & delta.ne(0).any(-1)  # (B, L)
+    return TokenGradients(frozen.inner[matters], delta[matters], loss.item())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wise.editors.running import RunningStatistics
+from wise.editors.shared.running_moments import RunningStatistics
 
 EPSILON = 1e-7
 """Added to standard deviations, as published."""

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from wise.editors.loss import edit_loss
 from wise.editors.mend.config import MendConfig
 from wise.editors.mend.gradients import token_gradients
 from wise.editors.mend.network import GradientTransform
-from wise.editors.running import RunningStatistics
+from wise.editors.shared.loss import edit_loss
+from wise.editors.shared.running_moments import RunningStatistics
 from wise.errors import DataError, EditError
 from wise.lm.batch import encode
-from wise.lm.prefix import Prefix
-from wise.lm.tail import Tail
 from wise.records import EditRecord
 from wise.seeds import generator
+from wise.tail.frozen_states import FrozenStates
+from wise.tail.tail import Tail
 
 LOG = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ class Lesson:
     `outside` is None for a record without locality probes.
     """
 
-    edit: Prefix
-    scope: Prefix
-    outside: Prefix | None
+    edit: FrozenStates
+    scope: FrozenStates
+    outside: FrozenStates | None
 
 
 @dataclass(frozen=True)
@@ -132,22 +132,22 @@ class Trainer:
                 self._prefix(outside) if outside else None,
             )
 
-    def _augmented(self, record: EditRecord, index: int) -> Prefix:
+    def _augmented(self, record: EditRecord, index: int) -> FrozenStates:
         """A record as it will be edited: its prompt as it is, then behind random contexts, the same in every pass."""
         draw = generator(0, "mend", "contexts", index)
-        chosen = torch.randperm(len(self.contexts), generator=draw)[: self.config.prefixes].tolist()
+        chosen = torch.randperm(len(self.contexts), generator=draw)[: self.config.context_prefixes].tolist()
         prompts = [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
         return self._prefix([(prompt, record.target) for prompt in prompts])
 
-    def _prefix(self, pairs: Sequence[tuple[str, str]]) -> Prefix:
+    def _prefix(self, pairs: Sequence[tuple[str, str]]) -> FrozenStates:
         """States of prompts with their targets."""
-        return self.tail.prefix(encode(self.tail.lm, *zip(*pairs, strict=True)))
+        return self.tail.frozen(encode(self.tail.lm, *zip(*pairs, strict=True)))
 
 
-def edited(prefix: Prefix, update: Tensor) -> Tensor:
+def edited(frozen: FrozenStates, update: Tensor) -> Tensor:
     """The matrix's output (B, L, d) after `update` (d, f) of its unedited value."""
-    change = nn.functional.linear(prefix.inner, update.to(prefix.inner.dtype))  # (B, L, f) x (f, d)
-    return prefix.output + change
+    change = nn.functional.linear(frozen.inner, update.to(frozen.inner.dtype))  # (B, L, f) x (f, d)
+    return frozen.output + change
 
 
 def _questions(record: EditRecord, *kinds: str) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wise.editors.pooling import POOLINGS
+from wise.editors.shared.pooling import POOLINGS
 from wise.errors import unknown
 from wise.options import require
 
@@ -14,8 +14,8 @@ class SeracConfig:
     """Published values for 7B models: DistilBERT and a 160M model, both pretrained, fine-tuned at 1e-5 in batches of
     10 for up to 100000 steps, threshold 0.5. Here both are small and trained from nothing.
 
-    Scope classifier: `pooling` of the model's states (`wise.editors.pooling`), `scope_width` of its hidden layer and
-    of its embedding, `scope_steps` and `scope_lr` of Adam over all training pairs at once, `threshold` of the
+    Scope classifier: `pooling` of the model's states (`wise.editors.shared.pooling`), `scope_width` of its hidden layer
+    and of its embedding, `scope_steps` and `scope_lr` of Adam over all training pairs at once, `threshold` of the
     similarity. Counterfactual model: a Llama of `layers`, `hidden` wide, with `heads`, trained for `steps` of
     AdamW at `lr` in batches of `batch`; the share `invented` of its examples has targets of random tokens.
     """

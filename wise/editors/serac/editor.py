@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from wise.editors.base import Reading
-from wise.editors.pooling import pooled, pooled_prompts
-from wise.editors.rewriting import RewritingEditor
-from wise.editors.scopes import scope_queries
+from wise.editors.mechanisms.in_context import RewritingEditor
 from wise.editors.serac.config import SeracConfig
 from wise.editors.serac.counterfactual import build_counterfactual, counterfactual_prompt, train_counterfactual
 from wise.editors.serac.scope import ScopeClassifier, ScopePairs, train_scope
+from wise.editors.shared.pooling import pooled, pooled_prompts
+from wise.editors.shared.scope_threshold import scope_queries
 from wise.errors import ConfigError
 from wise.lm.batch import Encoded, encode, encode_prompts
 from wise.lm.load import LanguageModel

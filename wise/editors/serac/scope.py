@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wise.editors.scopes import scope_threshold
 from wise.editors.serac.config import SeracConfig
+from wise.editors.shared.scope_threshold import scope_threshold
 from wise.seeds import derive_seed
 
 LEAST = 1e-6

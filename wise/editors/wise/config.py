@@ -23,7 +23,7 @@ SWITCHES = {
     "decay": ("masked", "unmasked"),
     "threshold": ("current", "recorded"),
     "stop": ("loss", "plateau", "never"),
-    "order": ("turns", "blocks"),
+    "order": ("round_robin", "sequential"),
     "routing": POLICIES,
     "masks": MASKS,
     "merge": tuple(RULES),
@@ -39,7 +39,7 @@ class WiseConfig:
     Scales. `shards`: k. `rho`: mask ratio. `lr`, `steps`: SGD. `alpha`, `beta`, `gamma`: margins of
     the routing loss, `routing_weight` its factor, `irrelevant` how many measured unrelated prompts enter it
     beside the edit's own text. `act_ratio`: the threshold is this share of the smallest score over the edits.
-    `prefixes`: random contexts that augment the prompt. `group`: edits after which the shards are merged
+    `context_prefixes`: random contexts that augment the prompt. `group`: edits after which the shards are merged
     into one memory and new ones begin (0: never). `replay`: past edits in the routing loss (appendix B.3),
     `replayed` of them an iteration. `merge_weight`: shared by the shards at merging. `weight_decay`; `clamp`:
     largest change of a weight (0: any).
@@ -69,7 +69,7 @@ class WiseConfig:
     merge: str = "ties"
     merge_weight: float = 1.0
     density: float = 0.53
-    prefixes: int = 10
+    context_prefixes: int = 10
     stop_loss: float = 0.02
     group: int = 0
     replay: bool = False
@@ -85,7 +85,7 @@ class WiseConfig:
     decay: str = "masked"
     threshold: str = "current"
     stop: str = "loss"
-    order: str = "turns"
+    order: str = "round_robin"
     routing: str = "prefill"
     masks: str = "bernoulli"
 
@@ -113,6 +113,8 @@ class WiseConfig:
             self.threshold == "recorded" or self.positions in ("last", "answer"),
             "threshold 'current' needs positions 'last' or 'answer': only last prompt tokens are kept",
         )
-        if self.order == "blocks":
-            require(self.group > 0 and self.group % self.shards == 0, "order 'blocks' needs group = shards * n edits")
-            require(self.threshold == "recorded", "order 'blocks' needs threshold 'recorded'")
+        if self.order == "sequential":
+            require(
+                self.group > 0 and self.group % self.shards == 0, "order 'sequential' needs group = shards * n edits"
+            )
+            require(self.threshold == "recorded", "order 'sequential' needs threshold 'recorded'")

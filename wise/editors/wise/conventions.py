@@ -34,7 +34,7 @@ OFFICIAL: dict[str, Any] = PAPER | {
     "hinge": "positive",
     "divisor": "tokens_plus_one",
     "stop": "plateau",
-    "order": "blocks",
+    "order": "sequential",
     "group": 1000,
     "routing": "per_step",
 }

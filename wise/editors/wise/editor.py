@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wise.editors.attach import RoutedEditor
 from wise.editors.base import Reading, Routing
+from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.wise.config import WiseConfig
 from wise.editors.wise.learning import Learning
 from wise.editors.wise.merging import merge
@@ -66,7 +66,7 @@ class Wise(Learning, RoutedEditor):
 
     def _choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """Number of the memory (B,) that answers, from 1, or 0."""
-        if self.config.order == "turns":
+        if self.config.order == "round_robin":
             accepted = scores >= thresholds
             best = scores.masked_fill(~accepted, -1).argmax(1)
             return torch.where(accepted.any(1), best + 1, 0)
@@ -91,7 +91,7 @@ class Wise(Learning, RoutedEditor):
     def served(self) -> list[Served]:
         """The memories that answer, derived from what was learned once after the last edit."""
         if self._serving is None:
-            self._serving = self._block_memories() if self.config.order == "blocks" else self._turn_memories()
+            self._serving = self._block_memories() if self.config.order == "sequential" else self._turn_memories()
         return self._serving
 
     def holder(self, record_id: str) -> int:
@@ -145,8 +145,8 @@ class Wise(Learning, RoutedEditor):
         """
         if not self.edits:
             raise ConfigError(f"{self.name}: there are no edits to undo")
-        if self.config.order == "blocks":
-            raise ConfigError(f"{self.name}: with order 'blocks' only all edits can be undone")
+        if self.config.order == "sequential":
+            raise ConfigError(f"{self.name}: with order 'sequential' only all edits can be undone")
         self._memory, gone = self._memory.without_last()
         lost = [self.edits[i] for i in gone]
         self.edits[:] = [record for i, record in enumerate(self.edits) if i not in set(gone)]

@@ -72,10 +72,10 @@ class Learning(Editor):
 
     def _learn_rows(self, rows: Rows, record: EditRecord) -> EditOutcome:
         """Train the memory whose turn it is, then keep the result; nothing is kept when training fails."""
-        query = rows.prefix.query()[:1]
+        query = rows.frozen.query()[:1]
         if isinstance(self._memory, Blocks):
             memory = self._memory.opened(self._draw_mask)
-            history = self._history.added(rows.prefix.batch)
+            history = self._history.added(rows.frozen.batch)
             replay = self._batch_replay(history) if self._replays(memory) else None
             side = self._side_memory(self.tail, rows, memory.side, self._step(memory.mask))
             outcome, score = train(side, record, replay, self.watch)
@@ -119,18 +119,18 @@ class Learning(Editor):
         if config.positions == "padded":
             if not record.irrelevant.strip():
                 raise ConfigError(f"edit '{record.id}': positions 'padded' need the record's own 'irrelevant' text")
-            prompts = self.augmented(record, config.prefixes)
+            prompts = self.augmented(record, config.context_prefixes)
             return rowing.padded_rows(self.tail, self.lm, prompts, record.target, record.irrelevant)
-        prefix = self.rows(record, config.prefixes)
-        span = training_span(prefix.batch, config.positions)
-        return Rows(prefix, span, self._outside(record))
+        frozen = self.rows(record, config.context_prefixes)
+        span = training_span(frozen.batch, config.positions)
+        return Rows(frozen, span, self._outside(record))
 
     def _outside(self, record: EditRecord) -> Scope:
         """Texts outside the scope of this edit: the record's own and some of the measured ones."""
         config, own = self.config, record.irrelevant.strip()
         if config.positions in ("prompt", "tokens") and own:
-            prefix = self.prefix(encode_prompts(self.lm, [record.irrelevant]))
-            return rowing.scope_of(prefix, config.positions)
+            frozen = self.frozen(encode_prompts(self.lm, [record.irrelevant]))
+            return rowing.scope_of(frozen, config.positions)
         measured = self._sampled_measured() if config.irrelevant else self.site.weight.new_empty(0, 0)
         if not own and not len(measured):
             raise ConfigError(f"edit '{record.id}': without an 'irrelevant' text the router cannot learn")
@@ -198,7 +198,7 @@ class Learning(Editor):
 
     def _forget(self) -> None:
         config, self._serving, self._history = self.config, None, History()
-        if config.order == "blocks":
+        if config.order == "sequential":
             every = config.group // config.shards
             self._memory = Blocks(self.retrieve, every, config.group, config.merge_weight, self._empty().delta)
         else:

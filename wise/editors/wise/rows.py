@@ -12,7 +12,7 @@ from wise.editors.wise.routing import Scope, training_span
 from wise.editors.wise.training import Rows
 from wise.lm.batch import Batch, collate, encode, encode_prompts, tokenize
 from wise.lm.load import LanguageModel
-from wise.lm.tail import Prefix, Tail
+from wise.tail.tail import FrozenStates, Tail
 
 
 def padded_rows(tail: Tail, lm: LanguageModel, prompts: Sequence[str], target: str, irrelevant: str) -> Rows:
@@ -27,28 +27,28 @@ def padded_rows(tail: Tail, lm: LanguageModel, prompts: Sequence[str], target: s
     return rows_of(tail.read(batch), inside)
 
 
-def rows_of(prefix: Prefix, inside: Tensor | None = None, beyond: Tensor | None = None) -> Rows:
+def rows_of(frozen: FrozenStates, inside: Tensor | None = None, beyond: Tensor | None = None) -> Rows:
     """Rows of a batch whose last row is the irrelevant text, all positions in the score.
 
     With spans `inside` and `beyond` (B - 1, L) of the edit's rows, the last row is left out of it;
     `beyond` is all that is not inside unless it is given.
     """
-    edit, own = subset(prefix, slice(0, -1)), subset(prefix, slice(-1, None))
+    edit, own = subset(frozen, slice(0, -1)), subset(frozen, slice(-1, None))
     if inside is not None:
         return Rows(edit, inside, ~inside if beyond is None else beyond, training_span(edit.batch, "padded"))
     return Rows(edit, training_span(edit.batch, "padded"), scope_of(own, "padded"))
 
 
-def scope_of(prefix: Prefix, positions: str) -> Scope:
+def scope_of(frozen: FrozenStates, positions: str) -> Scope:
     """Texts as they are scored while an edit is learned."""
-    return Scope(prefix.inner, prefix.output, training_span(prefix.batch, positions))
+    return Scope(frozen.inner, frozen.output, training_span(frozen.batch, positions))
 
 
-def subset(prefix: Prefix, rows: slice) -> Prefix:
+def subset(frozen: FrozenStates, rows: slice) -> FrozenStates:
     """Some rows of a prefix, padded as they are."""
-    batch = prefix.batch
+    batch = frozen.batch
     part = Batch(batch.input_ids[rows], batch.attention_mask[rows], batch.start[rows], batch.length[rows])
-    return replace(prefix, batch=part, inner=prefix.inner[rows], output=prefix.output[rows], hidden=prefix.hidden[rows])
+    return replace(frozen, batch=part, inner=frozen.inner[rows], output=frozen.output[rows], hidden=frozen.hidden[rows])
 
 
 def subject_span(lm: LanguageModel, prompts: Sequence[str], target: str, subject: str, batch: Batch) -> Tensor:

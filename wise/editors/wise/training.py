@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
-from wise.editors.loss import edit_loss, finite
+from wise.editors.shared.loss import edit_loss, finite
 from wise.editors.wise.config import WiseConfig
 from wise.editors.wise.routing import (
     Activation,
@@ -20,8 +20,8 @@ from wise.editors.wise.routing import (
     routing_loss,
     token_gap,
 )
-from wise.lm.tail import Prefix, Tail
 from wise.records import EditRecord
+from wise.tail.tail import FrozenStates, Tail
 
 PLATEAU = 1e-4, 0.02
 """The released code stops when the loss moved by at most the first number and is at most the second (nats)."""
@@ -42,7 +42,7 @@ class Rows:
     `recorded` (B, L): positions of the score that is kept for the threshold, where they are not those of `span`.
     """
 
-    prefix: Prefix
+    frozen: FrozenStates
     span: Tensor
     outside: Scope | Tensor
     recorded: Tensor | None = None
@@ -114,15 +114,15 @@ class SideMemory:
 
     def forward(self) -> Iteration:
         """Losses of the memory as it is, by running the model behind the matrix."""
-        prefix, delta = self.rows.prefix, self.variable
-        change = prefix.inner @ delta.to(prefix.inner.dtype).T  # (B, L, f) x (f, d)
-        gaps = token_gap(change, prefix.output, self.step.activation)  # (B, L)
+        frozen, delta = self.rows.frozen, self.variable
+        change = frozen.inner @ delta.to(frozen.inner.dtype).T  # (B, L, f) x (f, d)
+        gaps = token_gap(change, frozen.output, self.step.activation)  # (B, L)
         beyond, far = None, self.rows.outside
         if isinstance(far, Scope):
             outside = far.inner @ delta.to(far.inner.dtype).T  # (m, L, f) x (f, d)
             beyond = token_gap(outside, far.base, self.step.activation)  # (m, L)
         extra = int(self.step.config.divisor == "tokens_plus_one")
-        loss = edit_loss(self.tail, prefix, prefix.output + change, divisor_extra=extra)
+        loss = edit_loss(self.tail, frozen, frozen.output + change, divisor_extra=extra)
         return self.judged(loss, gaps, beyond)
 
     def judged(self, edit: Tensor, gaps: Tensor, beyond: Tensor | None) -> Iteration:

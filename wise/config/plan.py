@@ -1,0 +1,196 @@
+"""What a configuration asks for: which edits with which options, checked before the first job starts.
+
+The rules ask these functions instead of digging in the configuration themselves. Keys and types are the
+business of `config/schema.yaml`; here is what a schema cannot say: that names exist and numbers fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wise.datasets.published.catalog import SETTINGS
+from wise.datasets.registry import DATASETS as KINDS
+from wise.editors.registry import EDITORS
+from wise.errors import ConfigError, unknown
+from wise.evaluate.grid import plan_runs
+from wise.options import build_options
+
+FACTWORLD_STREAMS = ("factworld-qa", "factworld-hallucination", "factworld-ood")
+"""Edit streams of the embedded world."""
+
+CONVERTED = tuple(SETTINGS)
+"""Edit streams made from published files, which are downloaded or copied first."""
+
+TAUGHT_CORPUS, TAUGHT_STREAM = "counterfact-corpus", "counterfact-taught"
+"""CounterFact's true facts to pretrain on, and the edits of them."""
+
+DATASETS = (*FACTWORLD_STREAMS, *CONVERTED, TAUGHT_STREAM)
+"""Edit streams that rules/data.smk can make."""
+
+CORPORA = ("factworld", TAUGHT_CORPUS)
+"""Folders of data with a corpus.jsonl to pretrain on and a facts.jsonl to ask about."""
+
+VARIANT_STUDIES = ("generation", "switches", "locate", "grace_radius")
+"""Ablations of named variants, each on datasets of its own choice."""
+
+STREAM_STUDIES = ("layer", "shards", *VARIANT_STUDIES)
+"""Ablations with edit jobs of their own; `router` reads the main runs and `overhead` times single edits."""
+
+
+def evaluation(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """The evaluation settings of one dataset: the common ones, overridden by those under its name."""
+    common = {key: value for key, value in config["evaluation"].items() if key != "datasets"}
+    return {**common, **config["evaluation"]["datasets"].get(dataset, {})}
+
+
+def options(
+    config: Mapping[str, Any], editor: str, *overrides: Mapping[str, Any], model: str | None = None
+) -> dict[str, Any]:
+    """Options of an editor's config dataclass on `model`, by default that of the studies; `layer` is not one of them.
+
+    The model's own options for the editor win over the common ones, and later `overrides` over both.
+    """
+    if editor not in config["editors"]:
+        raise unknown("editor", editor, config["editors"])
+    merged = dict(config["editors"][editor])
+    for override in (_own_options(config, model or study_place(config)[1], editor), *overrides):
+        merged.update(override)
+    return {key: value for key, value in merged.items() if key != "layer"}
+
+
+def layer(config: Mapping[str, Any], model: str, editor: str) -> int:
+    """The edited layer: what the model says of this editor, else the editor's own, else the model's."""
+    common = config["editors"][editor].get("layer", config["models"][model]["layer"])
+    return _own_options(config, model, editor).get("layer", common)
+
+
+def _own_options(config: Mapping[str, Any], model: str, editor: str) -> Mapping[str, Any]:
+    return config["models"][model]["editors"].get(editor, {})
+
+
+def pairs(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Datasets with the models that are evaluated on them: all, unless a model names its own."""
+    return [
+        (dataset, name)
+        for dataset in config["datasets"]
+        for name, model in config["models"].items()
+        if dataset in (model["datasets"] or config["datasets"])
+    ]
+
+
+def study_place(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Dataset and model of the ablations: the named ones, or the first of each."""
+    ablations = config["ablations"]
+    return ablations["dataset"] or config["datasets"][0], ablations["model"] or next(iter(config["models"]))
+
+
+def study_datasets(config: Mapping[str, Any], study: str) -> list[str]:
+    """Datasets of a study: its own, which need not be in the main comparison, or that of all studies."""
+    return config["ablations"][study].get("datasets") or [study_place(config)[0]]
+
+
+def variant_options(config: Mapping[str, Any], study: str, editor: str, variant: str) -> dict[str, Any]:
+    """Options of an editor in one variant of a study: the main run's, the study's, then the variant's own."""
+    asked = config["ablations"][study]
+    return options(config, editor, asked["options"], asked["variants"][variant])
+
+
+def artifact_editor(config: Mapping[str, Any], artifact: str) -> str:
+    """The editor that makes an artifact: the first of the comparison that needs it."""
+    return next(name for name in config["editors"] if EDITORS[name].artifact == artifact)
+
+
+def is_fetched(config: Mapping[str, Any], model: str) -> bool:
+    """Whether a model has to be copied from the hub: `path` is no folder at hand."""
+    described = config["models"][model]
+    return described["source"] == "hub" and not Path(described["path"]).is_dir()
+
+
+def model_path(config: Mapping[str, Any], model: str) -> str:
+    """The folder that a model is loaded from: among the results where the workflow trains or fetches it, or its own."""
+    described = config["models"][model]
+    if described["source"] == "pretrain":
+        return f"{config['results']}/models/{model}"
+    return f"{config['results']}/hub/{model}" if is_fetched(config, model) else described["path"]
+
+
+def dataset_options(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """Options of a converted dataset: where its raw files are by then, what becomes of faulty records, and its own."""
+    files = {"files": f"{config['results']}/downloads", "offline": True, "invalid": config["data"]["invalid"]}
+    return files | config["data"][dataset]
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise `ConfigError`, naming the key and the valid choices, for a configuration that no run could follow."""
+    for dataset in (*config["datasets"], *config["evaluation"]["datasets"]):
+        if dataset not in DATASETS:
+            raise unknown("dataset", dataset, DATASETS)
+    for name in KINDS:
+        if name in config["data"]:
+            build_options(KINDS[name].options, config["data"][name], f"data.{name}")
+    for editor in config["editors"]:
+        if editor not in EDITORS:
+            raise unknown("editor", editor, EDITORS)
+    for name, model in config["models"].items():
+        _check_model(config, name, model)
+    for dataset in config["datasets"]:
+        if dataset not in {evaluated for evaluated, _ in pairs(config)}:
+            raise ConfigError(f"datasets: no model is evaluated on '{dataset}', see the models' own 'datasets'")
+        asked = evaluation(config, dataset)
+        _check_grid(f"evaluation of {dataset}", asked["grid"], asked["edits"])
+    _check_ablations(config)
+
+
+def _check_model(config: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> None:
+    if model["source"] == "hub" and not model["path"]:
+        raise ConfigError(f"models.{name}: source 'hub' needs 'path', the name or folder of the model")
+    if model["source"] == "pretrain" and model["corpus"] not in CORPORA:
+        raise ConfigError(f"models.{name}.corpus: {unknown('corpus', model['corpus'], CORPORA)}")
+    if model["source"] == "pretrain" and model["chat"]:
+        raise ConfigError(f"models.{name}.chat: a pretrained model has no chat template")
+    for dataset in model["datasets"]:
+        if dataset not in config["datasets"]:
+            raise ConfigError(f"models.{name}.datasets: {unknown('dataset', dataset, config['datasets'])}")
+    for editor in model["editors"]:
+        if editor not in config["editors"]:
+            raise ConfigError(f"models.{name}.editors: {unknown('editor', editor, config['editors'])}")
+
+
+def _check_grid(where: str, grid: Mapping[str, int], edits: int) -> None:
+    try:
+        plan_runs({int(size): chunks for size, chunks in grid.items()}, edits)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _check_ablations(config: Mapping[str, Any]) -> None:
+    ablations = config["ablations"]
+    dataset, model = study_place(config)
+    if dataset not in config["datasets"]:
+        raise ConfigError(f"ablations.dataset: {unknown('dataset', dataset, config['datasets'])}")
+    if model not in config["models"]:
+        raise ConfigError(f"ablations.model: {unknown('model', model, config['models'])}")
+    if (dataset, model) not in pairs(config):
+        raise ConfigError(f"ablations: the model '{model}' is not evaluated on '{dataset}'; name another of them")
+    for study in (*STREAM_STUDIES, "router", "overhead"):
+        if study in VARIANT_STUDIES and study not in ablations["include"]:
+            continue  # may name editors that this comparison does not have
+        asked = ablations[study]
+        for editor in asked["editors"] if "editors" in asked else [asked["editor"]]:
+            if editor not in config["editors"]:
+                raise ConfigError(f"ablations.{study}: {unknown('editor', editor, config['editors'])}")
+    for study in STREAM_STUDIES:
+        _check_stream(config, study)
+
+
+def _check_stream(config: Mapping[str, Any], study: str) -> None:
+    edits = config["ablations"][study]["edits"]
+    for dataset in study_datasets(config, study):
+        if dataset not in DATASETS:
+            raise ConfigError(f"ablations.{study}.datasets: {unknown('dataset', dataset, DATASETS)}")
+        available = evaluation(config, dataset)["edits"]
+        if edits > available:
+            raise ConfigError(f"ablations.{study}.edits is {edits}, the evaluation of {dataset} has only {available}")
+    _check_grid(f"ablations.{study}", config["ablations"][study]["grid"], edits)

@@ -1,0 +1,26 @@
+"""CounterFact in its flat form: a false object for a fact, and the same relation of a neighbour (Meng et al. 2022)."""
+
+from __future__ import annotations
+
+from wise.datasets.published.raw_rows import Entry, Row
+from wise.records import EditRecord, Probe
+
+
+def convert(row: Row, name: str) -> Entry:
+    """The neighbour has the object that the edited subject truly has, so its question is close to the edit."""
+    target, original = row.text("target_new"), row.text("ground_truth")
+    question, answer = row.text("locality_prompt"), row.text("locality_ground_truth")
+    record = EditRecord(
+        id=name,
+        prompt=row.text("prompt"),
+        target=target,
+        subject=row.text("subject"),
+        probes=(
+            Probe("paraphrase", row.text("rephrase_prompt"), target),
+            Probe("locality_near", question, answer, "neighbourhood"),
+        ),
+        original=original,
+    )
+    return Entry(
+        record, f"{question} {answer}", Probe("locality_far", question, answer, "unrelated"), target == original
+    )

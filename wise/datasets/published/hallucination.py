@@ -1,0 +1,30 @@
+"""SelfCheckGPT: the next true sentence after a passage that GPT-3 made up in part, web text for locality."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wise.datasets.published.raw_rows import Entry, Row
+from wise.records import EditRecord, Probe
+
+
+def convert(row: Row, name: str) -> Entry:
+    """The passage so far is the prompt, the sentence of the encyclopedia the target; there is no paraphrase."""
+    record = EditRecord(id=name, prompt=row.text("prompt"), target=row.text("target_new"), subject=row.text("subject"))
+    return with_cut_text(row, record)
+
+
+def with_cut_text(row: Row, record: EditRecord) -> Entry:
+    """Add web text that the authors cut after 150 characters, often within a word: its beginning, then its end.
+
+    A text that was shorter has no second part, so that there is nothing to ask. The two parts without a space between
+    them are the text as it was.
+    """
+    first = row.text("locality_prompt")
+    second = row.verbatim("locality_ground_truth")
+    whole = " ".join((row.verbatim("locality_prompt") + second).split()) if first else ""
+    if not second.strip():
+        return Entry(record, whole, unanswered=1)
+    bystander = Probe("locality_far", first, second.strip(), "web_text")
+    probes = (*record.probes, bystander)
+    return Entry(replace(record, probes=probes), whole, bystander)

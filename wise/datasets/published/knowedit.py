@@ -1,0 +1,104 @@
+"""KnowEdit: recent and counterfactual facts, questions, biographies and opinions (Zhang et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from wise.datasets.published.raw_rows import Entry, Row
+from wise.records import EditRecord, Probe
+
+OPINION = "What do you think of {}?"
+OPINION_AGAIN = "What is your opinion on {}?"
+
+
+def convert(row: Row, name: str) -> Entry:
+    """By the fields that it has, a record is of ConvSent, of WikiBio, or a fact."""
+    if "ent" in row:
+        return _opinion(row, name)
+    if "labels" in row or "concept" in row:
+        return _fact(row, name, prompt="text", target="labels", subject="concept")
+    return _fact(row, name, prompt="prompt", target="target_new", subject="subject")
+
+
+def _fact(row: Row, name: str, prompt: str, target: str, subject: str) -> Entry:
+    answer = row.text(target)
+    wordings = row.texts("rephrase_prompt") or row.texts("rephrase")
+    near, unanswered = _questions(row, "locality", "locality_near")
+    hops, unanswered_hops = _questions(row, "portability", "portability")
+    known = tuple(_aliases(row.value.get("ground_truth")))
+    record = EditRecord(
+        id=name,
+        prompt=row.text(prompt),
+        target=answer,
+        subject=row.text(subject),
+        probes=(*(Probe("paraphrase", wording, answer) for wording in wordings if wording), *near, *hops),
+        original=known[0] if known else "",
+    )
+    other = next((probe for probe in near if probe.name == "Relation_Specificity"), None)
+    bystander = other and Probe("locality_far", other.prompt, other.target, "unrelated")
+    unrelated = f"{other.prompt} {other.target}" if other else ""
+    return Entry(record, unrelated, bystander, answer in known, unanswered + unanswered_hops)
+
+
+def _questions(row: Row, field: str, kind: str) -> tuple[list[Probe], int]:
+    """Questions of all sub-kinds with the first of their accepted answers, and how many have none.
+
+    Both sub-kinds of locality stay with the edited subject, so both are near: Relation_Specificity asks another
+    relation of it, Forgetfulness the former answer of the same relation.
+    """
+    probes, unanswered = [], 0
+    groups = row.inner(field)
+    for sub_kind, items in groups.value.items() if groups else ():
+        for number, item in enumerate(items if isinstance(items, list) else [items]):
+            where = f"{field}.{sub_kind}[{number}]"
+            question = item.get("prompt") if isinstance(item, dict) else None
+            if not isinstance(question, str) or not question.strip():
+                row.problem(where, "must have a text as its prompt")
+                continue
+            answer = next(_aliases(item.get("ground_truth")), "")
+            if answer:
+                probes.append(Probe(kind, question.strip(), answer, sub_kind))
+            else:
+                unanswered += 1
+    return probes, unanswered
+
+
+def _aliases(value: Any) -> Iterator[str]:
+    """Accepted answers in order, from a text or from lists in lists of them."""
+    if isinstance(value, str):
+        if value.strip():
+            yield value.strip()
+    elif isinstance(value, list):
+        for item in value:
+            yield from _aliases(item)
+
+
+def _opinion(row: Row, name: str) -> Entry:
+    """ConvSent: the topic is to be spoken of with one sentiment, in turn from record to record, and not the other.
+
+    The first opinion of that sentiment is the target, its second a consequence; the first of the other sentiment
+    is the former answer.
+    """
+    topic = row.text("ent")
+    sides = {side: [text for text in row.texts(side) if text] for side in ("pos", "neg")}
+    for side, texts in sides.items():
+        if not texts:
+            row.problem(side, "holds no opinions")
+    if row.problems:
+        return Entry(EditRecord(name, "", "", topic))
+    wanted, other = ("pos", "neg") if row.index % 2 == 0 else ("neg", "pos")
+    question, again = OPINION.format(topic), OPINION_AGAIN.format(topic)
+    target, original = sides[wanted][0], sides[other][0]
+    probes = [Probe("paraphrase", again, target)]
+    probes += [Probe("portability", question, text, "same_sentiment") for text in sides[wanted][1:2]]
+    record = EditRecord(
+        id=name,
+        prompt=question,
+        target=target,
+        subject=topic,
+        probes=tuple(probes),
+        relation={"pos": "positive", "neg": "negative"}[wanted],
+        original=original,
+    )
+    return Entry(record, f"{question} {original}", Probe("locality_far", question, original, "other_topic"))

@@ -1,0 +1,85 @@
+"""Editors that replace the down-projections of several consecutive layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from wise.editors.base import Editor, Routing
+from wise.errors import ConfigError
+from wise.lm.architectures import find_site
+from wise.lm.load import LanguageModel
+from wise.tail.tail import Tail
+
+
+class MatricesEditor(Editor):
+    """An editor whose memory is another value of the matrices of `layers` layers, the last of them at `layer`.
+
+    `sites` and `tails` go from the lowest layer to the highest. `site` and `tail` are the lowest: what lies in
+    front of it is the same before and after every edit, and the tail runs the layers behind it as they are in the
+    model, with their edited matrices while the editor is attached.
+    """
+
+    def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
+        top, count = find_site(lm.model, layer), self.layers(config)
+        if not 1 <= count <= layer + 1:
+            raise ConfigError(f"layers is {count}: from 1 to {layer + 1} layers end at layer {layer}")
+        if count > 1 and top.behind is not None:
+            raise ConfigError(
+                f"layers is {count}: in a '{lm.model.config.model_type}' a norm stands between the matrix and the "
+                "residual stream, so that what several layers write does not add up; choose layers 1"
+            )
+        super().__init__(lm, config, layer - count + 1, contexts, seed)
+        self.layer = layer
+        self.sites = [self.site, *(find_site(lm.model, higher) for higher in range(layer - count + 2, layer + 1))]
+        self.tails = [self.tail, *(Tail(lm, site) for site in self.sites[1:])]
+        self._weights: list[Tensor] = []
+        self._originals: list[nn.Parameter] = []
+
+    @staticmethod
+    def layers(config: Any) -> int:
+        """How many layers are edited."""
+        return config.layers
+
+    def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:
+        """See `Editor.output`: the edited matrix of the lowest layer at every position."""
+        if not self._weights:
+            return base
+        return nn.functional.linear(inner, self._weights[0], self.site.bias)  # (B, L, f) x (f, d)
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Matrices may be replaced inside the block; behind it the model is as it was."""
+        before = [site.module.weight for site in self.sites]
+        try:
+            yield
+        finally:
+            self._put(before)
+
+    def _put(self, parameters: Sequence[nn.Parameter]) -> None:
+        for site, parameter in zip(self.sites, parameters, strict=True):
+            site.module.weight = parameter
+
+    def _attach(self) -> None:
+        if self._weights:
+            if not self._originals:
+                self._originals = [site.module.weight for site in self.sites]
+            self._put([site.parameter(weight) for site, weight in zip(self.sites, self._weights, strict=True)])
+
+    def _detach(self) -> None:
+        if self._originals:
+            self._put(self._originals)
+            self._originals = []
+
+    def _forget(self) -> None:
+        self._weights = []
+
+    def _state(self) -> dict[str, Tensor]:
+        return {f"weight.{site.layer}": weight for site, weight in zip(self.sites, self._weights, strict=False)}
+
+    def _load_state(self, state: dict[str, Tensor]) -> None:
+        names = [f"weight.{site.layer}" for site in self.sites]
+        self._weights = [state[name] for name in names if name in state]

@@ -1,0 +1,49 @@
+"""The edit loss that all editors share."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from wise.errors import EditError
+from wise.lm.likelihood import token_nll
+from wise.records import EditRecord
+from wise.tail.frozen_states import FrozenStates
+from wise.tail.tail import Tail
+
+OBJECTIVES = ("target_new", "prompt_last")
+
+
+def edit_loss(
+    tail: Tail, frozen: FrozenStates, output: Tensor, objective: str = "target_new", divisor_extra: int = 0
+) -> Tensor:
+    """Mean over rows of the mean negative log-likelihood of the target's tokens, in nats.
+
+    `target_new` is the ordinary autoregressive likelihood. `prompt_last` reads every target token from
+    the distribution behind the last *prompt* token, as the released FT-L does. `output` (B, L, d)
+    is what the edited matrix gives. A row of t target tokens is divided by t + `divisor_extra`; the
+    released WISE divides by t + 1.
+    """
+    targets = frozen.targets
+    if objective == "target_new":
+        logits = tail.logits(frozen, output)  # (N, V)
+    else:
+        hidden = tail.at(frozen, output, frozen.batch.start[:, None] - 1)  # (B, 1, d)
+        logits = tail.lm.logits(hidden[:, 0])[targets.rows]  # (B, d) x (d, V) -> (N, V)
+    return rows_loss(frozen, logits, divisor_extra)
+
+
+def rows_loss(frozen: FrozenStates, logits: Tensor, divisor_extra: int = 0) -> Tensor:
+    """The same from `logits` (N, V) at the tokens that predict targets, which are used up."""
+    batch, targets = frozen.batch, frozen.targets
+    nll = token_nll(logits, targets.tokens)  # (N,)
+    per_row = (1.0 / (batch.length - batch.start + divisor_extra).to(nll))[targets.rows]  # each row counts alike
+    return (nll * per_row).sum() / len(batch.start)
+
+
+def finite(loss: float, record: EditRecord) -> float:
+    """`loss` itself; raises `EditError` naming the edit when it is NaN or infinite."""
+    if not math.isfinite(loss):
+        raise EditError(f"edit '{record.id}' ({record.prompt!r}): the loss became {loss}; lower the learning rate")
+    return loss

@@ -1,0 +1,36 @@
+"""One vector for a prompt, from what the model holds of it at the edited matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wise.editors.base import Editor, Reading
+from wise.lm.batch import encode_prompts
+
+POOLINGS = ("last", "mean")
+"""`last`: the last prompt token. `mean`: the mean over the prompt's tokens but the first, which looks the same in
+every text and would drown the others."""
+
+
+def pooled(reading: Reading, pooling: str) -> Tensor:
+    """The matrix's input, pooled over the prompt, (B, f)."""
+    if pooling == "last":
+        return reading.query()
+    real = reading.real & (torch.arange(reading.real.shape[1], device=reading.real.device) <= reading.last[:, None])
+    first = real.long().argmax(1, keepdim=True)  # (B, 1)
+    several = real.sum(1, keepdim=True) > 1
+    kept = real & ~(several & torch.zeros_like(real).scatter(1, first, True))  # (B, L)
+    weights = kept.to(reading.inner) / kept.sum(1, keepdim=True)
+    return (reading.inner * weights[..., None]).sum(1)
+
+
+def pooled_prompts(editor: Editor, prompts: Sequence[str], pooling: str, batch_size: int = 64) -> Tensor:
+    """The same for texts, on the unedited model, (n, f)."""
+    found = []
+    for first in range(0, len(prompts), batch_size):
+        frozen = editor.frozen(encode_prompts(editor.lm, prompts[first : first + batch_size]))
+        found.append(pooled(Reading.of(frozen), pooling))
+    return torch.cat(found)

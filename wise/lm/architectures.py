@@ -1,0 +1,136 @@
+"""Where each model family keeps the matrix that is edited: the FFN's down-projection of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from wise.errors import ConfigError, unknown
+
+
+@dataclass(frozen=True)
+class Family:
+    """Module paths of one architecture, as `wise.tail.tail` needs them.
+
+    `layers`: its list of layers. `down`: the down-projection inside a layer, whose output is added to
+    the residual stream as it is, or through the norm `behind` inside the layer. `final`: what the
+    model applies behind its last layer, in order; a path that holds None in some model is left out.
+    `query`: the projection inside a layer that gives queries and nothing else, None where queries, keys
+    and values come out of one matrix. `share`: the edited layer as published, (layer, of how many).
+    """
+
+    layers: str
+    down: str
+    final: tuple[str, ...]
+    behind: str | None = None
+    query: str | None = "self_attn.q_proj"
+    share: tuple[int, int] = (27, 32)
+
+
+LLAMA = Family("model.layers", "mlp.down_proj", ("model.norm",))
+POST_NORM = Family("model.layers", "mlp.down_proj", ("model.norm",), behind="post_feedforward_layernorm")
+
+FAMILIES = {
+    "llama": LLAMA,
+    "mistral": LLAMA,
+    "qwen2": LLAMA,
+    "qwen3": LLAMA,
+    "gemma": LLAMA,
+    "gemma2": POST_NORM,
+    "gemma3_text": POST_NORM,
+    "phi3": Family("model.layers", "mlp.down_proj", ("model.norm",), query=None),
+    "olmo": LLAMA,
+    "olmo2": POST_NORM,
+    "gptj": Family("transformer.h", "mlp.fc_out", ("transformer.ln_f",), query="attn.q_proj", share=(21, 28)),
+    "gpt2": Family("transformer.h", "mlp.c_proj", ("transformer.ln_f",), query=None),
+    "gpt_neox": Family("gpt_neox.layers", "mlp.dense_4h_to_h", ("gpt_neox.final_layer_norm",), query=None),
+    "opt": Family("model.decoder.layers", "fc2", ("model.decoder.final_layer_norm", "model.decoder.project_out")),
+}
+"""`config.model_type` -> Family. A new family needs one entry here; the tests of the tail run over all of them."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """The matrix that one editor edits: a linear module `d <- f` of layer `layer` (counted from 0).
+
+    `blocks` are the model's layers, `final` the modules that follow the last of them, and `backbone` the
+    module whose forward pass runs both (in OPT not the base model, which `model(...)` steps around).
+    """
+
+    layer: int
+    name: str
+    module: nn.Linear | Conv1D
+    backbone: nn.Module
+    blocks: nn.ModuleList
+    final: tuple[nn.Module, ...]
+    family: Family
+
+    @property
+    def weight(self) -> Tensor:
+        """The matrix, (d, f), as a view of the module's own parameter."""
+        return self.module.weight.T if isinstance(self.module, Conv1D) else self.module.weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The module's bias (d,), None where it has none."""
+        return self.module.bias
+
+    def parameter(self, weight: Tensor) -> nn.Parameter:
+        """`weight` (d, f) in the layout and number format of the module's own parameter, frozen."""
+        weight = weight.to(self.module.weight.dtype)
+        native = weight.T.contiguous() if isinstance(self.module, Conv1D) else weight
+        return nn.Parameter(native, requires_grad=False)
+
+    @property
+    def block(self) -> nn.Module:
+        """The layer that holds the matrix."""
+        return self.blocks[self.layer]
+
+    @property
+    def behind(self) -> nn.Module | None:
+        """The norm between the matrix's output and the residual stream, None where there is none."""
+        return None if self.family.behind is None else self.block.get_submodule(self.family.behind)
+
+
+def find_site(model: PreTrainedModel, layer: int) -> Site:
+    """The down-projection of layer `layer`.
+
+    Raises `ConfigError` for a family without an entry in `FAMILIES`, for a layer that is not there, and
+    for an OPT whose layers normalise the residual stream itself.
+    """
+    family, blocks = _layers(model)
+    kind = model.config.model_type
+    if not 0 <= layer < len(blocks):
+        raise ConfigError(f"layer {layer} does not exist: '{kind}' has layers 0 to {len(blocks) - 1} here")
+    if not getattr(model.config, "do_layer_norm_before", True):
+        raise ConfigError(
+            f"this '{kind}' has do_layer_norm_before=False (as OPT-350m): its norm stands behind the residual sum, so "
+            "the matrix's output does not add to the residual stream; choose a model with do_layer_norm_before=True"
+        )
+    name = f"{family.layers}.{layer}.{family.down}"
+    final = tuple(module for path in family.final if (module := attrgetter(path)(model)) is not None)
+    backbone = model.get_submodule(family.layers.rpartition(".")[0])
+    return Site(layer, name, model.get_submodule(name), backbone, blocks, final, family)
+
+
+def default_layer(model: PreTrainedModel) -> int:
+    """The layer that WISE edits at the same depth in the published runs: 27 of 32 in general, 21 of 28 in GPT-J."""
+    family, blocks = _layers(model)
+    layer, count = family.share
+    return len(blocks) * layer // count
+
+
+def _layers(model: PreTrainedModel) -> tuple[Family, nn.ModuleList]:
+    kind = model.config.model_type
+    if kind not in FAMILIES:
+        raise ConfigError(
+            f"{unknown('model family', kind, FAMILIES)}. To add one, name its modules: wise.lm.architectures.FAMILIES"
+            f"['{kind}'] = Family('model.layers', 'mlp.down_proj', ('model.norm',)): its list of layers, the FFN's "
+            "down-projection in a layer and the final norm; tests/unit/test_tail.py then says whether they fit"
+        )
+    family = FAMILIES[kind]
+    return family, model.get_submodule(family.layers)

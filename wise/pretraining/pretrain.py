@@ -1,0 +1,143 @@
+"""Train a small Llama from nothing on a corpus of facts, in minutes on a CPU, or a larger one on a GPU.
+
+Three things make a small model learn thousands of facts quickly: a *curriculum* (few subjects at
+first, so that the model finds out how subject and relation select an answer before it has to store
+many), more weight on the tokens that state facts, and bfloat16 arithmetic where the CPU has it, with
+weights and optimiser in float32.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from wise.errors import WiseError
+from wise.pretraining.checkpoint import fingerprint, read_checkpoint, write_checkpoint
+from wise.pretraining.packing import NO_DOCUMENT, CorpusText, Rows, batches, pack, tokenize
+from wise.pretraining.recipe import PretrainOptions, TrainingReport
+from wise.pretraining.tokenizer import train_bpe, train_tokenizer
+from wise.pretraining.trainer import Trainer
+from wise.seeds import derive_seed, generator
+
+log = logging.getLogger("wise.pretrain")
+
+
+def pretrain(
+    texts: Sequence[CorpusText],
+    options: PretrainOptions,
+    seed: int,
+    workers: int = 1,
+    device: torch.device | str = "cpu",
+    checkpoint: Path | None = None,
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase, TrainingReport]:
+    """Train tokenizer and model; on a CPU the same result for the same seed, however many `workers` compute it.
+
+    After every epoch the training is written to the folder `checkpoint`, from which a second call with the same
+    arguments goes on, on a CPU to the same bits. Raises `WiseError` as soon as the loss is not a number, naming the
+    epoch.
+    """
+    started, device = time.perf_counter(), torch.device(device)
+    tokenizer = _tokenizer(texts, options)
+    model = build_model(options, tokenizer, seed, device)
+    stages = _stages(texts, tokenizer, options, seed)
+    steps = [math.ceil(len(rows) / options.batch) for rows in stages]
+    trainer = Trainer(model, options, sum(steps), workers)
+    report = TrainingReport(
+        steps=sum(steps),
+        tokens=sum(int((rows.document != NO_DOCUMENT).sum()) for rows in stages),
+        parameters=model.num_parameters(),
+        vocabulary=len(tokenizer),
+        precision=str(trainer.dtype).removeprefix("torch."),
+        threads=workers,
+        device=str(device),
+    )
+    training = "" if checkpoint is None else fingerprint(texts, options, seed, device)
+    found = None if checkpoint is None else read_checkpoint(checkpoint, training)
+    if found is not None:
+        report.curve = found[1]["curve"]
+        started -= report.curve[-1]["seconds"]
+        trainer.load_state(found[0], sum(steps[: len(report.curve)]))
+        log.info("going on behind epoch %d of %d", len(report.curve), len(stages))
+    done = len(report.curve)
+    with tqdm(total=sum(steps), initial=sum(steps[:done]), desc="pretrain", unit="step", disable=None) as bar:
+        for epoch, rows in enumerate(stages[done:], start=done + 1):
+            loss = _epoch(trainer, batches(rows, options.batch, generator(seed, "batches", epoch)), epoch, bar)
+            seconds = time.perf_counter() - started
+            report.curve.append({"epoch": epoch, "loss": loss, "seconds": seconds})
+            log.info("epoch %d of %d: loss %.3f after %.0f s", epoch, len(stages), loss, seconds)
+            if checkpoint is not None:
+                write_checkpoint(checkpoint, trainer.state(), {"fingerprint": training, "curve": report.curve})
+    report.seconds = time.perf_counter() - started
+    return model.eval(), tokenizer, report
+
+
+def _epoch(trainer: Trainer, rows: Iterable[Rows], epoch: int, bar: tqdm) -> float:
+    """Learn every batch once; returns the mean loss."""
+    losses = []
+    for batch in rows:
+        losses.append(trainer.step(batch))
+        bar.update()
+        if not math.isfinite(losses[-1]):
+            raise WiseError(f"the loss became {losses[-1]} in epoch {epoch}; a lower 'lr' should help")
+    return sum(losses) / len(losses)
+
+
+def _tokenizer(texts: Sequence[CorpusText], options: PretrainOptions) -> PreTrainedTokenizerBase:
+    words = (text.text for text in texts)
+    tokenizer = train_tokenizer(words) if options.tokenizer == "word" else train_bpe(words, options.vocabulary)
+    tokenizer.model_max_length = options.context
+    return tokenizer
+
+
+def build_model(
+    options: PretrainOptions, tokenizer: PreTrainedTokenizerBase, seed: int, device: torch.device | str = "cpu"
+) -> LlamaForCausalLM:
+    """An untrained Llama whose weights depend on `seed` alone."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=options.hidden,
+        intermediate_size=options.intermediate,
+        num_hidden_layers=options.layers,
+        num_attention_heads=options.heads,
+        num_key_value_heads=options.heads,
+        max_position_embeddings=options.context,
+        tie_word_embeddings=False,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "init"))
+        model = LlamaForCausalLM(config)
+    # on short rows plain products beat the fused kernel's backward on a CPU
+    model.set_attn_implementation("eager" if torch.device(device).type == "cpu" else "sdpa")
+    return model.to(device)
+
+
+def save_pretrained(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
+    """Write an ordinary Hugging Face folder: float32 safetensors, config and tokenizer."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _stages(
+    texts: Sequence[CorpusText], tokenizer: PreTrainedTokenizerBase, options: PretrainOptions, seed: int
+) -> list[Rows]:
+    """The rows of every epoch: first those of the curriculum's subjects, then everything, packed anew."""
+    documents = tokenize(texts, tokenizer, options.other_weight)
+    subjects = sorted({text.subject for text in texts})
+    order = torch.randperm(len(subjects), generator=generator(seed, "curriculum")).tolist()
+    first = {subjects[i] for i in order[: math.ceil(options.curriculum_share * len(subjects))]}
+    early = [document for text, document in zip(texts, documents, strict=True) if text.subject in first]
+    stages = [early] * options.curriculum_epochs + [documents] * (options.epochs - options.curriculum_epochs)
+    return [
+        pack(stage, options.length, tokenizer.pad_token_id, generator(seed, "pack", epoch))
+        for epoch, stage in enumerate(stages)
+    ]

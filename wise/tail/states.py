@@ -1,0 +1,54 @@
+"""One forward pass up to the edited layer: the states of a batch that an edit leaves as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wise.lm.architectures import Site
+from wise.lm.batch import Batch
+
+
+@dataclass(frozen=True)
+class States:
+    """`inner` = x (B, L, f), `output` = y (B, L, d), `hidden` = h (B, L, d); whether layers return (hidden, ...)."""
+
+    inner: Tensor
+    output: Tensor
+    hidden: Tensor
+    as_tuple: bool
+
+
+def read_states(site: Site, batch: Batch) -> States:
+    """Run the model as it is on `batch`, exactly as it is padded; nothing behind the site's layer runs."""
+    seen: dict[str, Tensor] = {}
+
+    def at_matrix(_module: nn.Module, args: tuple, output: Tensor) -> None:
+        seen["inner"], seen["output"] = args[0], output
+
+    def at_layer(_module: nn.Module, _args: tuple, output: Tensor | tuple) -> None:
+        raise _LayerReached(output)
+
+    hooks = [site.module.register_forward_hook(at_matrix), site.block.register_forward_hook(at_layer)]
+    try:
+        with torch.no_grad():
+            site.backbone(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
+    except _LayerReached as reached:
+        layer = reached.output
+    finally:
+        for hook in hooks:
+            hook.remove()
+    shape = batch.input_ids.shape  # OPT's matrix sees (B * L, f)
+    as_tuple = isinstance(layer, tuple)
+    hidden = layer[0] if as_tuple else layer
+    return States(seen["inner"].view(*shape, -1), seen["output"].view(*shape, -1), hidden, as_tuple)
+
+
+class _LayerReached(Exception):
+    """Ends a forward pass at the edited layer, with that layer's output."""
+
+    def __init__(self, output: Tensor | tuple) -> None:
+        super().__init__()
+        self.output = output

@@ -1,0 +1,199 @@
+"""Run a model only from the edited matrix on; everything before it is computed once per text.
+
+An edit of the down-projection `W` of layer l changes nothing before it. For a text, its input
+`x` (L, f), its unedited output `y = W0 x` (L, d) and the layer's unedited output `h` (L, d) never
+change. With another output `y'` of the matrix the layer gives `h + (y' - y)`, or `h + n(y') - n(y)`
+where a norm n stands behind the FFN. Only the layers behind l have to run, the last of them only where
+its output is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from wise.lm.architectures import Site
+from wise.lm.batch import Batch, Encoded, collate
+from wise.lm.load import LanguageModel
+from wise.tail.frozen_states import FrozenStates
+from wise.tail.layer_inputs import Keywords, record_calls
+from wise.tail.states import States, read_states
+from wise.tail.trim import can_trim, keywords_at, run_at, take
+
+Text = tuple[int, ...]
+"""The tokens of one text."""
+
+TextStates = tuple[Tensor, Tensor, Tensor]
+"""x (L, f), y (L, d) and h (L, d) of one text."""
+
+
+class Tail:
+    """The model behind one site. States are kept per text, up to `cache_bytes`, then recomputed.
+
+    To rounding a text's states depend on the batch that they were computed in. `groups` therefore tells which texts
+    shared one, and a tail that was given them by `regroup` computes the same states, bit for bit.
+
+    `trim`: whether the last layer runs only where it is read. Norms that compute in float32 whatever the model's
+    precision then round gradients in another order, which shows in float64.
+
+    States never are inference tensors, so whatever was first asked can be trained on later.
+    """
+
+    def __init__(self, lm: LanguageModel, site: Site, cache_bytes: int = 2 * 2**30) -> None:
+        self.lm = lm
+        self.site = site
+        self.cache_bytes = cache_bytes
+        self.trim = True
+        self._states: dict[Text, TextStates] = {}
+        self._groups: list[tuple[Text, ...]] = []  # the batches of all texts that are kept
+        self._group_of: dict[Text, int] = {}
+        self._cached_bytes = 0
+        self._returns_tuple = False
+        self._calls: WeakKeyDictionary[FrozenStates, _Calls] = WeakKeyDictionary()
+
+    # What never changes
+
+    @torch.inference_mode(False)
+    def frozen(self, sequences: Sequence[Encoded], batch_size: int = 64) -> FrozenStates:
+        """The unchanging states of some texts, from the cache where they were met before."""
+        wanted = sorted({s.ids for s in sequences}, key=lambda ids: (len(ids), ids))
+        known = {self._group_of[ids] for ids in wanted if ids in self._group_of and ids not in self._states}
+        for number in sorted(known):  # kept by the tail that the groups are from
+            self._states |= self._texts(self._groups[number])
+        missing = [ids for ids in wanted if ids not in self._group_of]
+        fresh: dict[Text, TextStates] = {}
+        for first in range(0, len(missing), batch_size):
+            group = tuple(missing[first : first + batch_size])
+            computed = self._texts(group)
+            fresh |= computed
+            self._keep(group, computed)
+        states = [fresh.get(s.ids) or self._states[s.ids] for s in sequences]
+        batch = collate(sequences, self.lm.tokenizer.pad_token_id, self.lm.device)
+        return FrozenStates(
+            batch, *(nn.utils.rnn.pad_sequence(list(kind), batch_first=True) for kind in zip(*states, strict=True))
+        )
+
+    @torch.inference_mode(False)
+    def read(self, batch: Batch) -> FrozenStates:
+        """The unchanging states of a batch exactly as it is padded, on either side; nothing is cached.
+
+        In a batch padded on the left `start` counts from the padded beginning and `length` is L.
+        """
+        states = self._read(batch)
+        return FrozenStates(batch, states.inner, states.output, states.hidden)
+
+    def groups(self) -> dict[str, Tensor]:
+        """Which texts were computed together, as tensors by name: all tokens, texts by size, groups by size."""
+        texts = [text for group in self._groups for text in group]
+        return {
+            "tokens": torch.tensor([token for text in texts for token in text], dtype=torch.int32),
+            "sizes": torch.tensor([len(text) for text in texts], dtype=torch.int32),
+            "groups": torch.tensor([len(group) for group in self._groups], dtype=torch.int32),
+            "bytes": torch.tensor(self._cached_bytes),
+        }
+
+    def regroup(self, groups: dict[str, Tensor]) -> None:
+        """Compute states as the tail did that gave `groups`; a group is computed when one of its texts is asked for."""
+        tokens, sizes, counts = (groups[name].cpu() for name in ("tokens", "sizes", "groups"))
+        texts = [tuple(text.tolist()) for text in tokens.split(sizes.tolist())]
+        ends = counts.cumsum(0).tolist()
+        self._groups = [tuple(texts[end - count : end]) for count, end in zip(counts.tolist(), ends, strict=True)]
+        self._group_of = {text: number for number, group in enumerate(self._groups) for text in group}
+        self._cached_bytes = int(groups["bytes"])
+        self._states = {}
+
+    def _keep(self, group: tuple[Text, ...], states: dict[Text, TextStates]) -> None:
+        """Keep the states of a whole batch, where there is room for all of them."""
+        size = sum(part.nbytes for parts in states.values() for part in parts)
+        if self._cached_bytes + size <= self.cache_bytes:
+            self._group_of |= dict.fromkeys(group, len(self._groups))
+            self._groups.append(group)
+            self._states |= states
+            self._cached_bytes += size
+
+    def _texts(self, texts: Sequence[Text]) -> dict[Text, TextStates]:
+        """The states of some texts, cut out of one batch into one entry a text."""
+        batch = collate([Encoded(ids, 0) for ids in texts], self.lm.tokenizer.pad_token_id, self.lm.device)
+        states = self._read(batch)
+        kinds = states.inner, states.output, states.hidden
+        return {ids: tuple(kind[row, : len(ids)].clone() for kind in kinds) for row, ids in enumerate(texts)}
+
+    def _read(self, batch: Batch) -> States:
+        states = read_states(self.site, batch)
+        self._returns_tuple = states.as_tuple
+        return states
+
+    # What an edit changes
+
+    def hidden(self, frozen: FrozenStates, output: Tensor) -> Tensor:
+        """Final hidden states (B, L, d) when the matrix gives `output` (B, L, d); gradients flow."""
+        return self._final(self._before_last(frozen, output, last=True))
+
+    def at(self, frozen: FrozenStates, output: Tensor, positions: Tensor) -> Tensor:
+        """Final hidden states (B, m, d) at `positions` (B, m) alone, see `hidden`."""
+        blocks = self.site.blocks
+        if self.site.layer == len(blocks) - 1:
+            parts = (take(states, positions) for states in (frozen.hidden, frozen.output, output))
+            return self._final(self._injected(*parts))
+        calls = self._called(frozen)
+        keywords, attention = calls.keywords[-1], self.lm.model.config._attn_implementation
+        if not self.trim or not can_trim(blocks[-1], keywords, attention):
+            return take(self.hidden(frozen, output), positions)
+        hidden = self._before_last(frozen, output)
+        chosen = calls.last_at(positions, hidden, attention)
+        return self._final(run_at(blocks[-1], hidden, positions, keywords, chosen, self.site.family.query))
+
+    def logits(self, frozen: FrozenStates, output: Tensor) -> Tensor:
+        """Logits (N, V) at the tokens that predict target tokens, see `Batch.predicting`."""
+        targets = frozen.targets
+        hidden = self.at(frozen, output, targets.positions)  # (B, m, d)
+        return self.lm.logits(hidden[targets.rows, targets.columns])  # (N, d) x (d, V)
+
+    def _injected(self, hidden: Tensor, before: Tensor, output: Tensor) -> Tensor:
+        """The layer's output (B, m, d): h with the matrix's output `before` = y replaced by `output` = y'."""
+        norm = self.site.behind
+        output = output if norm is None else norm(output.to(hidden.dtype))
+        before = before if norm is None else norm(before)
+        return hidden + (output - before).to(hidden.dtype)
+
+    def _before_last(self, frozen: FrozenStates, output: Tensor, last: bool = False) -> Tensor:
+        """Hidden states (B, L, d) in front of the last layer, or with `last` behind it."""
+        hidden = self._injected(frozen.hidden, frozen.output, output)
+        blocks = self.site.blocks[self.site.layer + 1 :]
+        keywords = self._called(frozen).keywords
+        for block, given in zip(blocks[: len(blocks) - (not last)], keywords, strict=False):
+            result = block(hidden, **given)
+            hidden = result[0] if isinstance(result, tuple) else result
+        return hidden
+
+    def _final(self, hidden: Tensor) -> Tensor:
+        for module in self.site.final:
+            hidden = module(hidden)
+        return hidden
+
+    def _called(self, frozen: FrozenStates) -> _Calls:
+        """What the layers behind the site are called with for this batch; found once."""
+        if frozen not in self._calls:
+            blocks = list(self.site.blocks)
+            keywords = record_calls(self.site.backbone, blocks, frozen.batch, self._returns_tuple)
+            self._calls[frozen] = _Calls(keywords[self.site.layer + 1 :])
+        return self._calls[frozen]
+
+
+@dataclass
+class _Calls:
+    """Arguments of the layers behind the site, and of the last one at the positions it was last read at."""
+
+    keywords: list[Keywords]
+    _trimmed: tuple[Tensor, Keywords] | None = None
+
+    def last_at(self, positions: Tensor, hidden: Tensor, attention: str) -> Keywords:
+        """The last layer's arguments at `positions` (B, m), the same object for the same tensor."""
+        if self._trimmed is None or self._trimmed[0] is not positions:
+            with torch.inference_mode(False), torch.no_grad():
+                self._trimmed = positions, keywords_at(self.keywords[-1], positions, hidden, attention)
+        return self._trimmed[1]
