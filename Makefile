@@ -33,8 +33,9 @@ smoke: $(READY)  ## the same at a small size, into results-smoke
 test: $(READY)  ## all tests
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
-lint: $(READY)  ## style of the Python code and of the rules
+lint: $(READY)  ## style of the code and of the rules, order of imports between rooms, types
 	ruff check .
+	lint-imports --no-logo
 	snakefmt --check Snakefile rules
 	snakemake --lint
 
@@ -66,5 +67,5 @@ _where:
 
 own-environment:
 	@python -c 'import sys; from importlib.util import find_spec as found; \
-		sys.exit(not all(map(found, ("mlflow", "pytest", "snakemake", "torch", "transformers", "wise"))))' || \
+		sys.exit(not all(map(found, "basedpyright importlinter mlflow pytest snakemake torch transformers wise".split())))' || \
 		{ echo "the activated environment $(OWN) lacks packages; install them with: $(INSTALL)"; exit 1; }

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, which is after this file
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--other-rounding", action="store_true", help="round matrix products by their shapes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """From here on, so that it reaches what modules and fixtures compute as well."""
+    if config.getoption("--other-rounding"):
+        from tests.rounding import other_rounding
+
+        stack = ExitStack()
+        stack.enter_context(other_rounding())
+        config.add_cleanup(stack.close)
 
 
 @pytest.fixture(scope="session")

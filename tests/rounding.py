@@ -1,0 +1,71 @@
+"""Another processor, for tests: inside `other_rounding()` matrix products round otherwise, each shape in its own way.
+
+Matrix libraries add the terms of a product in an order that they choose by the processor, by the shape of the operands
+and by how these lie in memory. On some processors the order is the same for all shapes, so that a test may take for a
+rule what is luck. Here no two shapes round alike, as on the least regular processor that there could be, while the same
+product of the same shapes gives the same bits each time. What holds here to the last bit is promised; everything else
+holds to rounding.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+aten = torch.ops.aten
+PRODUCTS = {aten.mm: 0, aten.bmm: 0, aten.mv: 0, aten.dot: 0, aten.addmm: 1, aten.baddbmm: 1, aten.addmv: 1}
+"""Sums of products, and at which argument their first factor stands."""
+OTHERS = {aten._scaled_dot_product_flash_attention_for_cpu, aten._cdist_forward, aten._euclidean_dist}
+"""Other operations that add many products; the first of their results is disturbed, in relation to itself."""
+HALVES = (torch.float16, torch.bfloat16)
+
+
+@contextmanager
+def other_rounding() -> Iterator[None]:
+    """Round matrix products as another processor could."""
+    with _OtherRounding():
+        yield
+
+
+class _OtherRounding(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        packet, kwargs = func.overloadpacket, kwargs or {}
+        result = func(*args, **kwargs)
+        with torch._C.DisableTorchFunction():
+            if packet in PRODUCTS and result.is_floating_point() and result.device.type == "cpu":
+                left, right = args[PRODUCTS[packet] : PRODUCTS[packet] + 2]
+                return _disturbed(func, result, _size(packet, left, right), left, right)
+            if packet in OTHERS:
+                first, *rest = result if isinstance(result, tuple) else (result,)
+                first = _disturbed(func, first, first.abs(), *(arg for arg in args if isinstance(arg, Tensor)))
+                return (first, *rest) if rest else first
+        return result
+
+
+def _size(packet: Any, left: Tensor, right: Tensor) -> Tensor:
+    """The sum of the sizes of all terms, to which rounding errors are proportional; 0 where all terms are 0."""
+    wide = (torch.float32 if factor.dtype in HALVES else factor.dtype for factor in (left, right))
+    left, right = (factor.detach().to(dtype).abs() for factor, dtype in zip((left, right), wide, strict=True))
+    return left @ right
+
+
+def _disturbed(func: Any, result: Tensor, size: Tensor, *operands: Tensor) -> Tensor:
+    """`result` as if its sums had been made in another order, in float32 for half precision as processors do."""
+    places = [(tuple(operand.shape), tuple(operand.stride())) for operand in operands]
+    noise = _noise(f"{func} {places}", tuple(result.shape)).to(size.dtype)
+    change = torch.finfo(size.dtype).eps * noise * size
+    return result.copy_((result + change).to(result.dtype))
+
+
+@cache
+def _noise(key: str, shape: tuple[int, ...]) -> Tensor:
+    """Numbers between -1 and 1, always the same for the same `key`."""
+    generator = torch.Generator().manual_seed(zlib.crc32(key.encode()))
+    return 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
