@@ -23,7 +23,7 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
     trainer = trainers.WordLevelTrainer(special_tokens=[PAD, UNKNOWN, BEGIN, END], show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.decoder = decoders.WordPiece(frozen="##", cleanup=True)  # joins by spaces, then closes up punctuation
+    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)  # joins by spaces, then closes up punctuation
     tokenizer.post_processor = _opening(tokenizer)
     return _wrapped(tokenizer)
 
