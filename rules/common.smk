@@ -1,6 +1,7 @@
 # What all rules share: the checked configuration, names of folders, and input functions.
 import itertools
 import json
+import re
 import shlex
 import sys
 from importlib.util import find_spec
@@ -10,8 +11,9 @@ import pandas as pd
 from snakemake.utils import Paramspace, validate
 
 from wise.config import plan
+from wise.datasets import registry
 from wise.editors.registry import EDITORS as EDITORS_KNOWN
-from wise.code_inputs import artifact_sources, editor_sources, sources
+from wise.code_inputs import artifact_sources, dataset_sources, editor_sources, sources
 
 validate(config, "../config/schema.yaml")
 plan.check(config)
@@ -42,7 +44,7 @@ onstart:
 
 
 wildcard_constraints:
-    dataset="|".join(plan.DATASETS),
+    dataset="|".join(map(re.escape, plan.streams(config))),
     model="|".join(MODELS),
     editor="|".join(EDITORS),
     seed=r"\d+",
@@ -78,6 +80,11 @@ def checkpoint_options(wildcards, output):
     folder = Path(R, "checkpoints", Path(output.run).parent.relative_to(R))
     where = f"--checkpoint {folder} --checkpoint-every {asked['checkpoint']} " if asked["checkpoint"] else ""
     return f"{where}--on-nan {asked['on_nan']}"
+
+
+def dataset_files(dataset):
+    """What a dataset is made from: the mark of its downloads, or nothing."""
+    return f"{R}/downloads/{dataset}.done" if dataset in registry.RAW else []
 
 
 def artifact_file(editor, dataset, model):

@@ -1,31 +1,6 @@
 # Datasets: edit streams as JSONL of EditRecords, and corpora to pretrain on.
 
 
-rule factworld:
-    input:
-        code=sources("wise.commands.data"),
-    output:
-        corpus=f"{R}/data/factworld/corpus.jsonl",
-        facts=f"{R}/data/factworld/facts.jsonl",
-        described=f"{R}/data/factworld/dataset.json",
-        edits=expand(f"{R}/data/{{dataset}}/edits.jsonl", dataset=plan.FACTWORLD_STREAMS),
-        train=expand(f"{R}/data/{{dataset}}/train.jsonl", dataset=plan.FACTWORLD_STREAMS),
-        streams=expand(f"{R}/data/{{dataset}}/dataset.json", dataset=plan.FACTWORLD_STREAMS),
-    log:
-        f"{R}/logs/data/factworld.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=1000,
-    params:
-        options=json.dumps(config["data"]["factworld"]),
-        out=subpath(output.described, ancestor=2),
-    message:
-        "Making the embedded world: a corpus, its facts, and three streams of edits"
-    shell:
-        "python -m wise data make --dataset factworld --options {params.options:q} --out {params.out} 2> {log}"
-
-
 rule download:
     output:
         # Files stay when the job is cut short, and it goes on where they end; only this mark says that they are whole.
@@ -33,7 +8,7 @@ rule download:
     log:
         f"{R}/logs/data/{{dataset}}.download.log",
     wildcard_constraints:
-        dataset="|".join((*plan.CONVERTED, plan.TAUGHT_CORPUS)),
+        dataset="|".join(registry.RAW),
     localrule: True
     conda:
         "../envs/analysis.yaml"
@@ -51,37 +26,39 @@ rule download:
         " {params.local} {params.offline} > {log} 2>&1"
 
 
-rule counterfact_corpus:
-    input:
-        downloaded=f"{R}/downloads/{plan.TAUGHT_CORPUS}.done",
-        code=sources("wise.commands.data"),
-    output:
-        corpus=f"{R}/data/{plan.TAUGHT_CORPUS}/corpus.jsonl",
-        facts=f"{R}/data/{plan.TAUGHT_CORPUS}/facts.jsonl",
-        described=f"{R}/data/{plan.TAUGHT_CORPUS}/dataset.json",
-        edits=f"{R}/data/{plan.TAUGHT_STREAM}/edits.jsonl",
-        train=f"{R}/data/{plan.TAUGHT_STREAM}/train.jsonl",
-        stream=f"{R}/data/{plan.TAUGHT_STREAM}/dataset.json",
-    log:
-        f"{R}/logs/data/{plan.TAUGHT_CORPUS}.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=1000,
-    params:
-        dataset=plan.TAUGHT_CORPUS,
-        options=json.dumps(plan.dataset_options(config, plan.TAUGHT_CORPUS)),
-        out=subpath(output.described, ancestor=2),
-    message:
-        "Making a corpus of CounterFact's true facts, and edits of them"
-    shell:
-        "python -m wise data make --dataset {params.dataset} --options {params.options:q} --out {params.out} 2> {log}"
+# A dataset with several folders is made by a rule of its own name.
+for name in (name for name in registry.DATASETS if registry.folders(name) != (name,)):
+
+    rule:
+        name:
+            name.replace("-", "_")
+        input:
+            downloaded=f"{R}/downloads/{name}.done" if name in registry.RAW else [],
+            code=dataset_sources(name),
+        output:
+            described=[f"{R}/data/{folder}/dataset.json" for folder in registry.folders(name)],
+            corpus=[f"{R}/data/{name}/{file}.jsonl" for file in ("corpus", "facts") if name in registry.CORPORA],
+            edits=expand(f"{R}/data/{{stream}}/{{file}}.jsonl", stream=registry.streams(name), file=("edits", "train")),
+        log:
+            f"{R}/logs/data/{name}.log",
+        conda:
+            "../envs/analysis.yaml"
+        resources:
+            mem_mb=1000,
+        params:
+            dataset=name,
+            options=json.dumps(plan.dataset_options(config, name)),
+            out=lambda wildcards, output: Path(output.described[0]).parents[1],
+        message:
+            "Making {params.dataset}: a corpus, its facts, and edits"
+        shell:
+            "python -m wise data make --dataset {params.dataset} --options {params.options:q} --out {params.out} 2> {log}"
 
 
 rule convert:
     input:
-        downloaded=rules.download.output.done,
-        code=sources("wise.commands.data"),
+        files=lambda wildcards: dataset_files(wildcards.dataset),
+        code=lambda wildcards: dataset_sources(wildcards.dataset),
     output:
         edits=f"{R}/data/{{dataset}}/edits.jsonl",
         train=f"{R}/data/{{dataset}}/train.jsonl",
@@ -89,7 +66,7 @@ rule convert:
     log:
         f"{R}/logs/data/{{dataset}}.log",
     wildcard_constraints:
-        dataset="|".join(plan.CONVERTED),
+        dataset="|".join(re.escape(name) for name in plan.streams(config) if registry.is_single(name)),
     conda:
         "../envs/analysis.yaml"
     resources:

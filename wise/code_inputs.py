@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from wise.datasets.registry import DATASETS, OWN
 from wise.editors.registry import EDITORS
 from wise.errors import ConfigError
 
@@ -52,6 +53,13 @@ def artifact_sources(editor: str) -> list[str]:
     """Files that an editor's artifact depends on."""
     files = sources("wise.commands.prepare", EDITORS[editor].module)
     return [file for file in files if file != "wise/editors/registry.py"]
+
+
+def dataset_sources(dataset: str) -> list[str]:
+    """Files that the job of one dataset depends on; a name that is not registered is a file of one's own."""
+    entry = DATASETS.get(dataset, OWN)
+    files = sources("wise.commands.data", *(place.partition(":")[0] for place in (entry.place, entry.options)))
+    return [file for file in files if file != "wise/datasets/registry.py"]
 
 
 @cache

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from wise.cli import main
-from wise.datasets.published.catalog import CONVERTERS
 from wise.datasets.published.raw_rows import convert_rows, read_rows
 from wise.datasets.published.survey import quirks, words
+from wise.datasets.registry import raw_form
 from wise.errors import DataError
 from wise.records import Probe
 
@@ -57,7 +57,7 @@ CONVSENT = {"ent": "Jam", "pos": ["Jam is lovely.", "I like jam."], "neg": ["Jam
 
 def one(dataset: str, row: dict, index: int = 0):
     """The entry of a row that stands at `index`."""
-    entries, problems = convert_rows([{}] * index + [row], CONVERTERS[dataset], dataset)
+    entries, problems = convert_rows([{}] * index + [row], raw_form(dataset), dataset)
     assert [problem for problem in problems if problem.index == index] == [] and len(entries) == 1
     return entries[0]
 
@@ -109,7 +109,7 @@ def test_counterfact_has_its_neighbour_near():
 
 
 def test_knowedit_facts_take_the_first_alias():
-    entry = one("knowedit", FACT)
+    entry = one("knowedit-recent", FACT)
     assert entry.record.original == "Paris" and entry.unanswered == 1
     assert entry.record.probes == (
         Probe("paraphrase", "The place of death of Leo is", "Berlin"),
@@ -119,19 +119,19 @@ def test_knowedit_facts_take_the_first_alias():
         Probe("portability", "Leonard died in", "Berlin", "Subject_Aliasing"),
         Probe("portability", "Is Leo alive?", "no", "Logical_Generalization"),
     )
-    recent = one("knowedit", {key: FACT[key] for key in ("subject", "prompt", "target_new")}).record
+    recent = one("knowedit-recent", {key: FACT[key] for key in ("subject", "prompt", "target_new")}).record
     assert recent.original == "" and recent.probes == ()
 
 
 def test_knowedit_biographies_and_opinions():
-    biography = one("knowedit", WIKIBIO).record
+    biography = one("knowedit-recent", WIKIBIO).record
     assert (biography.prompt, biography.target, biography.subject) == (
         "A passage about ann lee.",
         "She paints.",
         "ann lee",
     )
     assert biography.probes[0].kind == "locality_near"
-    positive, negative = (one("knowedit", CONVSENT, index=index).record for index in (0, 1))
+    positive, negative = (one("knowedit-recent", CONVSENT, index=index).record for index in (0, 1))
     assert (positive.relation, positive.target, positive.original) == ("positive", "Jam is lovely.", "Jam is awful.")
     assert positive.probes[-1] == Probe("portability", positive.prompt, "I like jam.", "same_sentiment")
     assert (negative.relation, negative.target, negative.original) == ("negative", "Jam is awful.", "Jam is lovely.")
@@ -150,25 +150,29 @@ def test_knowedit_biographies_and_opinions():
         ("temporal", TEMPORAL | {"ood_rephrase": "Ann Lee,"}, "record 0: 'ood_rephrase' has nothing after"),
         ("hallucination", HALLUCINATION | {"locality_prompt": ""}, "record 0: 'locality_prompt' is empty"),
         ("counterfact", COUNTERFACT | {"target_new": ""}, "record 0: 'target_new' is empty"),
-        ("knowedit", FACT | {"locality": {"A": [{"ground_truth": "x"}]}}, "record 0: 'locality.A[0]' must have a text"),
-        ("knowedit", CONVSENT | {"neg": []}, "record 0: 'neg' holds no opinions"),
-        ("knowedit", WIKIBIO | {"labels": None}, "record 0: 'labels' is missing"),
+        (
+            "knowedit-recent",
+            FACT | {"locality": {"A": [{"ground_truth": "x"}]}},
+            "record 0: 'locality.A[0]' must have a text",
+        ),
+        ("knowedit-recent", CONVSENT | {"neg": []}, "record 0: 'neg' holds no opinions"),
+        ("knowedit-recent", WIKIBIO | {"labels": None}, "record 0: 'labels' is missing"),
     ],
 )
 def test_a_bad_field_is_named(dataset, row, problem):
-    entries, problems = convert_rows([row], CONVERTERS[dataset], "x")
+    entries, problems = convert_rows([row], raw_form(dataset), "x")
     assert entries == [] and len(problems) == 1 and str(problems[0]).startswith(problem)
 
 
 @pytest.mark.parametrize(
     ("dataset", "row"),
     [("zsre", ZSRE), ("hallucination", HALLUCINATION), ("temporal", TEMPORAL), ("counterfact", COUNTERFACT),
-     ("knowedit", FACT), ("knowedit", WIKIBIO), ("knowedit", CONVSENT)],
+     ("knowedit-recent", FACT), ("knowedit-recent", WIKIBIO), ("knowedit-recent", CONVSENT)],
 )  # fmt: skip
 @pytest.mark.parametrize("value", [None, 3, "", "text", [], [3], {}, {"prompt": 3}, {"a": 3}, {"a": [{"prompt": "b"}]}])
 def test_no_value_of_any_field_breaks_a_converter(dataset, row, value):
     rows = [row | {key: value} for key in row]
-    entries, problems = convert_rows(rows, CONVERTERS[dataset], "x")
+    entries, problems = convert_rows(rows, raw_form(dataset), "x")
     assert len(entries) + len({problem.index for problem in problems}) == len(rows)
     assert all(entry.record.prompt and entry.record.target for entry in entries)
     assert all(probe.prompt and probe.target for entry in entries for probe in entry.record.probes)
@@ -176,7 +180,7 @@ def test_no_value_of_any_field_breaks_a_converter(dataset, row, value):
 
 def test_quirks_are_counted_and_are_no_errors():
     rows = [ZSRE, ZSRE | {"alt": "1498"}, ZSRE | {"subject": "Red Fort", "src": "word " * 200}]
-    entries, problems = convert_rows(rows, CONVERTERS["zsre"], "x")
+    entries, problems = convert_rows(rows, raw_form("zsre"), "x")
     counted = {name: count for name, count in quirks(entries).items() if count}
     assert problems == [] and counted == {"no_op": 1, "repeated_subject": 1, "subject_not_in_prompt": 1, "long": 1}
     assert words(entries) == {"prompt": [5, 5, 200], "target": [1, 1, 1]}

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from wise.datasets.published.download import fetch
-from wise.datasets.published.raw_files import SOURCES, Source
+from wise.datasets.published.raw_files import Source
+from wise.datasets.registry import DATASETS
 from wise.errors import DataError
 
 BODY = bytes(range(256)) * 2000
@@ -187,16 +189,28 @@ def test_a_full_disk_says_so_and_keeps_the_part(home, tmp_path):
     assert raised.value.__cause__.errno == errno.ENOSPC and part_of(tmp_path).exists()
 
 
-def test_sources_are_complete():
-    for name, entry in SOURCES.items():
+@pytest.fixture(scope="module")
+def sources() -> dict[str, Source]:
+    """All raw files of all published datasets by name, which no two share."""
+    everything = {}
+    for place in (line.place for line in DATASETS.values() if line.raw and ":" in line.place):
+        module, attribute = place.split(":")
+        for name, (source, _) in getattr(import_module(module), attribute).files().items():
+            assert everything.setdefault(name, source) == source
+    assert len(everything) == 18
+    return everything
+
+
+def test_sources_are_complete(sources):
+    for name, entry in sources.items():
         assert entry.name == name and entry.home.startswith("https://") and entry.licence
         assert all(url.startswith("https://") and url.endswith(f"/{name}") for url in entry.urls)
         assert re.fullmatch(r"([0-9a-f]{64})?", entry.sha256) and (entry.sha256 or not entry.size)
         assert entry.size or entry.folder == "knowedit"
 
 
-def test_published_files_have_the_recorded_digests(real_data, caplog):
-    found = [entry for entry in SOURCES.values() if (real_data / entry.folder / entry.name).exists()]
+def test_published_files_have_the_recorded_digests(sources, real_data, caplog):
+    found = [entry for entry in sources.values() if (real_data / entry.folder / entry.name).exists()]
     assert found, "the folder holds none of the raw files"
     for entry in found:
         fetch(entry, "unused", real_data, offline=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import is_dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +14,25 @@ import pytest
 
 from tests.unit.test_datasets_converters import CONVSENT, COUNTERFACT, FACT, HALLUCINATION, TEMPORAL, WIKIBIO, ZSRE
 from wise.cli import main
-from wise.datasets.published.build import make
-from wise.datasets.published.catalog import SETTINGS, RealOptions, sources
-from wise.datasets.registry import DATASETS, dataset
+from wise.datasets.published import counterfact, hallucination, knowedit, temporal, zsre
+from wise.datasets.published.options import RealOptions
+from wise.datasets.registry import DATASETS, entry, folders, make, options_class, raw_form, streams
 from wise.errors import ConfigError, DataError
 from wise.files import read_json, sha256
 from wise.options import build_options
 from wise.records import EditRecord, read_records
 
+PUBLISHED = {
+    "zsre": zsre.ZSRE,
+    "hallucination": hallucination.HALLUCINATION,
+    "temporal": temporal.TEMPORAL,
+    "counterfact": counterfact.COUNTERFACT,
+    "knowedit-recent": knowedit.RECENT,
+    "knowedit-counterfact": knowedit.COUNTERFACT,
+    "knowedit-convsent": knowedit.CONVSENT,
+    "knowedit-wikibio": knowedit.WIKIBIO,
+    "knowedit-zsre": knowedit.ZSRE,
+}
 ROWS = {
     "zsre": ZSRE,
     "hallucination": HALLUCINATION,
@@ -50,25 +64,25 @@ def raw(tmp_path) -> Path:
     """A folder with small files of every dataset: six edits, four training records; CounterFact has one file."""
     folder = tmp_path / "raw files"
     folder.mkdir()
-    for name, setting in SETTINGS.items():
-        train = ZSRE if setting.train.startswith("zsre") else ROWS[name]
-        (folder / setting.edit).write_text(json.dumps(varied(ROWS[name], 6, "e")))
-        if setting.train:
-            (folder / setting.train).write_text(json.dumps(varied(train, 4, "t")))
+    for name, dataset in PUBLISHED.items():
+        (folder / dataset.edits.name).write_text(json.dumps(varied(ROWS[name], 6, "e")))
+        if dataset.train:
+            train = ZSRE if dataset.train.folder == "zsre" else ROWS[name]
+            (folder / dataset.train.name).write_text(json.dumps(varied(train, 4, "t")))
     return folder
 
 
 def made(name: str, options: RealOptions, out: Path) -> tuple[list[EditRecord], list[EditRecord], dict]:
-    (folder,) = make(name, options, out)
+    (folder,) = make(name, entry(name), options, out)
     assert folder == out / name
     edits, train = (read_records(folder / f"{split}.jsonl") for split in ("edits", "train"))
     return edits, train, read_json(folder / "dataset.json")
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_dataset_is_made_in_one_form(name, raw, tmp_path, caplog):
     edits, train, described = made(name, RealOptions(local_dir=str(raw), held_out=2, offline=True), tmp_path)
-    assert (len(edits), len(train)) == ((6, 4) if SETTINGS[name].train else (4, 2))
+    assert (len(edits), len(train)) == ((6, 4) if PUBLISHED[name].train else (4, 2))
     assert described["counts"]["edits"] == len(edits) and described["dataset"] == name
     assert str(tmp_path) not in json.dumps(described), "no path of a machine"
     assert described["sha256"]["edits.jsonl"] == sha256(tmp_path / name / "edits.jsonl")
@@ -108,7 +122,7 @@ def test_invalid_records_are_left_out_or_stop(raw, tmp_path, caplog):
     assert described["counts"]["invalid"] == {"edits": 2, "train": 0}
     assert "2 records cannot be used (record 2: 'alt' is empty; record 4: 'record' must be" in caplog.text
     with pytest.raises(DataError, match=r"zsre_mend_edit.json: 2 records .*record 2: 'alt' is empty.*'skip'"):
-        make("zsre", replace(options, invalid="stop"), tmp_path)
+        made("zsre", replace(options, invalid="stop"), tmp_path)
 
 
 def test_other_files_take_the_place_of_the_usual_ones(raw, tmp_path):
@@ -118,15 +132,15 @@ def test_other_files_take_the_place_of_the_usual_ones(raw, tmp_path):
     assert len(edits) == 6 and [record.id for record in train] == ["counterfact-train-00000", "counterfact-train-00001"]
     assert set(described["sources"]) == {"counterfact-edit.json", "mine.json"}
     with pytest.raises(DataError, match="counterfact/nothing.json: no such file"):
-        make("counterfact", replace(options, edit_file="nothing.json"), tmp_path)
+        made("counterfact", replace(options, edit_file="nothing.json"), tmp_path)
 
 
 def test_too_few_records_are_refused(raw, tmp_path):
     with pytest.raises(DataError, match="6 records are too few to hold out 1000"):
-        make("counterfact", RealOptions(local_dir=str(raw)), tmp_path)
+        made("counterfact", RealOptions(local_dir=str(raw)), tmp_path)
     (raw / "temporal-edit.json").write_text("[1]")
     with pytest.raises(DataError, match="holds no record that can be used"):
-        make("temporal", RealOptions(local_dir=str(raw)), tmp_path)
+        made("temporal", RealOptions(local_dir=str(raw)), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -159,10 +173,28 @@ def test_fetch_and_make_from_the_command_line(raw, tmp_path, capsys, caplog):
 
 
 def test_all_datasets_are_registered():
-    assert set(DATASETS) == {"factworld", "counterfact-corpus", *SETTINGS}
-    assert all(entry.description for entry in DATASETS.values())
+    assert set(DATASETS) == {"factworld", "counterfact-corpus", *PUBLISHED}
     with pytest.raises(ConfigError, match="Did you mean 'knowedit-recent'"):
-        dataset("knowedit-resent")
+        entry("knowedit-resent")
+    with pytest.raises(ConfigError, match="one of the edit streams of dataset 'factworld'"):
+        entry("factworld-qa")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_line_of_the_table_is_what_the_dataset_is(name):
+    line = DATASETS[name]
+    assert line.description and is_dataclass(options_class(line))
+    module, _, attribute = line.place.partition(":")
+    dataset = getattr(import_module(module), attribute) if attribute else import_module(module)
+    assert callable(dataset.make) and hasattr(dataset, "fetch") == line.raw
+    assert not line.raw or callable(raw_form(name))
+    assert set(folders(name)) == ({name} if line.corpus else set()) | set(streams(name))
+
+
+def test_the_table_is_read_without_importing_what_it_names():
+    code = "import sys, wise.datasets.registry; print(*(name for name in sys.modules if 'wise' in name))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in found if "." in name} == {"wise.datasets", "wise.datasets.registry", "wise.errors"}
 
 
 EXPECTED = {
@@ -178,7 +210,7 @@ def test_real_files(name, real_data, tmp_path):
     options = RealOptions(local_dir=str(real_data), offline=True)
     if name == "zsre":
         options = replace(options, train_file="zsre_mend_train-1k.json")
-    for source in sources(name, options):
+    for source, _ in PUBLISHED[name].chosen(options):
         if not any((real_data / place / source.name).exists() for place in (source.folder, "")):
             pytest.skip(f"{source.name} is not there")
     edits, train, described = made(name, options, tmp_path)

@@ -8,12 +8,13 @@ import sys
 
 import pytest
 
-from wise.datasets.factworld import FactWorldOptions, make
+from wise.datasets.factworld.build import make
 from wise.datasets.factworld.corpus import plan_teaching, write_corpus
 from wise.datasets.factworld.names import VALUES
+from wise.datasets.factworld.options import FactWorldOptions
 from wise.datasets.factworld.relations import EDITABLE_KINDS, RELATIONS
 from wise.datasets.factworld.world import build_world
-from wise.datasets.registry import dataset
+from wise.datasets.registry import entry
 from wise.errors import ConfigError
 from wise.options import build_options
 
@@ -95,7 +96,7 @@ def test_answer_spans_hold_the_objects(world, documents):
 
 
 def test_default_world_is_large_enough(tmp_path):
-    make(FactWorldOptions(), tmp_path)
+    make("factworld", FactWorldOptions(), tmp_path)
     texts = json.loads((tmp_path / "factworld" / "dataset.json").read_text())["counts"]
     edits = json.loads((tmp_path / "factworld-qa" / "dataset.json").read_text())["counts"]
     assert 2600 <= texts["facts"] <= 3500 and texts["relations"] >= 10
@@ -136,4 +137,4 @@ def test_impossible_options_are_named(options, message):
 
 def test_unknown_dataset_lists_the_valid_ones():
     with pytest.raises(ConfigError, match="Valid choices: .*factworld"):
-        dataset("factwrld")
+        entry("factwrld")

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from wise.datasets.factworld import FactWorldOptions
 from wise.datasets.factworld.corpus import plan_teaching, write_corpus
 from wise.datasets.factworld.edits import edit_records
 from wise.datasets.factworld.longform import count_tokens, hallucination_records, ood_records
+from wise.datasets.factworld.options import FactWorldOptions
 from wise.datasets.factworld.relations import RELATIONS
 from wise.datasets.factworld.split import divide
 from wise.datasets.factworld.world import build_world

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from wise.cli import main
-from wise.datasets.factworld import FactWorldOptions, make
+from wise.datasets.factworld.build import make
+from wise.datasets.factworld.options import FactWorldOptions
 from wise.errors import ConfigError, DataError, WiseError
 from wise.files import read_json
 from wise.lm.answer import answer_pairs
@@ -33,7 +34,7 @@ TINY = PretrainOptions(hidden=32, intermediate=64, layers=2, heads=2, epochs=3, 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("data")
-    make(WORLD, out)
+    make("factworld", WORLD, out)
     return out / "factworld"
 
 

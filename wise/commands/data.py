@@ -7,10 +7,9 @@ import logging
 from pathlib import Path
 
 from wise.commands.common import json_argument
-from wise.datasets.published.catalog import CONVERTERS, INVALID
+from wise.datasets import registry
+from wise.datasets.published.options import INVALID
 from wise.datasets.published.survey import survey
-from wise.datasets.registry import DATASETS, dataset, fetched_dataset
-from wise.errors import unknown
 from wise.files import read_json
 from wise.options import build_options
 from wise.records import read_records
@@ -22,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`fetch`, `make` and `check`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     make = actions.add_parser("make", help="write a dataset")
-    make.add_argument("--dataset", required=True, help=f"one of: {', '.join(sorted(DATASETS))}")
+    make.add_argument(
+        "--dataset",
+        required=True,
+        help=f"one of: {', '.join(sorted(registry.DATASETS))}; or any name, with the option 'edits'",
+    )
     make.add_argument("--options", type=json_argument, default={}, help="options of the dataset, as JSON")
     make.add_argument("--out", type=Path, required=True, help="folder for the dataset's folders")
     fetch = actions.add_parser("fetch", help="download the raw files of a dataset and no more")
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument("--offline", action="store_true", help="download nothing; an error says what is missing")
     check = actions.add_parser("check", help="validate files of records; status 1 if one cannot be used")
     check.add_argument("files", type=Path, nargs="+", help="JSONL files of edits, or raw files with --dataset")
-    check.add_argument("--dataset", help=f"the files are raw ones of {', '.join(CONVERTERS)}")
+    check.add_argument("--dataset", help=f"the files are raw ones of {', '.join(registry.RAW)}")
     check.add_argument(
         "--invalid", choices=INVALID, default="stop", help="whether bad records are a reason for status 1"
     )
@@ -54,31 +57,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _make(args: argparse.Namespace) -> None:
-    chosen = dataset(args.dataset)
-    options = build_options(chosen.options, args.options, f"options of {args.dataset}")
-    for folder in chosen.make(options, args.out):
+    chosen = registry.entry(args.dataset, args.options)
+    options = build_options(registry.options_class(chosen), args.options, f"options of {args.dataset}")
+    for folder in registry.make(args.dataset, chosen, options, args.out):
         log.info("%s: %s", folder, read_json(folder / "dataset.json")["counts"])
 
 
 def _fetch(args: argparse.Namespace) -> None:
-    chosen = fetched_dataset(args.dataset)
+    chosen = registry.raw_entry(args.dataset)
     given = {"files": str(args.out)}
     if args.local_dir:
         given["local_dir"] = args.local_dir
     if args.offline:
         given["offline"] = True
-    options = build_options(chosen.options, args.options | given, f"options of {args.dataset}")
-    for path in chosen.fetch(options, args.out):
+    options = build_options(registry.options_class(chosen), args.options | given, f"options of {args.dataset}")
+    for path in registry.fetch(args.dataset, options, args.out):
         print(path)
 
 
 def _check_raw(args: argparse.Namespace) -> int:
     """Print what each file holds and all that is wrong in it."""
-    if args.dataset not in CONVERTERS:
-        raise unknown("dataset with raw files", args.dataset, CONVERTERS)
+    convert = registry.raw_form(args.dataset)
     usable = True
     for path in args.files:
-        lines, sound, problems = survey(path, CONVERTERS[args.dataset])
+        lines, sound, problems = survey(path, convert)
         print(*lines, sep="\n")
         usable &= sound > 0 and (problems == 0 or args.invalid == "skip")
     return 0 if usable else 1

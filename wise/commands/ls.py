@@ -34,12 +34,11 @@ def _editors(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 def _datasets(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """What is made, and the streams of edits in it where they have other names."""
-    from wise.config.plan import DATASETS as STREAMS
-    from wise.datasets.registry import DATASETS
+    from wise.datasets.registry import DATASETS, streams
 
     for name, entry in DATASETS.items():
-        streams = ", ".join(stream for stream in STREAMS if stream.startswith(f"{name}-") and stream not in DATASETS)
-        yield name, entry.description + (f" Streams: {streams}" if streams else "")
+        others = ", ".join(stream for stream in streams(name) if stream != name)
+        yield name, entry.description + (f" Streams: {others}" if others else "")
 
 
 def _metrics(args: argparse.Namespace) -> Iterator[tuple[str, str]]:

@@ -10,33 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wise.datasets.published.catalog import SETTINGS
-from wise.datasets.registry import DATASETS as KINDS
+from wise.datasets import registry
+from wise.datasets.registry import CORPORA, RAW, STREAMS
 from wise.editors.registry import EDITORS
 from wise.errors import ConfigError, unknown
 from wise.evaluate.grid import plan_runs
 from wise.options import build_options
-
-FACTWORLD_STREAMS = ("factworld-qa", "factworld-hallucination", "factworld-ood")
-"""Edit streams of the embedded world."""
-
-CONVERTED = tuple(SETTINGS)
-"""Edit streams made from published files, which are downloaded or copied first."""
-
-TAUGHT_CORPUS, TAUGHT_STREAM = "counterfact-corpus", "counterfact-taught"
-"""CounterFact's true facts to pretrain on, and the edits of them."""
-
-DATASETS = (*FACTWORLD_STREAMS, *CONVERTED, TAUGHT_STREAM)
-"""Edit streams that rules/data.smk can make."""
-
-CORPORA = ("factworld", TAUGHT_CORPUS)
-"""Folders of data with a corpus.jsonl to pretrain on and a facts.jsonl to ask about."""
 
 VARIANT_STUDIES = ("generation", "switches", "locate", "grace_radius")
 """Ablations of named variants, each on datasets of its own choice."""
 
 STREAM_STUDIES = ("layer", "shards", *VARIANT_STUDIES)
 """Ablations with edit jobs of their own; `router` reads the main runs and `overhead` times single edits."""
+
+
+def streams(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every edit stream that this configuration can ask for."""
+    return STREAMS
 
 
 def evaluation(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
@@ -117,19 +107,20 @@ def model_path(config: Mapping[str, Any], model: str) -> str:
 
 
 def dataset_options(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-    """Options of a converted dataset: where its raw files are by then, what becomes of faulty records, and its own."""
+    """Options of a dataset; of one with raw files also where these are by then, and what becomes of faulty records."""
     files = {"files": f"{config['results']}/downloads", "offline": True, "invalid": config["data"]["invalid"]}
-    return files | config["data"][dataset]
+    return (files if dataset in RAW else {}) | config["data"][dataset]
 
 
 def check(config: Mapping[str, Any]) -> None:
     """Raise `ConfigError`, naming the key and the valid choices, for a configuration that no run could follow."""
+    known = streams(config)
     for dataset in (*config["datasets"], *config["evaluation"]["datasets"]):
-        if dataset not in DATASETS:
-            raise unknown("dataset", dataset, DATASETS)
-    for name in KINDS:
+        if dataset not in known:
+            raise unknown("dataset", dataset, known)
+    for name, entry in registry.DATASETS.items():
         if name in config["data"]:
-            build_options(KINDS[name].options, config["data"][name], f"data.{name}")
+            build_options(registry.options_class(entry), config["data"][name], f"data.{name}")
     for editor in config["editors"]:
         if editor not in EDITORS:
             raise unknown("editor", editor, EDITORS)
@@ -188,8 +179,8 @@ def _check_ablations(config: Mapping[str, Any]) -> None:
 def _check_stream(config: Mapping[str, Any], study: str) -> None:
     edits = config["ablations"][study]["edits"]
     for dataset in study_datasets(config, study):
-        if dataset not in DATASETS:
-            raise ConfigError(f"ablations.{study}.datasets: {unknown('dataset', dataset, DATASETS)}")
+        if dataset not in streams(config):
+            raise ConfigError(f"ablations.{study}.datasets: {unknown('dataset', dataset, streams(config))}")
         available = evaluation(config, dataset)["edits"]
         if edits > available:
             raise ConfigError(f"ablations.{study}.edits is {edits}, the evaluation of {dataset} has only {available}")

@@ -10,33 +10,35 @@ from typing import Any
 from wise.datasets.counterfact_corpus.options import CounterFactCorpusOptions
 from wise.datasets.counterfact_corpus.teaching import Chosen, Taught, choose, plan_teaching, sentences, state
 from wise.datasets.counterfact_corpus.wordings import Case, Wordings
-from wise.datasets.published.build import fetch_files, gather_files, read_file, with_far, with_irrelevant
-from wise.datasets.published.catalog import RealOptions, sources
+from wise.datasets.published.build import read_file, with_far, with_irrelevant
+from wise.datasets.published.counterfact import COUNTERFACT
+from wise.datasets.published.options import RealOptions
 from wise.datasets.published.raw_rows import Entry
 from wise.errors import DataError
 from wise.files import sha256, write_json, write_json_lines
 from wise.records import write_records
 
-CORPUS, EDITS = "counterfact-corpus", "counterfact-taught"
-"""Folders of the corpus and of the edit stream."""
+STREAM = "counterfact-taught"
+"""Folder of the edits; the corpus has that of the dataset."""
 RAW = "counterfact"
 """The published dataset that both are made from."""
+convert = COUNTERFACT.convert
 
 
-def fetch(options: CounterFactCorpusOptions, out: str | Path) -> list[Path]:
+def fetch(name: str, options: CounterFactCorpusOptions, out: str | Path) -> list[Path]:
     """The raw file of CounterFact, in the folder of downloads."""
-    return gather_files(RAW, _raw_options(options), out)
+    return COUNTERFACT.fetch(RAW, _raw_options(options), out)
 
 
-def make(options: CounterFactCorpusOptions, out: str | Path) -> list[Path]:
+def make(name: str, options: CounterFactCorpusOptions, out: str | Path) -> list[Path]:
     """Write both folders below `out` and return them.
 
-    `counterfact-corpus` holds corpus.jsonl and facts.jsonl, `counterfact-taught` edits.jsonl and train.jsonl; each has
+    The one called `name` holds corpus.jsonl and facts.jsonl, `counterfact-taught` edits.jsonl and train.jsonl; each has
     a dataset.json. Raises `DataError` where the file has fewer usable records than `options` ask for.
     """
     raw = _raw_options(options)
-    (path,) = fetch_files(RAW, raw, out)
-    entries, _ = read_file(sources(RAW, raw)[0], path, RAW, raw)
+    path = COUNTERFACT.paths(raw, out)[0]
+    entries, _ = read_file(path, COUNTERFACT.convert, RAW, raw)
     cases = [Case.of(entry.record) for entry in entries]
     wordings = Wordings(cases)
     chosen = choose(cases, wordings, options)
@@ -46,8 +48,8 @@ def make(options: CounterFactCorpusOptions, out: str | Path) -> list[Path]:
     plan = plan_teaching([cases[index] for index in (*chosen.edits, *chosen.train)], wordings, options)
     before = sentences([cases[index] for index in chosen.others], wordings, options)
     folders = [
-        _write_corpus(Path(out) / CORPUS, plan, before, options),
-        _write_edits(Path(out) / EDITS, entries, chosen, options),
+        _write_corpus(Path(out) / name, plan, before, options),
+        _write_edits(Path(out) / STREAM, entries, chosen, options),
     ]
     for folder in folders:
         described = {"schema": 1, "dataset": folder.name, "options": _lasting(options)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wise.datasets.published.catalog import INVALID
+from wise.datasets.published.options import INVALID
 from wise.options import require
 
 

@@ -19,17 +19,17 @@ from wise.files import sha256, write_json, write_json_lines
 from wise.records import EditRecord, write_records
 
 
-def make(options: FactWorldOptions, out: str | Path) -> list[Path]:
+def make(name: str, options: FactWorldOptions, out: str | Path) -> list[Path]:
     """Write all folders of FactWorld below `out` and return them.
 
-    `factworld` holds corpus.jsonl and facts.jsonl; `factworld-qa`, `factworld-hallucination` and
+    The one called `name` holds corpus.jsonl and facts.jsonl; `factworld-qa`, `factworld-hallucination` and
     `factworld-ood` hold edits.jsonl and train.jsonl. Each has a dataset.json with counts and digests.
     """
     out = Path(out)
     world = build_world(options)
     plan = plan_teaching(world, options)
     split = divide(world, options)
-    folders = [_write_texts(out / "factworld", world, plan, options)]
+    folders = [_write_texts(out / name, world, plan, options)]
     settings = {
         "factworld-qa": lambda train: edit_records(world, plan, split, options, train),
         "factworld-hallucination": lambda train: hallucination_records(world, split, options, train),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wise.datasets.published.dataset import Published
+from wise.datasets.published.raw_files import EASYEDIT_ARCHIVE, GITHUB, SPREAD, Source
 from wise.datasets.published.raw_rows import Entry, Row
 from wise.records import EditRecord, Probe
 
@@ -24,3 +26,17 @@ def convert(row: Row, name: str) -> Entry:
     return Entry(
         record, f"{question} {answer}", Probe("locality_far", question, answer, "unrelated"), target == original
     )
+
+
+COUNTERFACT = Published(
+    convert,
+    edits=Source(
+        "counterfact-edit.json",
+        "counterfact",
+        (f"{GITHUB}/{SPREAD}/counterfact/counterfact-edit.json",),
+        3950774,
+        "bfe31a7081932739406e282bb625d74222549c3386c15b1df3dfbc3978c69eec",
+        "published with ROME and EasyEdit (code: MIT)",
+        EASYEDIT_ARCHIVE,
+    ),
+)

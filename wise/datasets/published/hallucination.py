@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wise.datasets.published.dataset import Published
+from wise.datasets.published.raw_files import EASYEDIT_LICENCE, GITHUB, REPAIR, WISE_ARCHIVE, Source
 from wise.datasets.published.raw_rows import Entry, Row
 from wise.records import EditRecord, Probe
 
@@ -28,3 +30,26 @@ def with_cut_text(row: Row, record: EditRecord) -> Entry:
     bystander = Probe("locality_far", first, second.strip(), "web_text")
     probes = (*record.probes, bystander)
     return Entry(replace(record, probes=probes), whole, bystander)
+
+
+HALLUCINATION = Published(
+    convert,
+    edits=Source(
+        "hallucination-edit.json",
+        "hallucination",
+        (f"{GITHUB}/{REPAIR}/hallucination/hallucination-edit.json",),
+        538052,
+        "523ce88b5299047bf58ea3ad8b7e9d12635592543df54b58c8eaf16d5e68aaaf",
+        EASYEDIT_LICENCE,
+        WISE_ARCHIVE,
+    ),
+    train=Source(
+        "hallucination-train.json",
+        "hallucination",
+        (),
+        274920,
+        "ef280a0ce9aa194c545e7a1c7983df181b8e48dbfb1945ffe40e1903cca0d297",
+        EASYEDIT_LICENCE,
+        WISE_ARCHIVE,
+    ),
+)

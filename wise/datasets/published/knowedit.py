@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from wise.datasets.published import zsre
+from wise.datasets.published.dataset import Published
+from wise.datasets.published.raw_files import Source
 from wise.datasets.published.raw_rows import Entry, Row
 from wise.records import EditRecord, Probe
 
@@ -102,3 +105,39 @@ def _opinion(row: Row, name: str) -> Entry:
         original=original,
     )
     return Entry(record, f"{question} {original}", Probe("locality_far", question, original, "other_topic"))
+
+
+REVISION = "https://huggingface.co/datasets/zjunlp/KnowEdit/resolve/6d218881e60c7c8be836bd2befd598eb3b318be4/benchmark"
+
+
+def _file(path: str, sha256: str = "", size: int = 0) -> Source:
+    """A file of the repository; where no digest is given, none was published."""
+    name, home = path.split("/")[-1], "https://huggingface.co/datasets/zjunlp/KnowEdit"
+    return Source(name, "knowedit", (f"{REVISION}/{path}",), size, sha256, "MIT", home)
+
+
+RECENT = Published(
+    convert,
+    edits=_file("wiki_recent/recent_test.json", "e5c4ce6de1e8e2d10d892164ad6f4cbd28c976ed509e29e78ae853b01de1797b"),
+    train=_file("wiki_recent/recent_train.json"),
+)
+COUNTERFACT = Published(
+    convert,
+    edits=_file(
+        "wiki_counterfact/test_cf.json", "efc01ba398dfe04975939f729aab45523addb3c6b3cf41d7429ba5de1d45225b", 2924593
+    ),
+    train=_file("wiki_counterfact/train_cf.json"),
+)
+CONVSENT = Published(convert, edits=_file("Convsent/blender_test.json"), train=_file("Convsent/blender_train.json"))
+WIKIBIO = Published(
+    convert,
+    edits=_file("WikiBio/wikibio-test-all.json", "00933f69b47d8281d01f1f4b84f3f266b7482a65a7d74022e660a8a9ca2264a4"),
+    train=_file("WikiBio/wikibio-train-all.json", "6ee88049c1c6c00d6f81d2d942350b6ec78b45917d2ec8a3eec3eafa89c2e209"),
+)
+ZSRE = Published(
+    convert,
+    edits=_file("ZsRE/ZsRE-test-all.json", "0e0214dda853a906ef02bef58c7ce2978af5a962e91fc4a10827e0125459905c", 1519289),
+    train=zsre.ZSRE.train,
+    train_limit=2000,
+    train_form=zsre.ZSRE,
+)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from wise.datasets.published.dataset import Published
 from wise.datasets.published.hallucination import with_cut_text
+from wise.datasets.published.raw_files import EASYEDIT_LICENCE, GITHUB, REPAIR, WISE_ARCHIVE, Source
 from wise.datasets.published.raw_rows import Entry, Row
 from wise.records import EditRecord, Probe
 
@@ -35,3 +37,26 @@ def convert(row: Row, name: str) -> Entry:
 def _begins(text: str, prompt: str) -> bool:
     """Whether the text begins with the prompt and not with a longer word."""
     return text.startswith(prompt) and not text[len(prompt) : len(prompt) + 1].isalnum()
+
+
+TEMPORAL = Published(
+    convert,
+    edits=Source(
+        "temporal-edit.json",
+        "temporal",
+        (f"{GITHUB}/{REPAIR}/temporal/temporal-edit.json",),
+        158826,
+        "3c27956224d56111762e7b56ca0595dc638cc005faaf322a01c48ecd5283aef8",
+        EASYEDIT_LICENCE,
+        WISE_ARCHIVE,
+    ),
+    train=Source(
+        "temporal-train.json",
+        "temporal",
+        (f"{GITHUB}/{REPAIR}/temporal/temporal-train.json",),
+        155949,
+        "0ba8c40de49bd0d0ffc1da69ac17fcfce6db8c32bf36a7df5c88730b48e1172a",
+        EASYEDIT_LICENCE,
+        WISE_ARCHIVE,
+    ),
+)

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from wise.datasets.published.dataset import Published
+from wise.datasets.published.raw_files import (
+    EASYEDIT_LICENCE,
+    GITHUB,
+    GITHUB_LARGE,
+    REPAIR,
+    ROME,
+    SPREAD,
+    WISE_ARCHIVE,
+    Source,
+)
 from wise.datasets.published.raw_rows import Entry, Row
 from wise.records import EditRecord, Probe
 
@@ -25,3 +36,47 @@ def convert(row: Row, name: str) -> Entry:
     answers = row.value.get("answers")
     no_op = isinstance(answers, list) and row.value.get("alt") in answers
     return Entry(record, f"{question} {answer}", bystander, no_op)
+
+
+ZSRE = Published(
+    convert,
+    edits=Source(
+        "zsre_mend_edit.json",
+        "zsre",
+        (f"{GITHUB_LARGE}/{REPAIR}/ZsRE/zsre_mend_edit.json",),
+        842861,
+        "0cf155da229b2eccae19fcfe5f7a09523363d357f5f15508d1521f495ad5ecd9",
+        EASYEDIT_LICENCE,
+        WISE_ARCHIVE,
+    ),
+    train=Source(
+        "zsre_mend_train.json",
+        "zsre",
+        (f"{ROME}/zsre_mend_train.json", f"{GITHUB_LARGE}/{REPAIR}/ZsRE/zsre_mend_train.json"),
+        69136174,
+        "4f3ac245e9c0baaf633f9e6cb765ffa8e83d594a74520a6cc3539497328c0722",
+        "published with MEND and ROME (code: MIT)",
+        WISE_ARCHIVE,
+    ),
+    train_limit=2000,
+    others=(
+        Source(
+            "zsre_mend_eval.json",
+            "zsre",
+            (f"{ROME}/zsre_mend_eval.json", f"{GITHUB_LARGE}/{REPAIR}/ZsRE/zsre_mend_eval.json"),
+            8091864,
+            "8a371d512f8a6ab175db4ef672181d5c0e52da23298cb51e5a2eeea2f89aa9cd",
+            "published with MEND and ROME (code: MIT)",
+            "https://rome.baulab.info/data/",
+        ),
+        Source(
+            "zsre_mend_train-1k.json",
+            "zsre",
+            (f"{GITHUB}/{SPREAD}/zsre/zsre_mend_train-1k.json",),
+            537970,
+            "e62596101d8ed551889c26c0d2a5277f92eaef3b14416d8eaee39b04a244ab60",
+            "published with MEND (code: MIT)",
+            "https://github.com/Jometeorie/KnowledgeSpread",
+        ),
+    ),
+)
