@@ -1,14 +1,16 @@
 """Writes the parts of the documentation that are derived from the code: `python docs/generate.py`.
 
     docs/api.md       the Python interface, from signatures and docstrings
-    docs/metrics.md   the table of metrics, between its two comments
+    docs/metrics.md   the table of metrics, between two comments
+    README.md         the main comparison, as committed in docs/results/default, between two comments
 
-A test compares both with the code, so that they cannot go stale.
+A test compares them with the code, so that they cannot go stale.
 """
 
 from __future__ import annotations
 
 import ast
+import csv
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -167,6 +169,28 @@ def metrics_table() -> str:
     return "\n".join(lines)
 
 
+def results_table() -> str:
+    """The main comparison as committed in docs/results/default: averages by T, then what is kept at the largest T."""
+    from analysis.style import editor_style
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with (ROOT / f"docs/results/default/tables/{name}.csv").open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    cells = {(row["editor"], int(row["T"]), row["metric"]): float(row["mean"]) for row in rows("main")}
+    seconds = {row["editor"]: row["edit_seconds"] for row in rows("cost")}
+    times = sorted({T for _, T, _ in cells})
+    columns = [(f"T={T} Avg", T, "avg") for T in times[:-1]]
+    kept = {"Rel": "rel", "Gen": "gen", "Loc": "loc_far", "Avg": "avg", "exact": "rel_exact"}
+    columns += [(f"T={times[-1]} {title}", times[-1], metric) for title, metric in kept.items()]
+    lines = [f"| Editor | {' | '.join(title for title, _, _ in columns)} | s an edit |", "|---" + "|---:" * 9 + "|"]
+    for editor in dict.fromkeys(editor for editor, _, _ in cells):
+        numbers = [f"{cells[editor, T, metric]:.2f}" for _, T, metric in columns]
+        cost = f"{float(seconds[editor]):.3f}" if editor != "none" else ""
+        lines.append(f"| {editor_style(editor).label} | {' | '.join(numbers)} | {cost} |")
+    return "\n".join(lines)
+
+
 def with_part(text: str, name: str, part: str) -> str:
     """`text` with `part` between the comments that begin and end the part called `name`."""
     begin, end = f"<!-- begin: {name} -->\n", f"<!-- end: {name} -->"
@@ -179,11 +203,12 @@ def with_part(text: str, name: str, part: str) -> str:
 
 def documents() -> dict[Path, str]:
     """Every derived document with the text that it should have."""
-    metrics = ROOT / "docs/metrics.md"
-    return {
-        ROOT / "docs/api.md": api(),
-        metrics: with_part(metrics.read_text(encoding="utf-8"), "metrics", metrics_table()),
-    }
+    parts = {"README.md": ("results", results_table), "docs/metrics.md": ("metrics", metrics_table)}
+    made = {ROOT / "docs/api.md": api()}
+    for file, (name, write) in parts.items():
+        path = ROOT / file
+        made[path] = with_part(path.read_text(encoding="utf-8"), name, write())
+    return made
 
 
 if __name__ == "__main__":
