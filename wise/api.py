@@ -24,6 +24,7 @@ from wise.lm.architectures import default_layer
 from wise.lm.contexts import write_contexts
 from wise.lm.load import LanguageModel, load_language_model, wrap
 from wise.memory.folder import read_config
+from wise.memory.store import load_into
 from wise.options import build_options
 from wise.records import EditRecord
 from wise.seeds import derive_seed
@@ -88,7 +89,7 @@ def load(folder: str | Path, model: Model | None = None, *, device: str = "auto"
     kind = editor_class(config["editor"])
     options = build_options(kind.Config, config["options"], f"{folder}: options of editor '{config['editor']}'")
     editor = kind(lm, options, config["layer"], config["contexts"], config["seed"])
-    editor.load(folder)
+    load_into(editor, folder)
     return EditedModel(editor)
 
 

@@ -19,6 +19,7 @@ from wise.lm.generate import generate_answers
 from wise.memory.export import merged_weights, push_folder, put, what_is_lost, write_checkpoint
 from wise.memory.manifest import describe
 from wise.memory.routing_report import routes
+from wise.memory.store import save
 from wise.records import EditRecord, free_id, record_from_dict
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class EditedModel:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the memory (not the base model) to `folder`, for `wise.load`; see `wise.memory.folder`."""
         self._require_open()
-        self.editor.save(folder)
+        save(self.editor, folder)
 
     def push_to_hub(self, repo_id: str, private: bool = True, token: str | None = None) -> str:
         """Upload what `save_pretrained` writes to a model repository of the Hugging Face hub; returns its address.

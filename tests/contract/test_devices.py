@@ -26,6 +26,7 @@ from wise.evaluate.stream import Stream
 from wise.files import read_json
 from wise.lm.load import LanguageModel, wrap
 from wise.memory.routing_report import inventory, routes
+from wise.memory.store import load_into, save
 from wise.pretraining import pretrain as pretraining
 from wise.pretraining import trainer
 from wise.pretraining.checkpoint import write_checkpoint
@@ -90,12 +91,12 @@ def course(name: str, options: dict, device: torch.device, folder: Path) -> dict
     found = {"resumed": stream(second, before, Checkpoints(folder / "checkpoints", 1, {}))}
     found["measured"] = second.measured(), second.memory_bytes(), second.extra_parameters()
     found["routes"] = routes(second, OTHERS), inventory(second)
-    second.save(folder / "memory")
+    save(second, folder / "memory")
     second.rollback()
     found["rolled back"] = replies(second)
 
     third = fresh(name, options, lm)
-    third.load(folder / "memory")
+    load_into(third, folder / "memory")
     found["loaded"] = replies(third), replies(third, oracle=True)
     third.edit(replace(STREAM[2], irrelevant=STREAM[2].subject))  # a text that is part of the prompt
     found["edited on"] = replies(third), {name: tensor.tolist() for name, tensor in third.state().items()}

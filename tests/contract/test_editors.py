@@ -17,6 +17,7 @@ from wise.evaluate.stream import Stream
 from wise.files import read_json
 from wise.lm.answer import answer_pairs
 from wise.lm.generate import generate_answers
+from wise.memory.store import load_into, save
 from wise.records import EditRecord, Probe
 
 QUICK = {
@@ -154,24 +155,24 @@ def test_an_edit_makes_its_target_more_likely(name):
 @editors
 def test_same_seed_same_bits_and_again_after_rollback(name):
     first, second = edited(name), edited(name)
-    states = {key: value.clone() for key, value in first._state().items()}
-    assert states.keys() == second._state().keys()
-    assert all(torch.equal(states[key], value) for key, value in second._state().items())
+    states = {key: value.clone() for key, value in first.memory().items()}
+    assert states.keys() == second.memory().keys()
+    assert all(torch.equal(states[key], value) for key, value in second.memory().items())
     first.rollback()
     for item in STREAM:
         first.edit(item)
-    assert all(torch.equal(states[key], value) for key, value in first._state().items())
+    assert all(torch.equal(states[key], value) for key, value in first.memory().items())
 
 
 @families
 def test_saved_memory_loads_onto_a_fresh_model_and_goes_on(name, family, tmp_path):
     editor = edited(name, family, count=2)
-    editor.save(tmp_path)
+    save(editor, tmp_path)
     other = make_editor(name, tiny_language_model(family), 2, QUICK.get(name, {}), CONTEXTS, 0)
-    other.load(tmp_path)
+    load_into(other, tmp_path)
     assert [r.id for r in other.edits] == [r.id for r in editor.edits]
     assert other.measured() == editor.measured() == read_json(tmp_path / "config.json")["measured"]
-    assert all(torch.equal(value, other._state()[key]) for key, value in editor._state().items())
+    assert all(torch.equal(value, other.memory()[key]) for key, value in editor.memory().items())
     assert_same_answers(other, editor)
     editor.edit(STREAM[2])
     other.edit(STREAM[2])
@@ -228,17 +229,17 @@ def test_a_stream_that_is_cut_after_every_edit_ends_with_the_same_bits(name, fam
     assert resumed.rows == straight.rows
     for one, other in zip(resumed.curve, straight.curve, strict=True):
         assert one | {"seconds": 0} == other | {"seconds": 0}
-    states = straight.editor._state()
-    assert all(torch.equal(value, states[key]) for key, value in resumed.editor._state().items())
+    states = straight.editor.memory()
+    assert all(torch.equal(value, states[key]) for key, value in resumed.editor.memory().items())
     assert [r.id for r in resumed.editor.edits] == [r.id for r in straight.editor.edits]
 
 
 @editors
 def test_load_refuses_a_memory_of_another_layer(name, tmp_path):
-    edited(name, count=1).save(tmp_path)
+    save(edited(name, count=1), tmp_path)
     other = make_editor(name, tiny_language_model(), 1, QUICK.get(name, {}), CONTEXTS, 0)
     with pytest.raises(ConfigError, match="layer is 2, this editor has 1"):
-        other.load(tmp_path)
+        load_into(other, tmp_path)
 
 
 @editors
@@ -300,7 +301,7 @@ def test_unknown_option_names_the_valid_ones(name):
 def test_a_loss_that_is_not_finite_stops_the_edit_and_keeps_the_memory(name):
     editor = edited(name, count=1)
     answers = [r.answer.nll for r in ask_all(editor)]
-    state = {key: value.clone() for key, value in editor._state().items()}
+    state = {key: value.clone() for key, value in editor.memory().items()}
     head = getattr(editor, "answering", editor.lm).model.get_output_embeddings().weight
     kept = head.clone()
     head.fill_(float("nan"))
@@ -308,28 +309,28 @@ def test_a_loss_that_is_not_finite_stops_the_edit_and_keeps_the_memory(name):
         editor.edit(STREAM[1])
     head.copy_(kept)
     assert len(editor.edits) == 1
-    assert all(torch.equal(state[key], value) for key, value in editor._state().items())
+    assert all(torch.equal(state[key], value) for key, value in editor.memory().items())
     assert [r.answer.nll for r in ask_all(editor)] == answers
 
 
 @pytest.mark.parametrize("name", ["ft-l", "grace", "locft-bf", "ultraedit", "wise-retrieve"])
 def test_a_last_step_that_goes_astray_keeps_the_memory(name, monkeypatch):
     editor = edited(name, count=1)
-    state = {key: value.clone() for key, value in editor._state().items()}
+    state = {key: value.clone() for key, value in editor.memory().items()}
     answers = [r.answer.nll for r in ask_all(editor)]
     learn = editor._learn
 
     def astray(record):
-        outcome, learned = learn(record), editor._state()
+        outcome, learned = learn(record), editor.memory()
         key = next(key for key, value in learned.items() if value.is_floating_point() and value.dim() == 2)
-        editor._load_state(learned | {key: torch.full_like(learned[key], float("inf"))})
+        editor._take_memory(learned | {key: torch.full_like(learned[key], float("inf"))})
         return outcome
 
     monkeypatch.setattr(editor, "_learn", astray)
     with pytest.raises(EditError, match="edit-1.*no longer finite"):
         editor.edit(STREAM[1])
     assert [r.id for r in editor.edits] == ["edit-0"]
-    assert all(torch.equal(state[key], value) for key, value in editor._state().items())
+    assert all(torch.equal(state[key], value) for key, value in editor.memory().items())
     assert [r.answer.nll for r in ask_all(editor)] == answers
 
 

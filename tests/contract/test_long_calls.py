@@ -72,8 +72,8 @@ def test_a_call_that_is_cut_behind_each_checkpoint_ends_with_the_same_bits(name,
     assert cuts >= 2
     assert pieces == whole, "no unit of work was done twice, nor left out"
     assert resumed.rows == straight.rows and resumed.done == straight.done == 3
-    states = straight.editor._state()
-    assert all(torch.equal(value, states[key]) for key, value in resumed.editor._state().items())
+    states = straight.editor.memory()
+    assert all(torch.equal(value, states[key]) for key, value in resumed.editor.memory().items())
     assert [entry | {"seconds": 0} for entry in resumed.curve] == [entry | {"seconds": 0} for entry in straight.curve]
 
 
@@ -110,8 +110,8 @@ def test_another_call_does_not_take_over_what_was_begun(name):
     editor.edit_all(STREAM[:0:-1])
     other = ready(name, **OPTIONS.get(name, {}))
     other.edit_all([STREAM[0], STREAM[2], STREAM[1]])
-    states = other._state()
-    assert all(torch.equal(value, states[key]) for key, value in editor._state().items())
+    states = other.memory()
+    assert all(torch.equal(value, states[key]) for key, value in editor.memory().items())
 
 
 @together
@@ -126,7 +126,7 @@ def test_a_call_that_failed_leaves_nothing_behind(name):
     with pytest.raises(EditError):
         editor.edit_all(STREAM, spoil)
     head.copy_(kept)
-    assert not editor.edits and not editor._state() and not editor._work()
+    assert not editor.edits and not editor.memory() and not editor._work()
     assert all("work" not in key for key in editor.state())
 
 

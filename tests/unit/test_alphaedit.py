@@ -55,7 +55,7 @@ def test_a_threshold_below_all_eigenvalues_is_refused():
 
 def test_keys_of_all_edits_are_kept_projected_by_layer():
     editor = edited("alphaedit", null_threshold=1e-2)
-    state = editor._state()
+    state = editor.memory()
     assert sorted(state) == ["past.1", "past.2", "weight.1", "weight.2"]
     for site in editor.sites:
         basis = editor._derived[site.layer]

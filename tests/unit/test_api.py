@@ -180,7 +180,7 @@ def test_saved_and_loaded_it_answers_and_goes_on(name, tmp_path):
     assert answers(other) == answers(editor)
     editor.edit(EDITS[2])
     other.edit(EDITS[2])
-    assert all(torch.equal(value, other.editor._state()[key]) for key, value in editor.editor._state().items())
+    assert all(torch.equal(value, other.editor.memory()[key]) for key, value in editor.editor.memory().items())
 
 
 def test_an_own_id_is_made_where_earlier_edits_have_it():

@@ -18,6 +18,7 @@ from wise.lm.batch import collate, encode, encode_prompts
 from wise.lm.chat import ChatTemplate
 from wise.lm.generate import generate_answers
 from wise.lm.load import LanguageModel, wrap
+from wise.memory.store import load_into
 from wise.records import EditRecord
 
 TEMPLATE = (
@@ -124,4 +125,4 @@ def test_a_memory_remembers_how_it_was_asked(lm, tmp_path):
         assert editor.editor.lm.chat and editor.ask("Ada was born in") == answers
     plain = wise.attach(own, "ft-m", layer=1, contexts=(), steps=2)
     with plain, pytest.raises(ConfigError, match="in the model's chat template"):
-        plain.editor.load(tmp_path / "memory")
+        load_into(plain.editor, tmp_path / "memory")

@@ -23,7 +23,7 @@ HAND = layers([1.0, -1.0], 0.5, [[2.0, 0.0], [0.0, 3.0], [1.0, 1.0]], [0.0, 0.0,
 def set_gate(editor, bias: float):
     """Open or close the gate for every text."""
     gate = torch.zeros_like(editor._layers.gate)
-    editor._load_state(editor._state() | {"gate": gate, "gate_bias": torch.tensor(bias)})
+    editor._take_memory(editor.memory() | {"gate": gate, "gate_bias": torch.tensor(bias)})
 
 
 def test_gate_and_value_by_hand():
@@ -38,7 +38,7 @@ def test_the_decision_falls_at_one_half_on_the_last_prompt_token():
     opening = editor._layers.open(frozen.query())
     middle = torch.logit(opening.median()).item()
     shifted = editor._layers.gate_bias - middle
-    editor._load_state(editor._state() | {"gate_bias": shifted + 1e-4})
+    editor._take_memory(editor.memory() | {"gate_bias": shifted + 1e-4})
     routing = editor.decide(Reading.of(frozen))
     expected = torch.sigmoid(frozen.query() @ editor._layers.gate + shifted + 1e-4)
     torch.testing.assert_close(routing.score, expected)
@@ -93,10 +93,10 @@ def test_behind_the_prompt_the_value_is_still_that_of_the_prompt():
 def test_both_layers_start_as_linear_layers_do_and_are_learned_jointly():
     editor = ready("defer", steps=3)
     bound = 1 / math.sqrt(editor.site.weight.shape[1])
-    start = editor._state()
+    start = editor.memory()
     assert all(0.5 * bound < tensor.abs().max() <= bound for name, tensor in start.items() if name != "gate_bias")
-    assert not torch.equal(start["value"], ready("defer", seed=1)._state()["value"])
+    assert not torch.equal(start["value"], ready("defer", seed=1).memory()["value"])
     editor.edit(STREAM[0])
-    assert all(not torch.equal(start[name], tensor) for name, tensor in editor._state().items())
+    assert all(not torch.equal(start[name], tensor) for name, tensor in editor.memory().items())
     editor.rollback()
-    assert all(torch.equal(start[name], tensor) for name, tensor in editor._state().items())
+    assert all(torch.equal(start[name], tensor) for name, tensor in editor.memory().items())

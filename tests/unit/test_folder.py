@@ -14,6 +14,7 @@ from wise.errors import ConfigError, DataError
 from wise.files import read_json, write_json
 from wise.memory.folder import FILES, read_folder
 from wise.memory.manifest import base_of
+from wise.memory.store import load_into
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_another_base_model_is_refused_and_both_are_named(memory):
 def test_another_editor_or_option_is_refused_and_the_memory_at_hand_stays(memory, other, message):
     editor = attached(count=1, **other)
     with pytest.raises(ConfigError, match=message):
-        editor.editor.load(memory)
+        load_into(editor.editor, memory)
     assert editor.edits == EDITS[:1]
 
 

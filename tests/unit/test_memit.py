@@ -62,7 +62,7 @@ def test_few_training_tokens_do_not_keep_an_edit_from_its_own_prompt():
 
 def test_one_edit_at_once_is_memit():
     one, mass = edited("memit", count=1), edited("memit-mass", count=1)
-    assert all(torch.equal(value, mass._state()[name]) for name, value in one._state().items())
+    assert all(torch.equal(value, mass.memory()[name]) for name, value in one.memory().items())
 
 
 def test_edits_at_once_do_not_depend_on_the_order_of_calls():
@@ -70,7 +70,7 @@ def test_edits_at_once_do_not_depend_on_the_order_of_calls():
     outcomes = together.edit_all(STREAM)
     steps = [apart.edit(record) for record in STREAM]
     assert outcomes == steps
-    assert all(torch.equal(value, apart._state()[name]) for name, value in together._state().items())
+    assert all(torch.equal(value, apart.memory()[name]) for name, value in together.memory().items())
 
 
 def test_edits_at_once_are_solved_on_the_unedited_model():

@@ -13,6 +13,7 @@ from wise.editors.registry import EDITORS, make_editor
 from wise.evaluate.ask import ask, questions_of
 from wise.lm.generate import generate_answers
 from wise.lm.load import wrap
+from wise.memory.store import load_into, save
 from wise.records import EditRecord, Probe
 
 QUICK: dict[str, dict[str, Any]] = {
@@ -55,9 +56,9 @@ def test_an_editor_works_in_bfloat16(name: str, tmp_path):
     assert all(math.isfinite(nll) for reply in replies for nll in reply.answer.nll)
     free = generate_answers(editor.lm, [RECORDS[0].prompt, RECORDS[2].prompt], 3)
     assert len(free) == 2 and editor.lm.model.dtype == torch.bfloat16
-    editor.save(tmp_path / "memory")
+    save(editor, tmp_path / "memory")
     editor.rollback()
     again = half(name)
-    again.load(tmp_path / "memory")
+    load_into(again, tmp_path / "memory")
     for before, after in zip(replies, ask(again, questions, 8), strict=True):
         assert before.answer.predicted_tokens == after.answer.predicted_tokens and before.choice == after.choice

@@ -107,8 +107,8 @@ def test_a_skipped_edit_is_one_that_did_not_take(name, before, caplog):
     other = ready(name)
     other.edit(STREAM[0])
     other.edit(STREAM[2])
-    state = other._state()
-    assert all(torch.equal(value, state[key]) for key, value in stream.editor._state().items())
+    state = other.memory()
+    assert all(torch.equal(value, state[key]) for key, value in stream.editor.memory().items())
     assert [record.id for record in stream.editor.edits] == ["edit-0", "edit-2"]
     failures = [entry for entry in stream.curve if "failed" in entry]
     assert [(entry["edit"], entry["T_chunk"], entry["iterations"], entry["loss"]) for entry in failures] == [
@@ -132,8 +132,8 @@ def test_where_edits_are_learned_together_the_call_fails(name, before):
     ]  # fmt: skip
     other = ready(name)
     other.edit(STREAM[0])
-    state = other._state()
-    assert all(torch.equal(value, state[key]) for key, value in stream.editor._state().items())
+    state = other.memory()
+    assert all(torch.equal(value, state[key]) for key, value in stream.editor.memory().items())
     assert [record.id for record in stream.editor.edits] == ["edit-0"]
 
 
@@ -142,12 +142,12 @@ def test_a_failed_edit_ends_the_stream_behind_a_checkpoint(before, tmp_path, cap
     stream = failing(Stream(ready("ft-l"), STREAM, before, checkpoints=Checkpoints(tmp_path, 50, {})), "edit-2")
     with pytest.raises(EditError, match=r"ft-l: edit 2 of the stream \(record 'edit-2'\) failed: .*became nan"):
         stream.carry_out(grid)
-    assert not torch.isnan(stream.editor._state()["weight"]).any()
+    assert not torch.isnan(stream.editor.memory()["weight"]).any()
     again = Stream(ready("ft-l"), STREAM, before, on_nan="skip", checkpoints=Checkpoints(tmp_path, 1, {}))
     with caplog.at_level(logging.INFO):
         failing(again, "edit-2").carry_out(grid)
     assert "resuming after edit 2" in caplog.text and again.failed() == 1
-    assert torch.equal(again.editor._state()["weight"], stream.editor._state()["weight"])
+    assert torch.equal(again.editor.memory()["weight"], stream.editor.memory()["weight"])
     anew = Stream(ready("ft-l"), STREAM, before, checkpoints=Checkpoints(tmp_path, 1, {}))
     anew.carry_out(grid)
     assert anew.failed() == 0 and "skipped edits that failed; starting anew" in caplog.text

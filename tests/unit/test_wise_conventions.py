@@ -20,6 +20,7 @@ from wise.editors.wise.editor import Served
 from wise.editors.wise.merging import merge
 from wise.editors.wise.turns import Turns
 from wise.errors import ConfigError
+from wise.memory.store import load_into, save
 from wise.options import build_options
 
 WHOLE_RUN = {"paper": {}, "official": {"group": 2, "replay": True}, "refined": {}}
@@ -240,14 +241,14 @@ def test_a_convention_edits_answers_saves_loads_and_rolls_back(convention, name,
     options = {"convention": convention} | WHOLE_RUN[convention]
     editor, fresh = edited(name, 5, **options), tiny_language_model()
     assert len(ask_all(editor)) == 9 and any(reply.choice != "main" for reply in ask_all(editor))
-    editor.save(tmp_path)
+    save(editor, tmp_path)
     again = make_editor(name, fresh, 2, asdict(editor.config), CONTEXTS)
-    again.load(tmp_path)
-    assert same(editor._state(), again._state())
+    load_into(again, tmp_path)
+    assert same(editor.memory(), again.memory())
     assert_same_answers(editor, again)
     for one in (editor, again):
         one.edit(STREAM[5])
-    assert same(editor._state(), again._state()), "a loaded memory goes on as if it had never been away"
+    assert same(editor.memory(), again.memory()), "a loaded memory goes on as if it had never been away"
     changed = logits(editor.lm, [STREAM[5].prompt])
     editor.rollback()
     unedited = tiny_language_model()
@@ -258,11 +259,11 @@ def test_a_convention_edits_answers_saves_loads_and_rolls_back(convention, name,
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_the_same_bits_again_after_a_rollback(convention):
     editor = edited("wise-retrieve", 3, convention=convention, **WHOLE_RUN[convention])
-    state = editor._state()
+    state = editor.memory()
     editor.rollback()
     for item in STREAM[:3]:
         editor.edit(item)
-    assert same(state, editor._state())
+    assert same(state, editor.memory())
 
 
 def test_asking_between_edits_changes_nothing_that_is_learned():
@@ -271,7 +272,7 @@ def test_asking_between_edits_changes_nothing_that_is_learned():
         quiet.edit(item)
         asked.edit(item)
         ask_all(asked)
-    assert same(quiet._state(), asked._state())
+    assert same(quiet.memory(), asked.memory())
 
 
 @pytest.mark.parametrize("stop", [{"stop": "loss", "stop_loss": 0.1}, {"stop": "plateau"}])
@@ -281,4 +282,4 @@ def test_how_often_the_loss_is_looked_at_changes_no_bit(stop, monkeypatch):
         monkeypatch.setattr(training, "_look_every", lambda *_, gap=gap: gap)
         rarely, outcome, seen = learned(**VANISHING | stop)
         assert outcome == often and len(seen) > often.iterations + 1
-        assert same(every._state(), rarely._state())
+        assert same(every.memory(), rarely.memory())

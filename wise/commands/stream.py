@@ -24,6 +24,7 @@ from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
 from wise.lm.load import device_name, weights_digest
 from wise.lm.peak_memory import peak_memory
+from wise.memory.store import save
 from wise.records import EDIT_INDEX, read_records
 from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
     stream = Stream(editor, edits, before, *asking, args.on_nan, checkpoints, started)
     stream.carry_out(runs)
     with writing(args.out):
-        editor.save(args.out / "memory")
+        save(editor, args.out / "memory")
         write_transcript(args.out / "transcript.parquet", stream.rows)
         write_json(args.out / "run.json", _record(args, stream, grid, digests))
     if checkpoints is not None:

@@ -68,11 +68,11 @@ class AlphaEdit(Memit):
         super()._forget()
         self._past = []
 
-    def _state(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         past = {f"past.{site.layer}": keys for site, keys in zip(self.sites, self._past, strict=False)}
-        return super()._state() | past
+        return super().memory() | past
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        super()._load_state(state)
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        super()._take_memory(memory)
         names = [f"past.{site.layer}" for site in self.sites]
-        self._past = [state[name] for name in names if name in state]
+        self._past = [memory[name] for name in names if name in memory]

@@ -11,21 +11,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from wise.errors import DataError, EditError
-from wise.files import atomic_path
+from wise.errors import EditError
 from wise.lm.architectures import find_site
 from wise.lm.batch import Encoded, encode, encode_prompts
 from wise.lm.load import LanguageModel
-from wise.memory.folder import read_folder, write_folder
-from wise.memory.model_card import memory_card
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.tail import FrozenStates, Tail
@@ -81,9 +75,6 @@ class Reading:
 TEXTS = "texts."
 """Prefix of the names of `Tail.groups` in the tensors that `Editor.restore` takes."""
 
-ARTIFACT = "artifact."
-"""Prefix of the names of an artifact's tensors in a saved memory, which goes on editing wherever it is loaded."""
-
 Report = Callable[[float], None]
 """Told, behind each unit of work, which share of a call was done since it was told last."""
 
@@ -92,7 +83,7 @@ POLICIES = ("prefill", "per_step")
 
 
 class Editor(ABC):
-    """Base of all editors: `prepare`, `edit`, `rollback`, `save`, `load`.
+    """Base of all editors: `prepare`, `edit`, `rollback`, `state`, `restore`.
 
     The constructor only stores its arguments and finds the site. `contexts` are random prefixes that
     the model wrote (`wise.lm.contexts`); `seed` reaches every draw. Subclasses keep their memory in
@@ -148,7 +139,7 @@ class Editor(ABC):
         Raises `DataError` for a record that does not fit the model, and `EditError` for a loss or a memory
         that is not finite; the memory is then as it was before this edit.
         """
-        before = self._state()
+        before = self.memory()
         outcome = self._learn(record)
         self._require_finite(before, [record])
         self.edits.append(record)
@@ -173,52 +164,22 @@ class Editor(ABC):
         self.edits.clear()
         self._forget()
 
-    def save(self, folder: str | Path) -> None:
-        """Write the memory to `folder`, see `wise.memory.folder`; it belongs to this base model alone."""
-        from wise.memory.manifest import describe  # not at the top: it imports this module
-
-        def write_tensors(path: Path) -> None:
-            with atomic_path(path) as temporary:
-                state = self._state() | {f"{ARTIFACT}{key}": value for key, value in self.prepared.items()}
-                save_file({key: value.contiguous().clone() for key, value in state.items()}, temporary)
-
-        config = describe(self)
-        write_folder(folder, config, self.edits, memory_card(config), write_tensors)
-
-    def load(self, folder: str | Path) -> None:
-        """Take over a memory that an editor of the same kind, options and layer saved on the same base model.
-
-        Raises `ConfigError` for another one and `DataError` for a folder that is not whole; the memory at hand
-        then stays.
-        """
-        from wise.memory.manifest import check_fits  # not at the top: it imports this module
-
-        saved = read_folder(folder)
-        check_fits(self, saved)
-        try:
-            state = load_file(saved.tensors, device=str(self.lm.device))
-        except SafetensorError as error:
-            raise DataError(f"{saved.tensors}: not a safetensors file ({error})") from error
-        self.rollback()
-        self.edits = list(saved.edits)
-        self.use_artifact({key.removeprefix(ARTIFACT): state.pop(key) for key in [*state] if key.startswith(ARTIFACT)})
-        self._load_state(state)
-        if self.edits:
-            self._attach()
-
     def state(self) -> dict[str, Tensor]:
-        """Everything learned, by name, and with which texts the states of each were computed: see `restore`."""
-        return self._state() | {f"{TEXTS}{name}": tensor for name, tensor in self.tail.groups().items()}
+        """What `restore` goes on from: the memory, and which texts' states were computed together."""
+        return self.memory() | {f"{TEXTS}{name}": tensor for name, tensor in self.tail.groups().items()}
 
     def restore(self, edits: Sequence[EditRecord], state: dict[str, Tensor]) -> None:
         """Go on, bit for bit, where an editor was that held `edits` and gave `state`.
 
-        That editor was made with the same arguments and prepared in the same way as this one.
+        That editor was made with the same arguments and prepared in the same way as this one. A `memory` alone will do
+        as well; texts that come later then have the same states up to rounding.
         """
         self.rollback()
         self.edits = list(edits)
-        self._load_state({name: tensor for name, tensor in state.items() if not name.startswith(TEXTS)})
-        self.tail.regroup({name.removeprefix(TEXTS): state[name] for name in state if name.startswith(TEXTS)})
+        self._take_memory({name: tensor for name, tensor in state.items() if not name.startswith(TEXTS)})
+        groups = {name.removeprefix(TEXTS): state[name] for name in state if name.startswith(TEXTS)}
+        if groups:
+            self.tail.regroup(groups)
         if self.edits:
             self._attach()
 
@@ -255,14 +216,14 @@ class Editor(ABC):
 
     def memory_bytes(self) -> int:
         """Bytes of everything the editor keeps, for answering and for learning on."""
-        return sum(tensor.nbytes for tensor in self._state().values())
+        return sum(tensor.nbytes for tensor in self.memory().values())
 
     def _require_finite(self, before: dict[str, Tensor], records: Sequence[EditRecord]) -> None:
         """Raise `EditError` where the last step, which no loss has seen, went astray; the memory is then `before`."""
-        after = self._state()
+        after = self.memory()
         learned = [tensor for name, tensor in after.items() if tensor is not before.get(name)]
         if not all(tensor.isfinite().all() for tensor in learned):
-            self._load_state(before)
+            self._take_memory(before)
             names = ", ".join(f"'{record.id}'" for record in records)
             raise EditError(f"edit {names}: the memory of {self.name} is no longer finite; lower the learning rate")
 
@@ -301,12 +262,12 @@ class Editor(ABC):
         """Take the memory out of the model; called again when it is out already."""
 
     @abstractmethod
-    def _state(self) -> dict[str, Tensor]:
-        """Everything learned, by name."""
+    def memory(self) -> dict[str, Tensor]:
+        """Everything learned, as tensors by name."""
 
     @abstractmethod
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        """Take over what `_state` of another instance gave."""
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        """Take over what `memory` of another instance gave."""
 
     def prompt_queries(self, prompts: Sequence[str], batch_size: int = 64) -> Tensor:
         """The matrix's input at the last token of each prompt, (n, f), on the unedited model."""

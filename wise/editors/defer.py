@@ -89,12 +89,12 @@ class Defer(RoutedEditor):
 
     def extra_parameters(self) -> int:
         """Both layers."""
-        return sum(tensor.numel() for tensor in self._state().values())
+        return sum(tensor.numel() for tensor in self.memory().values())
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: DeferConfig = self.config
         frozen = self.rows(record, config.context_prefixes)
-        layers = Layers(**{name: tensor.clone().requires_grad_(True) for name, tensor in self._state().items()})
+        layers = Layers(**{name: tensor.clone().requires_grad_(True) for name, tensor in self.memory().items()})
         optimizer = torch.optim.Adam(vars(layers).values(), lr=config.lr)
         step, value = 0, float("inf")
         while step < config.steps:
@@ -106,7 +106,7 @@ class Defer(RoutedEditor):
             loss.backward()
             optimizer.step()
             step += 1
-        self._load_state({name: tensor.detach() for name, tensor in vars(layers).items()})
+        self._take_memory({name: tensor.detach() for name, tensor in vars(layers).items()})
         return EditOutcome(step, value)
 
     def _forget(self) -> None:
@@ -118,11 +118,11 @@ class Defer(RoutedEditor):
         drawn = {name: (2 * torch.rand(shape, generator=draw) - 1) * bound for name, shape in shapes.items()}
         self._layers = Layers(**{name: tensor.to(self.site.weight) for name, tensor in drawn.items()})
 
-    def _state(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         return dict(vars(self._layers))
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        self._layers = replace(self._layers, **state)
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        self._layers = replace(self._layers, **memory)
 
 
 def soft_output(layers: Layers, frozen: FrozenStates) -> Tensor:

@@ -191,7 +191,7 @@ class Grace(RoutedEditor):
         self._radii = _wide(self.site.weight.new_empty(0))
         self._labels: list[str] = []
 
-    def _state(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         labels = [text.encode() for text in self._labels]
         return {
             "keys": self._keys,
@@ -201,10 +201,10 @@ class Grace(RoutedEditor):
             "labels": torch.tensor(list(b"\0".join(labels)), dtype=torch.uint8),
         }
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        self._keys, self._values, self._radii = state["keys"], state["values"], state["radii"]
-        self._first_radius = state["first_radius"].cpu()
-        text = bytes(state["labels"].tolist()).decode()
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        self._keys, self._values, self._radii = memory["keys"], memory["values"], memory["radii"]
+        self._first_radius = memory["first_radius"].cpu()
+        text = bytes(memory["labels"].tolist()).decode()
         self._labels = text.split("\0") if len(self._keys) else []
 
 

@@ -137,8 +137,8 @@ class Memoir(RoutedEditor):
         self._memory = torch.zeros_like(self.site.weight)
         self._masks = torch.zeros(0, self.site.weight.shape[1], dtype=torch.bool, device=self.lm.device)
 
-    def _state(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         return {"memory": self._memory, "masks": self._masks}
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        self._memory, self._masks = state["memory"], state["masks"]
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        self._memory, self._masks = memory["memory"], memory["masks"]

@@ -25,5 +25,5 @@ class NoneEditor(WeightEditor):
     def _learn(self, record: EditRecord) -> EditOutcome:
         return EditOutcome(iterations=0, loss=float("nan"))
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
         """There is no memory."""

@@ -99,12 +99,12 @@ class UltraEdit(WeightEditor):
         super()._forget()
         self._statistics = RunningStatistics(**self.prepared) if self.prepared else self._nothing_seen()
 
-    def _state(self) -> dict[str, Tensor]:
-        return super()._state() | self._statistics.state()
+    def memory(self) -> dict[str, Tensor]:
+        return super().memory() | self._statistics.state()
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        super()._load_state(state)
-        self._statistics = RunningStatistics(**{name: state[name] for name in self._statistics.state()})
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        super()._take_memory(memory)
+        self._statistics = RunningStatistics(**{name: memory[name] for name in self._statistics.state()})
 
 
 def target_shifts(statistics: RunningStatistics, inner: Tensor, slopes: Tensor, lr: float) -> Tensor:

@@ -113,9 +113,9 @@ class LocateEditor(MatricesEditor):
             raise EditError(f"edit '{record.id}' ({record.prompt!r}): the edited matrix of {self.name} is not finite")
         return edited
 
-    def _state(self) -> dict[str, Tensor]:
-        return super()._state() | ({} if self._anchor is None else {"value_norm": self._anchor})
+    def memory(self) -> dict[str, Tensor]:
+        return super().memory() | ({} if self._anchor is None else {"value_norm": self._anchor})
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        super()._load_state(state)
-        self._anchor = state.get("value_norm")
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        super()._take_memory(memory)
+        self._anchor = memory.get("value_norm")

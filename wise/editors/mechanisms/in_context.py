@@ -174,7 +174,7 @@ class RewritingEditor(Editor):
         self._texts: list[Encoded] = []
         self._keys = self.site.weight.new_empty(0, 0)
 
-    def _state(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         tokens = [token for text in self._texts for token in text.ids]
         spans = [(len(text.ids), text.start) for text in self._texts]
         return {
@@ -183,10 +183,10 @@ class RewritingEditor(Editor):
             "spans": torch.tensor(spans, dtype=torch.int32).reshape(-1, 2),
         }
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        self._keys = state["keys"]
-        sizes, starts = state["spans"].cpu().unbind(1)
-        texts = state["tokens"].cpu().split(sizes.tolist())
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        self._keys = memory["keys"]
+        sizes, starts = memory["spans"].cpu().unbind(1)
+        texts = memory["tokens"].cpu().split(sizes.tolist())
         self._texts = [Encoded(tuple(ids.tolist()), start) for ids, start in zip(texts, starts.tolist(), strict=True)]
 
 

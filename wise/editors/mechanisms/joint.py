@@ -35,7 +35,7 @@ class JointEditor(Editor):
         """See `Editor.edit_all`: all of them or, where an error is raised, none."""
         if not records:
             return []
-        before = self._state()
+        before = self.memory()
         outcomes = self._learned([*self.edits, *records], report)
         self._require_finite(before, records)
         self.edits += records

@@ -77,9 +77,9 @@ class MatricesEditor(Editor):
     def _forget(self) -> None:
         self._weights = []
 
-    def _state(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         return {f"weight.{site.layer}": weight for site, weight in zip(self.sites, self._weights, strict=False)}
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
         names = [f"weight.{site.layer}" for site in self.sites]
-        self._weights = [state[name] for name in names if name in state]
+        self._weights = [memory[name] for name in names if name in memory]

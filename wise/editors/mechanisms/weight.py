@@ -33,8 +33,8 @@ class WeightEditor(Editor):
     def _forget(self) -> None:
         self._weight = None
 
-    def _state(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         return {} if self._weight is None else {"weight": self._weight}
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        self._weight = state.get("weight")
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        self._weight = memory.get("weight")

@@ -204,7 +204,7 @@ class Learning(Editor):
         else:
             self._memory = Turns(config.shards, config.group if self.retrieve else 0)
 
-    def _state(self) -> dict[str, Tensor]:
+    def memory(self) -> dict[str, Tensor]:
         state = self._memory.state()
         if isinstance(self._memory, Blocks) and self.config.replay:
             state |= self._history.state()
@@ -212,9 +212,9 @@ class Learning(Editor):
             state["calibration.queries"] = self._calibration.queries
         return state
 
-    def _load_state(self, state: dict[str, Tensor]) -> None:
-        self._memory, self._serving = self._memory.restored(state), None
+    def _take_memory(self, memory: dict[str, Tensor]) -> None:
+        self._memory, self._serving = self._memory.restored(memory), None
         if isinstance(self._memory, Blocks) and self.config.replay:
-            self._history = History.restored(state)
-        if "calibration.queries" in state:
-            self._calibration = Calibration.measure(state["calibration.queries"], self.site.weight)
+            self._history = History.restored(memory)
+        if "calibration.queries" in memory:
+            self._calibration = Calibration.measure(memory["calibration.queries"], self.site.weight)
