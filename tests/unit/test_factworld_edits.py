@@ -127,9 +127,9 @@ def test_description_ends_in_the_new_answer_and_more_words(edits):
 
 def test_a_prefix_of_the_stream_is_a_fair_sample(edits):
     whole = Counter(record.relation for record in edits)
-    frozen = Counter(record.relation for record in edits[:100])
+    prefix = Counter(record.relation for record in edits[:100])
     for relation, count in whole.most_common(4):
-        assert abs(frozen[relation] / 100 - count / len(edits)) < 0.12
+        assert abs(prefix[relation] / 100 - count / len(edits)) < 0.12
 
 
 def test_hallucination_corrects_the_end_of_a_taught_biography(world, plan, split):
