@@ -83,8 +83,8 @@ def checkpoint_options(wildcards, output):
 
 
 def dataset_files(dataset):
-    """What a dataset is made from: the mark of its downloads, or nothing."""
-    return f"{R}/downloads/{dataset}.done" if dataset in registry.RAW else []
+    """What a dataset is made from: the mark of its downloads, files of one's own, or nothing."""
+    return f"{R}/downloads/{dataset}.done" if dataset in registry.RAW else plan.own_files(config, dataset)
 
 
 def artifact_file(editor, dataset, model):

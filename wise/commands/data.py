@@ -1,18 +1,20 @@
-"""`wise data`: fetch the raw files of a dataset, make it, and check files of records, raw or converted."""
+"""`wise data`: fetch the raw files of a dataset, make it, and check files of edits, published ones or your own."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from wise.commands.common import json_argument
 from wise.datasets import registry
+from wise.datasets.own.report import report
 from wise.datasets.published.options import INVALID
 from wise.datasets.published.survey import survey
+from wise.edit_files import examine
 from wise.files import read_json
 from wise.options import build_options
-from wise.records import read_records
 
 log = logging.getLogger("wise.data")
 
@@ -34,8 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument("--out", type=Path, required=True, help="folder for the files, the option 'files' of make")
     fetch.add_argument("--local-dir", default="", help="folder with files that are copied, not downloaded")
     fetch.add_argument("--offline", action="store_true", help="download nothing; an error says what is missing")
-    check = actions.add_parser("check", help="validate files of records; status 1 if one cannot be used")
-    check.add_argument("files", type=Path, nargs="+", help="JSONL files of edits, or raw files with --dataset")
+    check = actions.add_parser(
+        "check", help="say what files of edits hold, what will be scored, and all that is wrong; status 1 for a problem"
+    )
+    check.add_argument(
+        "files", type=Path, nargs="+", help="files of edits (JSONL, JSON, CSV), or raw files with --dataset"
+    )
     check.add_argument("--dataset", help=f"the files are raw ones of {', '.join(registry.RAW)}")
     check.add_argument(
         "--invalid", choices=INVALID, default="stop", help="whether bad records are a reason for status 1"
@@ -43,16 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was asked; status 1 for raw files that cannot be used."""
+    """Do what was asked; status 1 for files that cannot be used."""
     if args.action == "make":
         _make(args)
     elif args.action == "fetch":
         _fetch(args)
-    elif args.dataset is not None:
-        return _check_raw(args)
     else:
-        for path in args.files:
-            log.info("%s: %d records", path, len(read_records(path)))
+        return _check(args.files) if args.dataset is None else _check_raw(args)
     return 0
 
 
@@ -73,6 +76,18 @@ def _fetch(args: argparse.Namespace) -> None:
     options = build_options(registry.options_class(chosen), args.options | given, f"options of {args.dataset}")
     for path in registry.fetch(args.dataset, options, args.out):
         print(path)
+
+
+def _check(files: Sequence[Path]) -> int:
+    """Print what each file of edits holds, what will be scored, and all that is wrong in it."""
+    from wise.evaluate.coverage import coverage
+    from wise.evaluate.metrics import METRICS
+
+    found = [examine(path) for path in files]
+    for file in found:
+        scored = {METRICS[name].title: count for name, count in coverage(file.records).items()}
+        print(*report(file, scored), sep="\n")
+    return 1 if any(file.problems for file in found) else 0
 
 
 def _check_raw(args: argparse.Namespace) -> int:

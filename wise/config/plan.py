@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from wise.datasets import registry
+from wise.datasets.own.options import OwnOptions
+from wise.datasets.own.split import read_own
 from wise.datasets.registry import CORPORA, RAW, STREAMS
 from wise.editors.registry import EDITORS
-from wise.errors import ConfigError, unknown
+from wise.errors import ConfigError, DataError, unknown
 from wise.evaluate.grid import plan_runs
 from wise.options import build_options
 
@@ -24,15 +26,61 @@ STREAM_STUDIES = ("layer", "shards", *VARIANT_STUDIES)
 """Ablations with edit jobs of their own; `router` reads the main runs and `overhead` times single edits."""
 
 
+SHARED_DATA = ("local_dir", "offline", "invalid")
+"""Keys of the section `data` that are no datasets."""
+
+USUAL_EDITS = 300
+"""Edits of a stream where the configuration names no number; of one's own data, all."""
+
+USUAL_CHUNKS = (40, 8, 2)
+"""Chunks of T = 1, 10, 100, as far as the edits go, where the configuration names no grid; 1 for every larger T."""
+
+
+def own_datasets(config: Mapping[str, Any]) -> list[str]:
+    """Names that the section `data` gives to one's own files of edits."""
+    return [name for name in config["data"] if name not in (*SHARED_DATA, *registry.DATASETS)]
+
+
+def own_options(config: Mapping[str, Any], dataset: str) -> OwnOptions:
+    """Where one's own data are; raises `ConfigError`, naming the key, for options that it does not have."""
+    return build_options(OwnOptions, config["data"][dataset], f"data.{dataset}")
+
+
+def own_files(config: Mapping[str, Any], dataset: str) -> list[str]:
+    """The files that a dataset of one's own is made from; none for another."""
+    if dataset not in own_datasets(config):
+        return []
+    options = own_options(config, dataset)
+    return [path for path in (options.edits, options.train) if path]
+
+
 def streams(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Every edit stream that this configuration can ask for."""
-    return STREAMS
+    return (*STREAMS, *own_datasets(config))
 
 
 def evaluation(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-    """The evaluation settings of one dataset: the common ones, overridden by those under its name."""
+    """The evaluation settings of one dataset: the common ones, overridden by those under its name.
+
+    Where neither names `edits` or `grid`, these are as many as are usual, or as one's own data have.
+    """
     common = {key: value for key, value in config["evaluation"].items() if key != "datasets"}
-    return {**common, **config["evaluation"]["datasets"].get(dataset, {})}
+    asked = {**common, **config["evaluation"]["datasets"].get(dataset, {})}
+    if asked["edits"] is None:
+        own = dataset in own_datasets(config)
+        asked["edits"] = len(read_own(own_options(config, dataset)).edits) if own else USUAL_EDITS
+    if asked["grid"] is None:
+        asked["grid"] = usual_grid(asked["edits"])
+    return asked
+
+
+def usual_grid(edits: int) -> dict[str, int]:
+    """T = 1, 10, 100, ... below the number of edits, and all of them, to the number of chunks."""
+    grid, T, chunks = {}, 1, iter(USUAL_CHUNKS)
+    while T < edits:
+        grid[str(T)] = min(edits // T, next(chunks, 1))
+        T *= 10
+    return grid | {str(edits): 1}
 
 
 def options(
@@ -114,6 +162,8 @@ def dataset_options(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
 
 def check(config: Mapping[str, Any]) -> None:
     """Raise `ConfigError`, naming the key and the valid choices, for a configuration that no run could follow."""
+    for name in own_datasets(config):
+        _check_own(config, name)
     known = streams(config)
     for dataset in (*config["datasets"], *config["evaluation"]["datasets"]):
         if dataset not in known:
@@ -132,6 +182,31 @@ def check(config: Mapping[str, Any]) -> None:
         asked = evaluation(config, dataset)
         _check_grid(f"evaluation of {dataset}", asked["grid"], asked["edits"])
     _check_ablations(config)
+
+
+def _check_own(config: Mapping[str, Any], name: str) -> None:
+    """One's own data: a name that is free, files that can be read, and no more edits asked for than they hold."""
+    if "edits" not in config["data"][name]:
+        mistyped = unknown("dataset", name, (*registry.DATASETS, *SHARED_DATA))
+        raise ConfigError(f"data.{name}: {mistyped}. Data of your own need the key 'edits', a file of edits")
+    if name in STREAMS:
+        raise ConfigError(f"data.{name}: a stream of the embedded or published datasets has this name; choose another")
+    options = own_options(config, name)
+    if name not in config["datasets"]:
+        return
+    try:
+        held = len(read_own(options).edits)
+    except DataError as error:
+        raise ConfigError(f"data.{name}: {error}") from error
+    asked = evaluation(config, name)["edits"]
+    if asked > held:
+        own = config["evaluation"]["datasets"].get(name, {}).get("edits") is not None
+        key = f"evaluation.datasets.{name}.edits" if own else "evaluation.edits"
+        aside = f" ({options.train_share:g} of the file is set aside to prepare editors)" if not options.train else ""
+        raise ConfigError(
+            f"{key} is {asked}, but data.{name} has {held} edits{aside}; set evaluation.datasets.{name}.edits to at "
+            "most that, or leave it out to take all"
+        )
 
 
 def _check_model(config: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""A dataset made from files of edits of your own."""
