@@ -241,8 +241,8 @@ def _check_ablations(config: Mapping[str, Any]) -> None:
     if (dataset, model) not in pairs(config):
         raise ConfigError(f"ablations: the model '{model}' is not evaluated on '{dataset}'; name another of them")
     for study in (*STREAM_STUDIES, "router", "overhead"):
-        if study in VARIANT_STUDIES and study not in ablations["include"]:
-            continue  # may name editors that this comparison does not have
+        if study not in ablations["include"]:
+            continue  # may name editors that this comparison does not have, and more edits
         asked = ablations[study]
         for editor in asked["editors"] if "editors" in asked else [asked["editor"]]:
             if editor not in config["editors"]:
@@ -257,6 +257,6 @@ def _check_stream(config: Mapping[str, Any], study: str) -> None:
         if dataset not in streams(config):
             raise ConfigError(f"ablations.{study}.datasets: {unknown('dataset', dataset, streams(config))}")
         available = evaluation(config, dataset)["edits"]
-        if edits > available:
+        if edits > available and study in config["ablations"]["include"]:
             raise ConfigError(f"ablations.{study}.edits is {edits}, the evaluation of {dataset} has only {available}")
     _check_grid(f"ablations.{study}", config["ablations"][study]["grid"], edits)
