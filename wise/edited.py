@@ -141,15 +141,7 @@ class EditedModel:
         Raises `ConfigError` for an editor that does not learn in shards.
         """
         self._require_open()
-        if what == "all":
-            gone = self.edits
-            self.editor.rollback()
-            return gone
-        if what != "shard":
-            raise ConfigError(f"what to undo is 'shard' or 'all', not {what!r}")
-        if not hasattr(self.editor, "undo_shard"):
-            raise ConfigError(f"{self.editor.name} does not learn in shards: only all edits can be undone")
-        return self.editor.undo_shard()
+        return self.editor.undo(what)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the memory (not the base model) to `folder`, for `wise.load`; see `wise.memory.folder`."""

@@ -12,7 +12,7 @@ from transformers import pipeline
 
 from tests.contract.test_editors import OTHERS, STREAM, edited
 from tests.models import tiny_language_model
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.registry import editor_class
 from wise.errors import ConfigError
 from wise.lm.generate import generate_answers

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.contract.test_editors import OTHERS, STREAM, edited, logits, ready
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.defer import Layers, soft_output
 from wise.lm.batch import encode, encode_prompts
 

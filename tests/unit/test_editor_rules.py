@@ -7,9 +7,10 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.grace import COVER
 from wise.editors.registry import make_editor
+from wise.editors.shared.pooling import pooled_prompts
 from wise.errors import ConfigError
 from wise.records import EditRecord
 
@@ -67,7 +68,7 @@ def test_grace_answers_inside_the_radius_only():
 
 def test_grace_relative_radius_is_a_share_of_the_distance_between_prompts():
     editor = ready("grace", radius=0.5, relative=True)
-    queries = editor.prompt_queries([r.prompt for r in STREAM])
+    queries = pooled_prompts(editor, [r.prompt for r in STREAM], "last")
     assert editor._first_radius.item() == pytest.approx(0.5 * torch.pdist(queries).median().item())
 
 

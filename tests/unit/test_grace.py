@@ -9,9 +9,11 @@ import torch
 
 from tests.contract.test_editors import STREAM, edited, ready
 from tests.models import tiny_language_model
-from wise.editors.base import EditOutcome, Reading, Routing
+from wise.editors.base import EditOutcome
+from wise.editors.decision import Reading, Routing
 from wise.editors.grace import COVER, REPLACEMENTS
 from wise.editors.registry import make_editor
+from wise.editors.shared.pooling import pooled_prompts
 from wise.errors import ConfigError
 from wise.evaluate.ask import ask, questions_of
 from wise.lm.batch import Encoded, encode_prompts
@@ -88,7 +90,7 @@ def half():
 
 def test_a_relative_radius_is_measured_in_bfloat16(half):
     half.prepare(STREAM)
-    queries = half.prompt_queries([record.prompt for record in STREAM])
+    queries = pooled_prompts(half, [record.prompt for record in STREAM], "last")
     assert half.measured()["first_radius"] == pytest.approx(0.5 * torch.pdist(queries.float()).median().item())
 
 

@@ -7,7 +7,7 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
-from wise.editors.base import Reading, Routing
+from wise.editors.decision import Reading, Routing
 from wise.editors.registry import make_editor
 from wise.editors.shared.loss import edit_loss
 from wise.errors import ConfigError

@@ -11,11 +11,12 @@ from transformers import GPT2Config, LlamaConfig
 
 from tests.models import tiny_language_model
 from wise.cli import main
-from wise.editors.registry import EDITORS
+from wise.editors.registry import EDITORS, editor_class
 from wise.errors import ConfigError
 from wise.files import read_json
 from wise.lm.gpu_memory import GIB, Sizes, check_memory, estimate, require_memory, sizes_of
 from wise.lm.load import find_device
+from wise.options import build_options
 
 LLAMA_2_7B = Sizes(6_738_415_616, 4096, 11008, 32000, 32, 32)
 
@@ -36,23 +37,29 @@ def test_a_7b_model_is_sized_without_its_weights(tmp_path):
     assert sizes_of(tmp_path) == LLAMA_2_7B
 
 
+def editor_bytes(name, options=None):
+    """What an editor says that it needs beside Llama-2-7B."""
+    kind = editor_class(name)
+    return kind.memory_need(build_options(kind.Config, options or {}, name), LLAMA_2_7B.width, LLAMA_2_7B.inner)
+
+
 def test_weights_states_and_editors_are_counted():
     full, half = (estimate(LLAMA_2_7B, dtype, 8) for dtype in ("float32", "bfloat16"))
     assert full.weights == 2 * half.weights == 4 * LLAMA_2_7B.parameters
     assert full.editor == full.states == 0
     assert estimate(LLAMA_2_7B, "bfloat16", 64).activations > half.activations
-    needs = {name: estimate(LLAMA_2_7B, "bfloat16", 8, name) for name in EDITORS}
+    needs = {name: estimate(LLAMA_2_7B, "bfloat16", 8, editor_bytes(name)) for name in EDITORS}
     assert needs["none"].editor == 0 and all(needs[name].total >= half.total for name in EDITORS)
+    assert needs["none"].states == needs["ft-l"].states > 0 and needs["ft-l"].activations > needs["none"].activations
     matrix = 4 * LLAMA_2_7B.width * LLAMA_2_7B.inner
-    more = estimate(LLAMA_2_7B, "bfloat16", 8, "wise-merge", {"shards": 6}).editor
-    assert more - needs["wise-merge"].editor >= 2 * 4 * matrix
-    assert needs["memit"].editor > 5 * 4 * LLAMA_2_7B.inner**2
-    assert needs["memit"].editor > 1.5 * estimate(LLAMA_2_7B, "bfloat16", 8, "memit", {"layers": 1}).editor
-    assert estimate(LLAMA_2_7B, "bfloat16", 8, "rome", {"covariance": True}).editor > needs["rome"].editor
+    assert editor_bytes("wise-merge", {"shards": 6}) - editor_bytes("wise-merge") >= 2 * 4 * matrix
+    assert editor_bytes("memit") > 5 * 4 * LLAMA_2_7B.inner**2
+    assert editor_bytes("memit") > 1.5 * editor_bytes("memit", {"layers": 1})
+    assert editor_bytes("rome", {"covariance": True}) > editor_bytes("rome")
 
 
 def test_what_fits_is_logged_and_what_does_not_is_refused_with_advice(caplog):
-    need = estimate(LLAMA_2_7B, "float32", 32, "wise-merge")
+    need = estimate(LLAMA_2_7B, "float32", 32, editor_bytes("wise-merge"))
     with caplog.at_level(logging.INFO):
         require_memory(need, 79 * GIB, 80 * GIB, "cuda:0", "float32", 32)
     assert "on cuda:0, 79.0 GiB free of 80.0 GiB" in caplog.text
@@ -64,7 +71,7 @@ def test_what_fits_is_logged_and_what_does_not_is_refused_with_advice(caplog):
 
 
 def test_a_cpu_is_not_asked():
-    check_memory("no such model", None, torch.device("cpu"), "float32", 64, {})
+    check_memory("no such model", None, torch.device("cpu"), "float32", 64)
 
 
 def test_a_device_that_is_not_there_is_named():

@@ -7,7 +7,7 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, OTHERS, STREAM, edited, logits
 from tests.models import tiny_language_model
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
 from wise.editors.shared.pooling import pooled
 from wise.editors.shared.scope_threshold import best_threshold, scope_threshold

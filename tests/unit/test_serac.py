@@ -9,7 +9,7 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
 from wise.editors.serac.config import SeracConfig
 from wise.editors.serac.counterfactual import counterfactual_prompt, invented

@@ -10,9 +10,10 @@ import torch
 from tests.contract.test_editors import CONTEXTS, OTHERS, ask_all, assert_same_answers, logits
 from tests.models import tiny_language_model
 from tests.unit.test_wise_memories import STREAM, edited, same
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
-from wise.editors.wise import learning, training
+from wise.editors.shared.pooling import pooled_prompts
+from wise.editors.wise import training
 from wise.editors.wise.blocks import Blocks
 from wise.editors.wise.config import SWITCHES, WiseConfig
 from wise.editors.wise.conventions import CONVENTIONS
@@ -20,6 +21,7 @@ from wise.editors.wise.editor import Served
 from wise.editors.wise.merging import merge
 from wise.editors.wise.turns import Turns
 from wise.errors import ConfigError
+from wise.lm import architectures
 from wise.memory.store import load_into, save
 from wise.options import build_options
 
@@ -176,10 +178,10 @@ def test_activation(monkeypatch):
     assert plain.activation() is None
     values = torch.tensor([-1.0, 2.0])
     assert torch.equal(behind.activation()(values), torch.nn.functional.silu(values))
-    queries, delta = plain.prompt_queries(OTHERS), plain.served()[0].delta
+    queries, delta = pooled_prompts(plain, OTHERS, "last"), plain.served()[0].delta
     scope = plain._query_scope(queries)
     assert not torch.allclose(scope.scores(delta), scope.scores(delta, behind.activation()))
-    monkeypatch.setattr(learning, "ACTIVATION_KEYS", ("nonlinearity",))
+    monkeypatch.setattr(architectures, "ACTIVATIONS", ("nonlinearity",))
     with pytest.raises(ConfigError, match="does not name its activation"):
         behind.activation()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.wise.routing import (
     LONG,
     Calibration,

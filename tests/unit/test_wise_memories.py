@@ -11,8 +11,9 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, OTHERS, QUICK
 from tests.models import tiny_language_model
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
+from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.blocks import UNSEEN, Blocks
 from wise.editors.wise.merging import merge
 from wise.editors.wise.replay import BatchReplay, History, query_replay
@@ -307,7 +308,7 @@ def test_many_groups_answer_apart_each_by_its_own_threshold():
     editor = edited("wise-retrieve", 5, group=2, shards=2, act_ratio=0.9)
     served = editor.served()
     assert [memory.edits for memory in served] == [(0, 1), (2, 3), (4,)]
-    queries = editor.prompt_queries(PROMPTS[:5])
+    queries = pooled_prompts(editor, PROMPTS[:5], "last")
     for memory in served:
         scores = editor._query_scope(queries[list(memory.edits)]).scores(memory.delta)
         assert memory.threshold.item() == pytest.approx(0.9 * scores.min().item(), rel=1e-4)
@@ -369,7 +370,7 @@ def test_replay_keeps_the_edits_of_other_memories_out():
     def scores(replay: bool) -> tuple[float, float]:
         """Of the first edit in both memories."""
         editor = edited("wise-retrieve", 2, shards=2, lr=20.0, steps=20, stop="never", replay=replay)
-        first = editor._query_scope(editor.prompt_queries(PROMPTS[:1]))
+        first = editor._query_scope(pooled_prompts(editor, PROMPTS[:1], "last"))
         return tuple(first.scores(memory.delta).item() for memory in editor.served())
 
     with_replay, without = scores(True), scores(False)
@@ -379,9 +380,9 @@ def test_replay_keeps_the_edits_of_other_memories_out():
 
 def test_undoing_a_shard_of_an_editor():
     editor = edited("wise-retrieve", 5, shards=2)
-    assert [item.id for item in editor.undo_shard()] == ["edit-1", "edit-3"]
+    assert [item.id for item in editor.undo("shard")] == ["edit-1", "edit-3"]
     assert [item.id for item in editor.edits] == ["edit-0", "edit-2", "edit-4"] and editor.holder("edit-2") == 1
     assert torch.equal(editor.served()[0].delta, edited("wise-retrieve", 5, shards=2).served()[0].delta)
-    assert len(editor.undo_shard()) == 3 and not editor.edits and not editor._hooks
+    assert len(editor.undo("shard")) == 3 and not editor.edits and not editor._hooks
     with pytest.raises(ConfigError, match="no edits to undo"):
-        editor.undo_shard()
+        editor.undo("shard")

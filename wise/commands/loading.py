@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from wise.editors.registry import editor_class
 from wise.errors import unknown
 from wise.lm.gpu_memory import check_memory
 from wise.lm.load import DTYPES, LanguageModel, find_device, load_language_model
+from wise.options import build_options
 
 
 def load_model(
@@ -21,5 +24,12 @@ def load_model(
     """
     if args.dtype not in DTYPES:
         raise unknown("dtype", args.dtype, DTYPES)
-    check_memory(args.model, args.revision, find_device(args.device), args.dtype, rows, editors or {})
+    needs = [partial(_need, *editor) for editor in (editors or {}).items()]
+    check_memory(args.model, args.revision, find_device(args.device), args.dtype, rows, needs)
     return load_language_model(args.model, args.revision, args.device, args.dtype, args.chat)
+
+
+def _need(name: str, options: Mapping[str, Any], width: int, inner: int) -> int:
+    """Bytes of one editor, see `Editor.memory_need`."""
+    kind = editor_class(name)
+    return kind.memory_need(build_options(kind.Config, options, f"options of editor '{name}'"), width, inner)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wise.config import plan
-from wise.editors.mechanisms.layers import MatricesEditor
 from wise.editors.registry import editor_class
 from wise.errors import ConfigError
 from wise.files import read_json
@@ -104,11 +103,10 @@ def _check_use(use: Use, layers: int | None) -> None:
         raise ConfigError(
             f"{use.layer_key}: layer {use.layer} does not exist: '{use.model}' has layers 0 to {layers - 1}"
         )
-    if issubclass(kind, MatricesEditor):
-        count = kind.layers(build_options(kind.Config, use.options, use.editor))
-        if count > use.layer + 1:
-            key = use.keys.get("layers", f"editors.{use.editor}.layers")
-            raise ConfigError(f"{key}: {count} layers do not end at layer {use.layer} ({use.layer_key})")
+    count = kind.layers(build_options(kind.Config, use.options, use.editor))
+    if count > use.layer + 1:
+        key = use.keys.get("layers", f"editors.{use.editor}.layers")
+        raise ConfigError(f"{key}: {count} layers do not end at layer {use.layer} ({use.layer_key})")
 
 
 def _complaint(kind: type, values: Mapping[str, Any]) -> str | None:

@@ -45,6 +45,7 @@ class AlphaEdit(Memit):
 
     name = "alphaedit"
     Config = AlphaEditConfig
+    solving = 8  # eigenvectors take more than a factor
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)

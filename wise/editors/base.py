@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from wise.errors import EditError
-from wise.lm.architectures import find_site
-from wise.lm.batch import Encoded, encode, encode_prompts
+from wise.editors.decision import Reading, Routing
+from wise.errors import ConfigError, EditError
+from wise.lm.architectures import Site, find_site
+from wise.lm.batch import Encoded, encode
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord
 from wise.seeds import generator
@@ -33,53 +34,11 @@ class EditOutcome:
     loss: float
 
 
-@dataclass(frozen=True)
-class Routing:
-    """One decision per sequence, (B,) each: `choice` 0 is the unedited model, i > 0 memory number i.
-
-    A memory answers where `score` reaches `threshold`.
-    """
-
-    score: Tensor
-    threshold: Tensor
-    choice: Tensor
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a routing decision may look at: texts at the site, as far as they have been read.
-
-    `inner` (B, L, f) and `base` (B, L, d) are the matrix's input and its unedited output, `real` (B, L)
-    tells tokens from padding, `last` (B,) is the last prompt token, `end` (B,) the last token that may be
-    looked at: the same when the decision falls on the prompt, a later one when an answer is read along.
-    """
-
-    inner: Tensor
-    base: Tensor
-    real: Tensor
-    last: Tensor
-    end: Tensor
-
-    @classmethod
-    def of(cls, frozen: FrozenStates, whole: bool = False) -> Reading:
-        """The prompts of a batch, or its `whole` texts with their targets."""
-        batch = frozen.batch
-        last = batch.start - 1
-        return cls(frozen.inner, frozen.output, batch.attention_mask.bool(), last, batch.length - 1 if whole else last)
-
-    def query(self) -> Tensor:
-        """The matrix's input at the last prompt token, (B, f)."""
-        return self.inner[torch.arange(len(self.last), device=self.last.device), self.last]
-
-
 TEXTS = "texts."
 """Prefix of the names of `Tail.groups` in the tensors that `Editor.restore` takes."""
 
 Report = Callable[[float], None]
-"""Told, behind each unit of work, which share of a call was done since it was told last."""
-
-POLICIES = ("prefill", "per_step")
-"""When a sequence is routed: once, on its prompt; or anew in every forward call, as the released WISE does."""
+"""Progress callback: the fraction of a call that was completed since it was called last."""
 
 
 class Editor(ABC):
@@ -101,6 +60,11 @@ class Editor(ABC):
     """What `prepare` makes, by a name that editors share whose artifact is the same; None for nothing."""
     in_forward: ClassVar[bool] = True
     """Whether a plain forward call of the model is edited; False for editors that rewrite what `generate` is given."""
+    in_weights: ClassVar[bool] = False
+    """Whether the memory is nothing but other values of the matrices at `sites`."""
+    matrices: ClassVar[int] = 5
+    """Copies of the edited matrix (d, f) in float32 that are held while an edit is learned: the memory, its gradient,
+    the optimiser's states, masks."""
     _aside: bool = False
 
     def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
@@ -114,6 +78,21 @@ class Editor(ABC):
         self.tail = Tail(lm, self.site)
         self.edits: list[EditRecord] = []
         self.prepared: dict[str, Tensor] = {}
+
+    # What is asked before anything is loaded
+
+    @classmethod
+    def layers(cls, config: Any) -> int:
+        """How many consecutive layers are edited; the editor's layer is the last of them."""
+        return 1
+
+    @classmethod
+    def memory_need(cls, config: Any, width: int, inner: int) -> int:
+        """Bytes that the editor takes beside the model, at most, where edited matrices are (width, inner) = (d, f).
+
+        0 where nothing is trained.
+        """
+        return 4 * cls.matrices * cls.layers(config) * width * inner
 
     # What a user calls
 
@@ -163,6 +142,29 @@ class Editor(ABC):
         self._detach()
         self.edits.clear()
         self._forget()
+
+    def undo(self, what: str = "all") -> list[EditRecord]:
+        """Forget "all" edits, or those of the "shard" that was begun last; returns them.
+
+        Raises `ConfigError` for an editor that does not learn in shards, and where there is nothing to undo.
+        """
+        if what == "shard":
+            return self._undo_shard()
+        if what != "all":
+            raise ConfigError(f"what to undo is 'shard' or 'all', not {what!r}")
+        gone = list(self.edits)
+        self.rollback()
+        return gone
+
+    def merged(self) -> dict[Site, nn.Parameter]:
+        """The matrices of a plain model that always answers from the one memory, by where they belong.
+
+        Raises `ConfigError` where there are several memories, or the memory is no matrix.
+        """
+        if not self.in_weights:
+            raise ConfigError(f"{self.name} keeps no matrix that could be merged into the model")
+        # while the editor is attached, the matrices are the edited ones
+        return {site: site.parameter(site.weight.detach().clone()) for site in self.sites}
 
     def state(self) -> dict[str, Tensor]:
         """What `restore` goes on from: the memory, and which texts' states were computed together."""
@@ -245,6 +247,10 @@ class Editor(ABC):
         """Number of the memory that holds an edit, from 1, or 0; for editors that keep several."""
         return int(any(record.id == record_id for record in self.edits))
 
+    def _undo_shard(self) -> list[EditRecord]:
+        """Forget the edits of the shard that was begun last; returns them."""
+        raise ConfigError(f"{self.name} does not learn in shards: only all edits can be undone")
+
     @abstractmethod
     def _learn(self, record: EditRecord) -> EditOutcome:
         """Write one edit into the memory: all of it at the end, or nothing when an error is raised."""
@@ -268,14 +274,6 @@ class Editor(ABC):
     @abstractmethod
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         """Take over what `memory` of another instance gave."""
-
-    def prompt_queries(self, prompts: Sequence[str], batch_size: int = 64) -> Tensor:
-        """The matrix's input at the last token of each prompt, (n, f), on the unedited model."""
-        queries = []
-        for first in range(0, len(prompts), batch_size):
-            sequences = encode_prompts(self.lm, prompts[first : first + batch_size])
-            queries.append(self.frozen(sequences).query())
-        return torch.cat(queries)
 
     def augmented(self, record: EditRecord, context_prefixes: int, number: int | None = None) -> list[str]:
         """The edit's prompt as it is, then behind `context_prefixes` of the random contexts, drawn for edit `number`.

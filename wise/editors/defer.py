@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from wise.editors.base import EditOutcome, Reading, Routing
+from wise.editors.base import EditOutcome
+from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.loss import edit_loss, finite
 from wise.options import require
@@ -69,6 +70,7 @@ class Defer(RoutedEditor):
 
     name = "defer"
     Config = DeferConfig
+    matrices = 4
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)

@@ -50,6 +50,7 @@ class ElasticFineTuning(WeightEditor):
 
     name = "ft-ewc"
     Config = ElasticConfig
+    matrices = 8
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: ElasticConfig = self.config

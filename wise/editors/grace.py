@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wise.editors.base import EditOutcome, Reading, Routing
+from wise.editors.base import EditOutcome
+from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.loss import edit_loss, finite
+from wise.editors.shared.pooling import pooled_prompts
 from wise.errors import unknown
 from wise.options import require
 from wise.records import EditRecord
@@ -66,6 +68,7 @@ class Grace(RoutedEditor):
 
     name = "grace"
     Config = GraceConfig
+    matrices = 1
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -75,7 +78,7 @@ class Grace(RoutedEditor):
     def prepare(self, records: list[EditRecord]) -> None:
         """Measure the distance between unrelated prompts, when the radius is relative to it."""
         if self.config.relative:
-            queries = self.prompt_queries([record.prompt for record in records[:256]])
+            queries = pooled_prompts(self, [record.prompt for record in records[:256]], "last")
             self._first_radius = self.config.radius * torch.pdist(_wide(queries)).median().cpu()
 
     def decide(self, reading: Reading) -> Routing | None:

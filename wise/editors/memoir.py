@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from wise.editors.base import EditOutcome, Reading, Routing
+from wise.editors.base import EditOutcome
+from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.loss import edit_loss, finite
 from wise.editors.shared.pooling import POOLINGS, pooled, pooled_prompts
@@ -55,6 +56,7 @@ class Memoir(RoutedEditor):
 
     name = "memoir"
     Config = MemoirConfig
+    matrices = 4
     artifact = "background"
 
     def __init__(self, *args: object, **kwargs: object) -> None:

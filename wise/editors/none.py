@@ -21,6 +21,7 @@ class NoneEditor(WeightEditor):
 
     name = "none"
     Config = NoneConfig
+    matrices = 0
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         return EditOutcome(iterations=0, loss=float("nan"))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.mechanisms.in_context import RewritingEditor
 from wise.editors.shared.pooling import POOLINGS, pooled, pooled_prompts
 from wise.editors.shared.scope_threshold import scope_queries, scope_threshold
@@ -46,6 +46,7 @@ class Retrieval(RewritingEditor):
 
     name = "retrieval"
     Config = RetrievalConfig
+    matrices = 0
     artifact = "retrieval"
 
     @property

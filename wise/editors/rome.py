@@ -35,21 +35,23 @@ class Rome(LocateEditor):
     Config = RomeConfig
     in_stream = False
 
-    @staticmethod
-    def layers(config: Any) -> int:
-        """One."""
+    @classmethod
+    def layers(cls, config: Any) -> int:
+        """See `Editor.layers`."""
         return 1
+
+    @classmethod
+    def uses_moments(cls, config: Any) -> bool:
+        """Only where keys are whitened."""
+        return config.covariance
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         request = self.request(record)
         frozen = self.read(request)
         value = self.value(request, frozen)
         keys = request.keys(frozen.inner)  # (prompts, f)
-        chol = self._factor(self.layer) if self._uses_moments() else None
+        chol = self._factor(self.layer) if self.uses_moments(self.config) else None
         residual = value.vector - self.current(request, frozen)
         update = rank_one_update(keys.double().mean(0), keys[0], residual, chol)
         self._weights = [self._added(self.site.weight, update, request)]
         return EditOutcome(value.iterations, value.loss)
-
-    def _uses_moments(self) -> bool:
-        return self.config.covariance

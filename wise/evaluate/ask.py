@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from wise.editors.base import Editor, Reading, Routing
+from wise.editors.base import Editor
+from wise.editors.decision import Reading, Routing, memory_name
 from wise.lm.answer import Answer, answer_pairs, read_answers
 from wise.lm.batch import by_length, encode, unsorted
 from wise.lm.generate import generate_answers
@@ -138,4 +139,4 @@ def _replies(answers: Sequence[Answer], routing: Routing | None) -> Iterator[Rep
         return
     columns = answers, routing.score.tolist(), routing.threshold.tolist(), routing.choice.tolist()
     for answer, score, threshold, choice in zip(*columns, strict=True):
-        yield Reply(answer, score, threshold, f"side {choice}" if choice else "main")
+        yield Reply(answer, score, threshold, memory_name(choice))

@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
         ("generated", pa.string()),  # greedy free answer up to its natural stop; null when not asked
         ("score", pa.float32()),  # routing score; null for editors that do not route
         ("threshold", pa.float32()),  # what the score was compared with
-        ("choice", pa.string()),  # which memory answered: "main", "side 0", ...
+        ("choice", pa.string()),  # which memory answered: "main", "side 1", ...
     ]
 )
 

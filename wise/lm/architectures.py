@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.activations import ACT2FN
 from transformers.pytorch_utils import Conv1D
 
 from wise.errors import ConfigError, unknown
@@ -51,6 +52,10 @@ FAMILIES = {
     "opt": Family("model.decoder.layers", "fc2", ("model.decoder.final_layer_norm", "model.decoder.project_out")),
 }
 """`config.model_type` -> Family. A new family needs one entry here; the tests of the tail run over all of them."""
+
+
+ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")
+"""Where model configs name the FFN's activation."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,14 @@ def find_site(model: PreTrainedModel, layer: int) -> Site:
     final = tuple(module for path in family.final if (module := attrgetter(path)(model)) is not None)
     backbone = model.get_submodule(family.layers.rpartition(".")[0])
     return Site(layer, name, model.get_submodule(name), backbone, blocks, final, family)
+
+
+def activation(model: PreTrainedModel) -> nn.Module:
+    """The FFN's activation; raises `ConfigError` for a model whose config does not name it."""
+    key = next((key for key in ACTIVATIONS if getattr(model.config, key, None)), None)
+    if key is None:
+        raise ConfigError(f"'{model.config.model_type}' does not name its activation ({', '.join(ACTIVATIONS)})")
+    return ACT2FN[getattr(model.config, key)]
 
 
 def default_layer(model: PreTrainedModel) -> int:

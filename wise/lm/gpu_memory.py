@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -27,17 +26,9 @@ TARGET = 32
 TRAINED_ROWS = 16
 """Rows of an edit: the prompt, ten prefixed ones and what is outside of its scope."""
 
-MATRICES = {"none": 0, "retrieval": 0, "grace": 1, "serac": 1, "defer": 4, "memoir": 4, "ft-ewc": 8, "mend": 12}
-"""Copies of the edited matrix (d, f) in float32 that an editor holds while it learns: the memory, its gradient,
-the optimiser's states, masks. Others need `OTHER_MATRICES`."""
-OTHER_MATRICES = 5
-LAYERS = {"rome": 1, "memit": 5, "memit-mass": 5, "alphaedit": 5}
-"""Layers whose second moments (f, f) an editor holds, unless its options say how many."""
-SQUARES, SOLVING, EIGENVECTORS = 3, 6, 8
-"""Copies of a second moment in float32: for each layer itself and its factor in float64; and what solving takes, or
-finding eigenvectors as AlphaEdit does."""
-SUMS = 4 * GIB
-"""Of second moments, while they are prepared."""
+
+EditorNeed = Callable[[int, int], int]
+"""Bytes that an editor takes for edited matrices of (d, f)."""
 
 
 @dataclass(frozen=True)
@@ -80,36 +71,24 @@ def sizes_of(path: str | Path, revision: str | None = None) -> Sizes:
     return Sizes(model.num_parameters(), width, inner, config.vocab_size, heads, layers)
 
 
-def estimate(sizes: Sizes, dtype: str, rows: int, editor: str = "", options: Mapping[str, Any] | None = None) -> Need:
-    """Upper bounds for a job that asks `rows` questions at once, and edits with `editor` unless that is empty."""
-    options, size = options or {}, DTYPES[dtype].itemsize
-    edits = bool(editor) and editor != "none"
+def estimate(sizes: Sizes, dtype: str, rows: int, editor: int | None = None) -> Need:
+    """Upper bounds for a job that asks `rows` questions at once.
+
+    `editor`: bytes of the editor that the job edits with, 0 for one that trains nothing, None where nothing is edited.
+    """
+    size = DTYPES[dtype].itemsize
     state = LENGTH * (3 * sizes.inner + 10 * sizes.width) * size  # of one text in one layer
     attention = sizes.heads * LENGTH**2 * 4
     asked = rows * (state + attention)
     behind = 1 + sizes.layers // 6  # layers behind an edit at the published depth, whose states a gradient needs
-    trained = TRAINED_ROWS * behind * (state + attention) if edits else 0
+    trained = TRAINED_ROWS * behind * (state + attention) if editor else 0
     logits = rows * TARGET * sizes.vocabulary * (size + 8)
     return Need(
         weights=sizes.parameters * size,
-        editor=_editor_bytes(sizes, editor, options),
-        states=CACHED_STATES if editor else 0,
+        editor=editor or 0,
+        states=0 if editor is None else CACHED_STATES,
         activations=max(asked, trained) + logits,
     )
-
-
-def _editor_bytes(sizes: Sizes, editor: str, options: Mapping[str, Any]) -> int:
-    if not editor:
-        return 0
-    matrices = MATRICES.get(editor, OTHER_MATRICES)
-    if editor.startswith("wise"):  # of each shard its change and its mask, and both again while they are merged
-        matrices += 4 * options.get("shards", 2)
-    if editor not in LAYERS:
-        return 4 * matrices * sizes.width * sizes.inner
-    layers = options.get("layers", LAYERS[editor])
-    solved = editor != "rome" or options.get("covariance", False)
-    squares = SQUARES * layers + (EIGENVECTORS if editor == "alphaedit" else SOLVING) if solved else 0
-    return max(SUMS, 4 * (layers * matrices * sizes.width * sizes.inner + squares * sizes.inner**2))
 
 
 def require_memory(need: Need, free: int, total: int, device: str, dtype: str, rows: int) -> None:
@@ -131,12 +110,13 @@ def check_memory(
     device: torch.device,
     dtype: str,
     rows: int,
-    editors: Mapping[str, Mapping[str, Any]],
+    editors: Collection[EditorNeed] = (),
 ) -> None:
     """`require_memory` for the job at hand on a GPU, and for that of `editors` that needs most; nothing on a CPU."""
     if device.type != "cuda":
         return
     sizes = sizes_of(path, revision)
-    needs = [estimate(sizes, dtype, rows, name, options) for name, options in (editors or {"": {}}).items()]
+    needs = [estimate(sizes, dtype, rows, bytes_of(sizes.width, sizes.inner)) for bytes_of in editors]
     free, total = torch.cuda.mem_get_info(device)
-    require_memory(max(needs, key=lambda need: need.total), free, total, str(device), dtype, rows)
+    largest = max(needs or [estimate(sizes, dtype, rows)], key=lambda need: need.total)
+    require_memory(largest, free, total, str(device), dtype, rows)

@@ -12,38 +12,22 @@ from huggingface_hub import HfApi
 from torch import nn
 
 from wise.editors.base import Editor
-from wise.editors.mechanisms.layers import MatricesEditor
-from wise.editors.mechanisms.weight import WeightEditor
 from wise.errors import ConfigError
 from wise.files import write_text
 from wise.lm.architectures import Site
 from wise.memory.model_card import LOST, NOTHING_LOST, checkpoint_card
 
-IN_WEIGHTS = (WeightEditor, MatricesEditor)
-"""Editors whose memory is nothing but other values of matrices."""
-
 
 def merged_weights(editor: Editor) -> dict[Site, nn.Parameter]:
-    """The matrices of a plain model that always answers from the one memory of `editor`, by where they belong.
-
-    Raises `ConfigError` for an editor without edits, with several memories, or whose memory is no matrix.
-    """
+    """See `Editor.merged`; raises `ConfigError` as it does, and for an editor without edits."""
     if not editor.edits:
         raise ConfigError(f"{editor.name} has made no edits: there is nothing to merge")
-    if isinstance(editor, IN_WEIGHTS):  # while the editor is attached, the matrices are the edited ones
-        return {site: site.parameter(site.weight.detach().clone()) for site in editor.sites}
-    if not hasattr(editor, "merged_delta"):
-        raise ConfigError(f"{editor.name} keeps no matrix that could be merged; of the editors with a router, "
-                          "wise-merge does")  # fmt: skip
-    delta = editor.merged_delta()  # (d, f)
-    with editor.unedited():
-        merged = editor.site.weight.detach() + delta  # in the wider of the two precisions
-    return {editor.site: editor.site.parameter(merged)}
+    return editor.merged()
 
 
 def what_is_lost(editor: Editor) -> str:
     """What the plain model gives up beside the edited one, in words."""
-    return NOTHING_LOST if isinstance(editor, IN_WEIGHTS) else LOST
+    return NOTHING_LOST if editor.in_weights else LOST
 
 
 def write_checkpoint(

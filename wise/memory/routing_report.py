@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from wise.editors.base import Editor, Reading
+from wise.editors.base import Editor
+from wise.editors.decision import MAIN, Reading, memory_name
 from wise.lm.batch import encode_prompts
-
-MAIN = "main"
-"""Name of the memory that is the unedited model."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def routes(editor: Editor, prompts: Sequence[str], batch_size: int = 64) -> list
             continue
         columns = routing.choice.tolist(), routing.score.tolist(), routing.threshold.tolist()
         for choice, score, threshold in zip(*columns, strict=True):
-            found.append(Route(f"side {choice}" if choice else MAIN, score, threshold))
+            found.append(Route(memory_name(choice), score, threshold))
     return found
 
 
@@ -59,9 +57,4 @@ def inventory(editor: Editor, batch_size: int = 64) -> list[dict]:
         side = route.memory != MAIN and math.isfinite(route.threshold)
         entry = {"memory": route.memory, "edits": 0, "threshold": route.threshold if side else None}
         memories.setdefault(route.memory, entry)["edits"] += 1
-    return sorted(memories.values(), key=lambda entry: _number(entry["memory"]))
-
-
-def _number(memory: str) -> int:
-    """0 for the main memory, i for "side i"."""
-    return 0 if memory == MAIN else int(memory.split()[-1])
+    return sorted(memories.values(), key=lambda entry: (len(entry["memory"]), entry["memory"]))  # main, side 1, side 2

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig
 
-from wise.editors.base import Routing
+from wise.editors.decision import Routing
 from wise.parity.deviations import Deviations
 from wise.parity.golden import Golden
 from wise.parity.replay import GoldenWise

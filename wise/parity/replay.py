@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from wise.editors.base import EditOutcome, Routing
+from wise.editors.base import EditOutcome
+from wise.editors.decision import Routing
 from wise.editors.wise.blocks import Blocks, Merging
 from wise.editors.wise.config import WiseConfig
 from wise.editors.wise.editor import Wise

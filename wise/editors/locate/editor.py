@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from wise.editors.locate.moments import second_moments, training_texts
+from wise.editors.locate.moments import SUMS_BYTES, second_moments, training_texts
 from wise.editors.locate.request import Request, build_request
 from wise.editors.locate.solve import factor
 from wise.editors.locate.value import Value, find_value
@@ -28,15 +28,28 @@ class LocateEditor(MatricesEditor):
 
     artifact = "moments"
     in_stream: ClassVar[bool] = True
+    solving: ClassVar[int] = 6
+    """Copies of one second moment (f, f) in float32 that solving for an update takes."""
     _anchor: Tensor | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._derived: dict[int, Tensor] = {}  # by layer, what `_once` made
 
+    @classmethod
+    def uses_moments(cls, config: Any) -> bool:
+        """Whether updates are weighed against the second moments of training texts."""
+        return True
+
+    @classmethod
+    def memory_need(cls, config: Any, width: int, inner: int) -> int:
+        """See `Editor.memory_need`; of each layer also the second moment, in float32, and its factor in float64."""
+        squares = 3 * cls.layers(config) + cls.solving if cls.uses_moments(config) else 0
+        return max(SUMS_BYTES, super().memory_need(config, width, inner) + 4 * squares * inner**2)
+
     def prepare(self, records: Sequence[EditRecord]) -> None:
         """Measure second moments on the records' texts, and the norm that `norm_anchor` holds values to."""
-        if self._uses_moments():
+        if self.uses_moments(self.config):
             super().prepare(records)
         if self.config.norm_anchor:
             self._anchor = self._pilot_norm([record for record in records if record.target.strip()])
@@ -49,8 +62,9 @@ class LocateEditor(MatricesEditor):
 
     def use_artifact(self, tensors: dict[str, Tensor]) -> None:
         """Keep the moments of the edited layers, where the update needs them."""
-        names = {"tokens", *(f"moment.{site.layer}" for site in self.sites)} if self._uses_moments() else set()
-        super().use_artifact({name: tensor for name, tensor in tensors.items() if name in names})
+        needed = {"tokens", *(f"moment.{site.layer}" for site in self.sites)}
+        kept = needed if self.uses_moments(self.config) else set()
+        super().use_artifact({name: tensor for name, tensor in tensors.items() if name in kept})
         self._derived = {}
 
     def measured(self) -> dict[str, float]:
@@ -89,9 +103,6 @@ class LocateEditor(MatricesEditor):
                 request = self.request(record, number)
                 norms.append(self.value(request, self.read(request)).vector.norm())
         return torch.stack(norms).mean()
-
-    def _uses_moments(self) -> bool:
-        return True
 
     def _factor(self, layer: int) -> Tensor:
         """Of one layer's second moment, see `factor`."""

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wise.editors.base import Editor, EditOutcome, Reading, Routing
+from wise.editors.base import Editor, EditOutcome
+from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.generate_arguments import Prompts
 from wise.editors.shared.loss import finite
 from wise.errors import DataError

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wise.editors.base import Editor, Routing
+from wise.editors.base import Editor
+from wise.editors.decision import Routing
 from wise.errors import ConfigError
 from wise.lm.architectures import find_site
 from wise.lm.load import LanguageModel
@@ -22,6 +23,8 @@ class MatricesEditor(Editor):
     front of it is the same before and after every edit, and the tail runs the layers behind it as they are in the
     model, with their edited matrices while the editor is attached.
     """
+
+    in_weights = True
 
     def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
         top, count = find_site(lm.model, layer), self.layers(config)
@@ -39,9 +42,9 @@ class MatricesEditor(Editor):
         self._weights: list[Tensor] = []
         self._originals: list[nn.Parameter] = []
 
-    @staticmethod
-    def layers(config: Any) -> int:
-        """How many layers are edited."""
+    @classmethod
+    def layers(cls, config: Any) -> int:
+        """See `Editor.layers`."""
         return config.layers
 
     def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:

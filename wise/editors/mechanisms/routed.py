@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 from transformers import Cache
 
-from wise.editors.base import Editor, Reading, Routing
+from wise.editors.base import Editor
+from wise.editors.decision import Reading, Routing
 from wise.errors import ConfigError, EditError
 from wise.lm.forward_calls import Call, chunk_size, prompt_length, reading_call
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from wise.editors.base import Editor, Routing
+from wise.editors.base import Editor
+from wise.editors.decision import Routing
 
 
 class WeightEditor(Editor):
     """An editor whose memory is another value of the site's matrix."""
 
+    in_weights = True
     _weight: Tensor | None = None
     _original: nn.Parameter | None = None
 

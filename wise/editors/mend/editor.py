@@ -29,6 +29,7 @@ class Mend(WeightEditor):
 
     name = "mend"
     Config = MendConfig
+    matrices = 12
     artifact = "mend"
     _network: GradientTransform | None = None
     _losses: tuple[float, ...] = ()

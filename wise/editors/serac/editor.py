@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.editors.mechanisms.in_context import RewritingEditor
 from wise.editors.serac.config import SeracConfig
 from wise.editors.serac.counterfactual import build_counterfactual, counterfactual_prompt, train_counterfactual
@@ -35,6 +35,7 @@ class Serac(RewritingEditor):
 
     name = "serac"
     Config = SeracConfig
+    matrices = 1
     artifact = "serac"
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wise.editors.base import Editor, Reading
+from wise.editors.base import Editor
+from wise.editors.decision import Reading
 from wise.lm.batch import encode_prompts
 
 POOLINGS = ("last", "mean")

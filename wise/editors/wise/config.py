@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wise.editors.base import POLICIES
+from wise.editors.decision import POLICIES
 from wise.editors.wise.conventions import CONVENTIONS
 from wise.editors.wise.merging import RULES
 from wise.editors.wise.sharding import MASKS

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from wise.editors.base import Reading, Routing
+from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.wise.config import WiseConfig
 from wise.editors.wise.learning import Learning
 from wise.editors.wise.merging import merge
 from wise.editors.wise.routing import LONG, Scope, span_of
 from wise.errors import ConfigError
+from wise.lm.architectures import Site
 from wise.records import EditRecord
 from wise.seeds import generator
 
@@ -39,6 +40,11 @@ class Wise(Learning, RoutedEditor):
         super().__init__(*args, **kwargs)
         self.policy = self.config.routing
         self._forget()
+
+    @classmethod
+    def memory_need(cls, config: WiseConfig, width: int, inner: int) -> int:
+        """See `Editor.memory_need`; of each shard its update and its mask, and both again while shards are merged."""
+        return 4 * (cls.matrices + 4 * config.shards) * width * inner
 
     # Answering
 
@@ -138,7 +144,7 @@ class Wise(Learning, RoutedEditor):
 
     # Undoing
 
-    def undo_shard(self) -> list[EditRecord]:
+    def _undo_shard(self) -> list[EditRecord]:
         """Remove the memory that was begun last, with the edits that it holds; returns them.
 
         Raises `ConfigError` when nothing is left to undo, and for shards that fill one after the other.
@@ -157,15 +163,16 @@ class Wise(Learning, RoutedEditor):
             self._detach()
         return lost
 
-    def merged_delta(self) -> Tensor:
-        """The update (d, f) of the one memory that answers; raises `ConfigError` unless it is exactly one."""
+    def merged(self) -> dict[Site, nn.Parameter]:
+        """See `Editor.merged`: W0 + update, in the wider of the two precisions."""
         holding = [memory for memory in self.served() if memory.delta.count_nonzero()]
         if len(holding) != 1:
             raise ConfigError(
                 f"{self.name}: {len(holding)} memories answer; one matrix can only take the place of exactly one "
                 "(use wise-merge, or shards: 1)"
             )
-        return holding[0].delta
+        with self.unedited():
+            return {self.site: self.site.parameter(self.site.weight.detach() + holding[0].delta)}
 
 
 class WiseRetrieve(Wise):

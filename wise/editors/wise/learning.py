@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.activations import ACT2FN
 
 from wise.editors.base import Editor, EditOutcome
+from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise import rows as rowing
 from wise.editors.wise.blocks import Blocks
 from wise.editors.wise.replay import BatchReplay, History, query_replay, sampled
@@ -19,12 +19,10 @@ from wise.editors.wise.sharding import draw_mask
 from wise.editors.wise.training import Replay, Rows, SideMemory, Step, train
 from wise.editors.wise.turns import Memory, Turns, joined
 from wise.errors import ConfigError
+from wise.lm import architectures
 from wise.lm.batch import Batch, encode_prompts
 from wise.records import EditRecord
 from wise.seeds import derive_seed, generator
-
-ACTIVATION_KEYS = ("hidden_act", "hidden_activation", "activation_function")
-"""Where model configs name the FFN's activation."""
 
 
 class Learning(Editor):
@@ -49,7 +47,7 @@ class Learning(Editor):
             raise ConfigError(
                 f"{self.name}: margins need training records with an 'irrelevant' text; none of them has one"
             )
-        self._calibration = Calibration.measure(self.prompt_queries(texts), self.site.weight)
+        self._calibration = Calibration.measure(pooled_prompts(self, texts, "last"), self.site.weight)
 
     def measured(self) -> dict[str, float]:
         """The units of the margins and of the learning rate, see `Calibration`."""
@@ -61,11 +59,7 @@ class Learning(Editor):
         """The FFN's activation, where the routing score is taken behind it."""
         if self.config.activation == "none":
             return None
-        model = self.lm.model.config
-        key = next((key for key in ACTIVATION_KEYS if getattr(model, key, None)), None)
-        if key is None:
-            raise ConfigError(f"{self.name}: '{model.model_type}' does not name its activation; use activation: none")
-        return ACT2FN[getattr(model, key)]
+        return architectures.activation(self.lm.model)
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         return self._learn_rows(self._rows(record), record)
@@ -134,7 +128,7 @@ class Learning(Editor):
         measured = self._sampled_measured() if config.irrelevant else self.site.weight.new_empty(0, 0)
         if not own and not len(measured):
             raise ConfigError(f"edit '{record.id}': without an 'irrelevant' text the router cannot learn")
-        queries = [self.prompt_queries([record.irrelevant])] if own else []
+        queries = [pooled_prompts(self, [record.irrelevant], "last")] if own else []
         return self._query_scope(torch.cat([*queries, measured] if len(measured) else queries))
 
     def _sampled_measured(self) -> Tensor:

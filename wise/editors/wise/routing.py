@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wise.editors.base import Reading
+from wise.editors.decision import Reading
 from wise.lm.batch import Batch
 
 Activation = Callable[[Tensor], Tensor] | None

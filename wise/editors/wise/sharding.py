@@ -31,8 +31,3 @@ def draw_mask(shape: tuple[int, ...], rho: float, seed: int, shard: int, kind: s
     start, stop = shard * rho % 1, (shard + 1) * rho % 1
     above, below = uniform >= start, uniform < stop
     return above & below if start < stop else above | below  # else: the interval wraps around 1
-
-
-def expected_overlap(rho: float, shards: int) -> float:
-    """Expected share of entries that all `shards` Bernoulli masks have in common: rho^k (Theorem 2.1)."""
-    return rho**shards
