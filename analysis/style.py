@@ -1,16 +1,21 @@
 """How figures look: sizes for print, and one colour, marker and line for each editor, everywhere.
 
-The colours of the editors in the default run are Okabe and Ito's, which colour-blind readers tell apart; the
-others take shades between them, and markers and lines differ where shades are close.
+Editors' styles stand in `wise.editors.entries`. The colours of those in the default run are Okabe and Ito's, which
+colour-blind readers tell apart; the others take shades between them, and markers and lines differ where shades are
+close.
 """
 
 from __future__ import annotations
 
+import colorsys
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import count
 
 import pandas as pd
+
+from wise.editors.entries import EDITORS, OTHER, UNEDITED, Entry
 
 WIDTH = 7.2  # inches: the text width of a two-column page
 
@@ -49,41 +54,11 @@ class EditorStyle:
     label: str
     colour: str
     marker: str
-    line: str = "-"
-    family: str = "Other editors"
+    line: str
+    family: str
 
 
-UNEDITED = "Unedited"
-FINE_TUNING = "Fine-tuning"
-REWRITING = "Rewriting weights"
-TRAINED = "Trained to edit"
-MEMORIES = "Memories"
-WISE = "WISE"
-
-EDITORS: dict[str, EditorStyle] = {
-    "none": EditorStyle("Unedited", "#7F7F7F", "x", ":", UNEDITED),
-    "ft-l": EditorStyle("FT-L", "#E69F00", "v", "-", FINE_TUNING),
-    "ft-m": EditorStyle("FT-M", "#A6761D", "^", "--", FINE_TUNING),
-    "ft-ewc": EditorStyle("FT-EWC", "#F6C971", "<", "-.", FINE_TUNING),
-    "locft-bf": EditorStyle("LocFT-BF", "#7A4B00", ">", "-.", FINE_TUNING),
-    "rome": EditorStyle("ROME", "#CC79A7", "p", "--", REWRITING),
-    "memit": EditorStyle("MEMIT", "#882255", "h", "-", REWRITING),
-    "memit-mass": EditorStyle("MEMIT-MASS", "#F2A7D0", "H", "-.", REWRITING),
-    "alphaedit": EditorStyle("AlphaEdit", "#5E3C99", "8", "--", REWRITING),
-    "ultraedit": EditorStyle("UltraEdit", "#9F86D9", "X", "-.", REWRITING),
-    "mend": EditorStyle("MEND", "#999933", "P", "--", TRAINED),
-    "serac": EditorStyle("SERAC", "#4D4D00", "d", "-.", TRAINED),
-    "defer": EditorStyle("DEFER", "#66C2A5", "D", "--", MEMORIES),
-    "grace": EditorStyle("GRACE", "#009E73", "s", "-", MEMORIES),
-    "memoir": EditorStyle("MEMOIR", "#00441B", "*", "-.", MEMORIES),
-    "retrieval": EditorStyle("Retrieval", "#56B4E9", "^", "--", MEMORIES),
-    "wise-merge": EditorStyle("WISE-Merge", "#0072B2", "o", "-", WISE),
-    "wise-retrieve": EditorStyle("WISE-Retrieve", "#D55E00", "D", "-", WISE),
-}
-"""Every known editor, in the order of tables and legends."""
-
-_FALLBACK_COLOURS = ("#000000", "#B2182B", "#4393C3", "#35978F", "#762A83", "#BF812D", "#F4A582", "#276419")
-_FALLBACK_MARKERS = ("o", "s", "^", "v", "D", "P", "X", "*")
+_MARKERS = ("o", "s", "^", "v", "D", "P", "X", "*")
 
 METRIC_COLOURS = {"rel": "#4477AA", "gen": "#66CCEE", "loc_far": "#228833", "loc_near": "#CCBB44", "avg": "#AA3377"}
 
@@ -96,13 +71,44 @@ QUERY_STYLES: dict[str, tuple[str, str]] = {
 """Label and colour of each kind of query in figures of routing."""
 
 
+def _style(name: str, entry: Entry, taken: Collection[str]) -> EditorStyle:
+    """The style of one editor, whose colour is none of those that are `taken` unless its entry says so."""
+    digest = hashlib.sha256(name.encode()).digest()
+    colour = entry.colour or _free_colour(name, taken)
+    return EditorStyle(
+        entry.label or name, colour, entry.marker or _MARKERS[digest[0] % len(_MARKERS)], entry.line, entry.family
+    )
+
+
+def _free_colour(name: str, taken: Collection[str]) -> str:
+    """A colour of medium lightness that follows from the name, and that nobody has."""
+    for attempt in count():
+        hue, lightness = hashlib.sha256(f"{name} {attempt}".encode()).digest()[:2]
+        rgb = colorsys.hls_to_rgb(hue / 256, 0.3 + 0.25 * lightness / 256, 0.6)
+        colour = "#" + "".join(f"{round(255 * part):02X}" for part in rgb)
+        if colour not in taken:
+            return colour
+    raise AssertionError("there is always another attempt")
+
+
+def _styles() -> dict[str, EditorStyle]:
+    taken = {entry.colour for entry in EDITORS.values()}
+    styles = {}
+    for name, entry in EDITORS.items():
+        styles[name] = _style(name, entry, taken)
+        taken.add(styles[name].colour)
+    return styles
+
+
+STYLES = _styles()
+"""The style of every known editor, in the order of tables and legends."""
+
+
 def editor_style(name: str) -> EditorStyle:
     """The style of an editor; one that is not registered gets one that depends on its name alone."""
-    if name in EDITORS:
-        return EDITORS[name]
-    digest = hashlib.sha256(name.encode()).digest()
-    colour = _FALLBACK_COLOURS[digest[0] % len(_FALLBACK_COLOURS)]
-    return EditorStyle(name, colour, _FALLBACK_MARKERS[digest[1] % len(_FALLBACK_MARKERS)], "--")
+    if name in STYLES:
+        return STYLES[name]
+    return _style(name, Entry("", "", line="--", family=OTHER), {style.colour for style in STYLES.values()})
 
 
 def in_order(editors: Iterable[str]) -> list[str]:

@@ -29,7 +29,6 @@ STUDY_PARAMS = dict(
 use rule edit as layer_edit with:
     input:
         **STUDY_INPUTS,
-        code=editor_sources(STUDIES["layer"]["editor"]),
     output:
         transcript=f"{R}/ablations/layer/{LAYER_SPACE.wildcard_pattern}/seed{{seed}}/transcript.parquet",
         run=f"{R}/ablations/layer/{LAYER_SPACE.wildcard_pattern}/seed{{seed}}/run.json",
@@ -41,6 +40,7 @@ use rule edit as layer_edit with:
     priority: 5
     params:
         **STUDY_PARAMS,
+        code=editor_code("stream", STUDIES["layer"]["editor"]),
         editor=STUDIES["layer"]["editor"],
         options=json.dumps(plan.options(config, STUDIES["layer"]["editor"], STUDIES["layer"]["options"])),
         layer=lambda wildcards: wildcards.layer,
@@ -53,7 +53,6 @@ use rule edit as layer_edit with:
 use rule edit as shards_edit with:
     input:
         **STUDY_INPUTS,
-        code=editor_sources(STUDIES["shards"]["editor"]),
     output:
         transcript=f"{R}/ablations/shards/{SHARDS_SPACE.wildcard_pattern}/seed{{seed}}/transcript.parquet",
         run=f"{R}/ablations/shards/{SHARDS_SPACE.wildcard_pattern}/seed{{seed}}/run.json",
@@ -65,6 +64,7 @@ use rule edit as shards_edit with:
     priority: 5
     params:
         **STUDY_PARAMS,
+        code=editor_code("stream", STUDIES["shards"]["editor"]),
         editor=STUDIES["shards"]["editor"],
         options=lambda wildcards: json.dumps(
             plan.options(
@@ -89,7 +89,6 @@ use rule edit as variant_edit with:
         preedit=f"{R}/preedit/{{dataset}}/{STUDY_MODEL}.parquet",
         folder=STUDY_INPUTS["folder"],
         artifact=lambda wildcards: artifact_file(wildcards.editor, wildcards.dataset, STUDY_MODEL),
-        code=lambda wildcards: editor_sources(wildcards.editor),
     output:
         transcript=f"{R}/ablations/{VARIANT}/transcript.parquet",
         run=f"{R}/ablations/{VARIANT}/run.json",
@@ -102,6 +101,7 @@ use rule edit as variant_edit with:
         study="|".join(plan.VARIANT_STUDIES),
     priority: 5
     params:
+        code=lambda wildcards: editor_code("stream", wildcards.editor),
         model=STUDY_PARAMS["model"],
         place=f"--dataset {{dataset}} --model-name {STUDY_MODEL}",
         batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
@@ -122,7 +122,6 @@ use rule score as study_score with:
     input:
         transcript=f"{R}/ablations/{{study}}/{{point}}/transcript.parquet",
         run=f"{R}/ablations/{{study}}/{{point}}/run.json",
-        code=sources("wise.commands.score"),
     output:
         scores=f"{R}/ablations/{{study}}/{{point}}/scores.parquet",
     log:
@@ -130,6 +129,8 @@ use rule score as study_score with:
     wildcard_constraints:
         study="|".join(plan.STREAM_STUDIES),
         point=r".+/seed\d+",
+    params:
+        code=code("wise.commands.score"),
     message:
         "Scoring the ablation {wildcards.study}, {wildcards.point}"
 
@@ -137,7 +138,6 @@ use rule score as study_score with:
 rule measure_overhead:
     input:
         **STUDY_INPUTS,
-        code=sources("wise.commands.overhead"),
     output:
         measured=f"{R}/overhead/{STUDY_DATASET}/{STUDY_MODEL}.json",
     log:
@@ -150,6 +150,7 @@ rule measure_overhead:
     resources:
         mem_mb=3000,
     params:
+        code=code("wise.commands.overhead"),
         model=model_options(STUDY_MODEL),
         editors=json.dumps({name: plan.options(config, name) for name in STUDIES["overhead"]["editors"]}),
         layer=config["models"][STUDY_MODEL]["layer"],

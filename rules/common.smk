@@ -12,8 +12,8 @@ from snakemake.utils import Paramspace, validate
 
 from wise.config import plan
 from wise.datasets import registry
-from wise.editors.registry import EDITORS as EDITORS_KNOWN
-from wise.code_inputs import artifact_sources, dataset_sources, editor_sources, sources
+from wise.editors.entries import EDITORS as EDITORS_KNOWN
+from wise.code_inputs import code, dataset_code, editor_code
 
 validate(config, "../config/schema.yaml")
 plan.check(config)

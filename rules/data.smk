@@ -34,7 +34,6 @@ for name in (name for name in registry.DATASETS if registry.folders(name) != (na
             name.replace("-", "_")
         input:
             downloaded=f"{R}/downloads/{name}.done" if name in registry.RAW else [],
-            code=dataset_sources(name),
         output:
             described=[f"{R}/data/{folder}/dataset.json" for folder in registry.folders(name)],
             corpus=[f"{R}/data/{name}/{file}.jsonl" for file in ("corpus", "facts") if name in registry.CORPORA],
@@ -46,6 +45,7 @@ for name in (name for name in registry.DATASETS if registry.folders(name) != (na
         resources:
             mem_mb=1000,
         params:
+            code=dataset_code(name),
             dataset=name,
             options=json.dumps(plan.dataset_options(config, name)),
             out=lambda wildcards, output: Path(output.described[0]).parents[1],
@@ -58,7 +58,6 @@ for name in (name for name in registry.DATASETS if registry.folders(name) != (na
 rule convert:
     input:
         files=lambda wildcards: dataset_files(wildcards.dataset),
-        code=lambda wildcards: dataset_sources(wildcards.dataset),
     output:
         edits=f"{R}/data/{{dataset}}/edits.jsonl",
         train=f"{R}/data/{{dataset}}/train.jsonl",
@@ -72,6 +71,7 @@ rule convert:
     resources:
         mem_mb=2000,
     params:
+        code=lambda wildcards: dataset_code(wildcards.dataset),
         options=lambda wildcards: json.dumps(plan.dataset_options(config, wildcards.dataset)),
         out=subpath(output.described, ancestor=2),
     message:

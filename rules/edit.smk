@@ -10,7 +10,6 @@ rule edit:
         preedit=f"{R}/preedit/{{dataset}}/{{model}}.parquet",
         folder=model_folder,
         artifact=lambda wildcards: artifact_file(wildcards.editor, wildcards.dataset, wildcards.model),
-        code=lambda wildcards: editor_sources(wildcards.editor),
     output:
         transcript=f"{R}/edit/{{dataset}}/{{model}}/{{editor}}/seed{{seed}}/transcript.parquet",
         run=f"{R}/edit/{{dataset}}/{{model}}/{{editor}}/seed{{seed}}/run.json",
@@ -27,6 +26,7 @@ rule edit:
     resources:
         mem_mb=3000,
     params:
+        code=lambda wildcards: editor_code("stream", wildcards.editor),
         model=lambda wildcards: model_options(wildcards.model),
         place=lambda wildcards: f"--dataset {wildcards.dataset} --model-name {wildcards.model}",
         editor=lambda wildcards: wildcards.editor,

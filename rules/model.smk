@@ -29,7 +29,6 @@ rule fetch_model:
 rule pretrain:
     input:
         corpus=lambda wildcards: f"{R}/data/{config['models'][wildcards.model]['corpus']}/corpus.jsonl",
-        code=sources("wise.commands.pretrain"),
     output:
         folder=directory(f"{R}/models/{{model}}"),
         report=f"{R}/models/{{model}}.training.json",
@@ -45,6 +44,7 @@ rule pretrain:
     resources:
         mem_mb=3000,
     params:
+        code=code("wise.commands.pretrain"),
         options=lambda wildcards: json.dumps(config["models"][wildcards.model]["pretrain"]),
         seed=lambda wildcards: config["models"][wildcards.model]["seed"],
         device=lambda wildcards: config["models"][wildcards.model]["device"],
@@ -62,7 +62,6 @@ rule knowledge:
     input:
         facts=lambda wildcards: f"{R}/data/{config['models'][wildcards.model]['corpus']}/facts.jsonl",
         folder=f"{R}/models/{{model}}",
-        code=sources("wise.commands.knowledge"),
     output:
         report=f"{R}/models/{{model}}.knowledge.json",
     log:
@@ -75,6 +74,7 @@ rule knowledge:
     resources:
         mem_mb=2000,
     params:
+        code=code("wise.commands.knowledge"),
         model=lambda wildcards: model_options(wildcards.model),
         batch_size=config["evaluation"]["batch_size"],
     message:
@@ -94,7 +94,6 @@ rule knowledge_reports:
 rule contexts:
     input:
         folder=model_folder,
-        code=sources("wise.commands.contexts"),
     output:
         contexts=f"{R}/contexts/{{model}}.json",
     log:
@@ -105,6 +104,7 @@ rule contexts:
     resources:
         mem_mb=2000,
     params:
+        code=code("wise.commands.contexts"),
         model=lambda wildcards: model_options(wildcards.model),
         prefixes=config["contexts"]["count"],
         length=config["contexts"]["length"],
@@ -120,7 +120,6 @@ rule preedit:
     input:
         records=f"{R}/data/{{dataset}}/edits.jsonl",
         folder=model_folder,
-        code=sources("wise.commands.preedit"),
     output:
         answers=f"{R}/preedit/{{dataset}}/{{model}}.parquet",
     log:
@@ -133,6 +132,7 @@ rule preedit:
     resources:
         mem_mb=2000,
     params:
+        code=code("wise.commands.preedit"),
         model=lambda wildcards: model_options(wildcards.model),
         edits=lambda wildcards: plan.evaluation(config, wildcards.dataset)["edits"],
         batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],

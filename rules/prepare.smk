@@ -7,7 +7,6 @@ rule prepare:
         train=f"{R}/data/{{dataset}}/train.jsonl",
         contexts=f"{R}/contexts/{{model}}.json",
         folder=model_folder,
-        code=lambda wildcards: artifact_sources(plan.artifact_editor(config, wildcards.artifact)),
     output:
         artifact=f"{R}/prepared/{{dataset}}/{{model}}/{{artifact}}.safetensors",
     log:
@@ -21,6 +20,7 @@ rule prepare:
     resources:
         mem_mb=3000,
     params:
+        code=lambda wildcards: editor_code("prepare", plan.artifact_editor(config, wildcards.artifact)),
         model=lambda wildcards: model_options(wildcards.model),
         editor=lambda wildcards: plan.artifact_editor(config, wildcards.artifact),
         options=lambda wildcards: json.dumps(

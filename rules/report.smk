@@ -11,7 +11,6 @@ MAIN = "Main comparison"
 rule main_table:
     input:
         scores=SCORES,
-        code=sources("analysis.output", "analysis.main_table"),
     output:
         table=table("main", MAIN, "md", "tex"),
     log:
@@ -21,6 +20,7 @@ rule main_table:
     resources:
         mem_mb=1500,
     params:
+        code=code("analysis.output", "analysis.main_table"),
         artifact="main_table",
     message:
         "Table: every metric of every editor by T"
@@ -31,12 +31,12 @@ rule main_table:
 use rule main_table as paired_table with:
     input:
         scores=SCORES,
-        code=sources("analysis.output", "analysis.paired_table"),
     output:
         table=table("paired", MAIN, "md"),
     log:
         f"{R}/logs/analysis/paired_table.log",
     params:
+        code=code("analysis.output", "analysis.paired_table"),
         artifact="paired_table",
     message:
         "Table: WISE against each other editor on the same edits"
@@ -45,12 +45,12 @@ use rule main_table as paired_table with:
 use rule main_table as perplexity_table with:
     input:
         scores=SCORES,
-        code=sources("analysis.output", "analysis.perplexity_table"),
     output:
         table=table("perplexity", MAIN),
     log:
         f"{R}/logs/analysis/perplexity_table.log",
     params:
+        code=code("analysis.output", "analysis.perplexity_table"),
         artifact="perplexity_table",
     message:
         "Table: perplexity of the targets"
@@ -60,12 +60,12 @@ use rule main_table as published_table with:
     input:
         scores=SCORES,
         published="analysis/published.csv",
-        code=sources("analysis.output", "analysis.published_table"),
     output:
         table=table("published", MAIN, "md"),
     log:
         f"{R}/logs/analysis/published_table.log",
     params:
+        code=code("analysis.output", "analysis.published_table"),
         artifact="published_table",
     message:
         "Table: measured scores beside those of the WISE paper"
@@ -74,7 +74,6 @@ use rule main_table as published_table with:
 rule cost_table:
     input:
         runs=main_runs(rules.edit.output.run),
-        code=sources("analysis.output", "analysis.cost_table"),
     output:
         table=table("cost", MAIN, "md"),
     log:
@@ -84,6 +83,7 @@ rule cost_table:
     resources:
         mem_mb=1500,
     params:
+        code=code("analysis.output", "analysis.cost_table"),
         artifact="cost_table",
     message:
         "Table: what each editor cost"
@@ -94,12 +94,12 @@ rule cost_table:
 use rule main_table as scores_vs_t with:
     input:
         scores=SCORES,
-        code=sources("analysis.output", "analysis.scores_vs_t"),
     output:
         figure=figure("scores_vs_t", MAIN),
     log:
         f"{R}/logs/analysis/scores_vs_t.log",
     params:
+        code=code("analysis.output", "analysis.scores_vs_t"),
         artifact="scores_vs_t",
     message:
         "Figure: scores against the number of edits"
@@ -108,12 +108,12 @@ use rule main_table as scores_vs_t with:
 use rule main_table as triangle with:
     input:
         scores=SCORES,
-        code=sources("analysis.output", "analysis.triangle"),
     output:
         figure=figure("triangle", MAIN),
     log:
         f"{R}/logs/analysis/triangle.log",
     params:
+        code=code("analysis.output", "analysis.triangle"),
         artifact="triangle",
     message:
         "Figure: reliability, generalization and locality at the largest T, or perplexity and locality"
@@ -122,12 +122,12 @@ use rule main_table as triangle with:
 use rule main_table as retention with:
     input:
         scores=SCORES,
-        code=sources("analysis.output", "analysis.retention"),
     output:
         figure=figure("retention", MAIN),
     log:
         f"{R}/logs/analysis/retention.log",
     params:
+        code=code("analysis.output", "analysis.retention"),
         artifact="retention",
     message:
         "Figure: scores of an edit against its age"
@@ -137,7 +137,6 @@ rule routing:
     input:
         transcripts=main_runs(rules.edit.output.transcript),
         runs=main_runs(rules.edit.output.run),
-        code=sources("analysis.output", "analysis.routing"),
     output:
         figure=figure("routing", MAIN),
     log:
@@ -147,6 +146,7 @@ rule routing:
     resources:
         mem_mb=1500,
     params:
+        code=code("analysis.output", "analysis.routing"),
         artifact="routing",
     message:
         "Figure: routing scores of edits, paraphrases and irrelevant questions"

@@ -5,7 +5,6 @@ rule score:
     input:
         transcript=rules.edit.output.transcript,
         run=rules.edit.output.run,
-        code=sources("wise.commands.score"),
     output:
         scores=f"{R}/scores/{{dataset}}/{{model}}/{{editor}}/seed{{seed}}.parquet",
     log:
@@ -14,6 +13,8 @@ rule score:
         "../envs/analysis.yaml"
     resources:
         mem_mb=1000,
+    params:
+        code=code("wise.commands.score"),
     message:
         "Scoring {wildcards.editor} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:

@@ -14,7 +14,6 @@ rule layer:
         scores=expand("{run}/scores.parquet", run=LAYER_RUNS),
         runs=expand("{run}/run.json", run=LAYER_RUNS),
         reference=LAYER_REFERENCE,
-        code=sources("analysis.output", "analysis.layer"),
     output:
         table=table("layer", STUDY, "md"),
         figure=figure("layer", STUDY),
@@ -25,6 +24,7 @@ rule layer:
     resources:
         mem_mb=1500,
     params:
+        code=code("analysis.output", "analysis.layer"),
         artifact="layer",
         reference=lambda wildcards, input: f"--reference-scores {input.reference}" if input.reference else "",
     message:
@@ -38,13 +38,13 @@ use rule layer as shards with:
     input:
         scores=expand("{run}/scores.parquet", run=SHARDS_RUNS),
         runs=expand("{run}/run.json", run=SHARDS_RUNS),
-        code=sources("analysis.output", "analysis.shards"),
     output:
         table=table("shards", STUDY, "md"),
         figure=figure("shards", STUDY),
     log:
         f"{R}/logs/analysis/shards.log",
     params:
+        code=code("analysis.output", "analysis.shards"),
         artifact="shards",
         reference="",
     message:
@@ -55,13 +55,13 @@ use rule layer as generation with:
     input:
         scores=expand("{run}/scores.parquet", run=GENERATION_RUNS),
         runs=expand("{run}/run.json", run=GENERATION_RUNS),
-        code=sources("analysis.output", "analysis.generation"),
     output:
         table=table("generation", STUDY, "md", "tex"),
         figure=figure("generation", STUDY),
     log:
         f"{R}/logs/analysis/generation.log",
     params:
+        code=code("analysis.output", "analysis.generation"),
         artifact="generation",
         reference="",
     message:
@@ -72,13 +72,13 @@ use rule layer as switches with:
     input:
         scores=expand("{run}/scores.parquet", run=SWITCHES_RUNS),
         runs=expand("{run}/run.json", run=SWITCHES_RUNS),
-        code=sources("analysis.output", "analysis.switches"),
     output:
         table=table("switches", STUDY, "md", "tex"),
         figure=figure("switches", STUDY),
     log:
         f"{R}/logs/analysis/switches.log",
     params:
+        code=code("analysis.output", "analysis.switches"),
         artifact="switches",
         reference="",
     message:
@@ -89,12 +89,13 @@ use rule switches as locate with:
     input:
         scores=expand("{run}/scores.parquet", run=LOCATE_RUNS),
         runs=expand("{run}/run.json", run=LOCATE_RUNS),
-        code=sources("analysis.output", "analysis.switches"),
     output:
         table=table("locate", STUDY, "md", "tex"),
         figure=figure("locate", STUDY),
     log:
         f"{R}/logs/analysis/locate.log",
+    params:
+        code=code("analysis.output", "analysis.switches"),
     message:
         "Ablation: the rewritten token and the norm of its value in locate-then-edit methods"
 
@@ -103,13 +104,13 @@ use rule routing as grace_radius with:
     input:
         transcripts=expand("{run}/transcript.parquet", run=RADIUS_RUNS),
         runs=expand("{run}/run.json", run=RADIUS_RUNS),
-        code=sources("analysis.output", "analysis.grace_radius"),
     output:
         table=table("grace_radius", STUDY, "md"),
         figure=figure("grace_radius", STUDY),
     log:
         f"{R}/logs/analysis/grace_radius.log",
     params:
+        code=code("analysis.output", "analysis.grace_radius"),
         artifact="grace_radius",
     message:
         "Ablation: distance to the nearest key of GRACE against its deferral radius"
@@ -118,13 +119,13 @@ use rule routing as grace_radius with:
 use rule routing as router with:
     input:
         **ROUTED,
-        code=sources("analysis.output", "analysis.router"),
     output:
         table=table("router", STUDY, "md"),
         figure=figure("router", STUDY),
     log:
         f"{R}/logs/analysis/router.log",
     params:
+        code=code("analysis.output", "analysis.router"),
         artifact="router",
     message:
         "Ablation: routing scores against T, their distributions and ROC"
@@ -133,7 +134,6 @@ use rule routing as router with:
 rule overhead:
     input:
         overhead=rules.measure_overhead.output.measured,
-        code=sources("analysis.output", "analysis.overhead"),
     output:
         table=table("overhead", STUDY, "md"),
         figure=figure("overhead", STUDY),
@@ -144,6 +144,7 @@ rule overhead:
     resources:
         mem_mb=1500,
     params:
+        code=code("analysis.output", "analysis.overhead"),
         artifact="overhead",
     message:
         "Ablation: parameters, memory and time of every editor"

@@ -17,7 +17,6 @@ rule track:
         records=expand(f"{R}/data/{{dataset}}/edits.jsonl", dataset=config["datasets"]),
         tables=[file for file in [*rules.tables.input, *rules.ablations.input] if "/tables/" in file],
         figures=[file for file in [*rules.figures.input, *rules.ablations.input] if "/figures/" in file],
-        code=sources("wise.commands.track"),
     output:
         summary=f"{R}/tracking.json",
     log:
@@ -28,6 +27,7 @@ rule track:
     resources:
         mem_mb=2000,
     params:
+        code=code("wise.commands.track"),
         uri=config["tracking"]["uri"] or f"sqlite:///{R}/mlflow.db",
         experiment=lambda wildcards: config["tracking"]["experiment"],
         artifacts=f"{R}/mlartifacts",

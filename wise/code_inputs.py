@@ -1,23 +1,28 @@
-"""Which files of this project a module is made of, so that a rule can declare its code as input.
+"""What code a job depends on, as one digest that its rule takes as a parameter.
 
-Snakemake does not see that a job imports modules. Each rule therefore names the module that it runs, and
-gets back that file with everything of the project that it imports, directly or not. A changed figure
-then redraws that figure, a changed editor repeats the edits of that editor alone, and nothing else runs.
+Snakemake does not see that a job imports modules. Each rule therefore names the module that it runs, and gets a
+digest of that file with everything of the project that it imports, directly or not. A changed figure then redraws that
+figure, a changed editor repeats the edits of that editor alone, and nothing else runs. As inputs the same files would
+cost more: Snakemake asks for the size of every input of every waiting job each time that a job ends.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from wise.datasets.registry import DATASETS, OWN
-from wise.editors.registry import EDITORS
+from wise.editors.entries import EDITORS
 from wise.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("wise", "analysis")
+TABLES = {"wise.editors.entries", "wise.datasets.registry"}
+"""What lists editors or datasets: a line that is added for another one changes nothing for this one."""
 
 
 def sources(*modules: str) -> list[str]:
@@ -27,39 +32,50 @@ def sources(*modules: str) -> list[str]:
     imported by a computed name (a registry of editors, the verbs) is not seen and has to be named.
     Raises `ConfigError` for a module that the project does not have.
     """
-    for module in modules:
-        if _file(module) is None:
-            raise ConfigError(f"no module '{module}' in this project")
+    return sorted(_file(module).relative_to(ROOT).as_posix() for module in _closure(modules))
+
+
+def code(*modules: str) -> str:
+    """Digest of `modules` and of all project modules that they import: the parameter `code` of a rule."""
+    return _digest(_closure(modules))
+
+
+def editor_code(verb: str, editor: str) -> str:
+    """Digest of what a job of one editor depends on: the command `verb`, such as "stream", and its own modules."""
+    return _digest(_closure((f"wise.commands.{verb}", EDITORS[editor].module)) - TABLES)
+
+
+def dataset_code(dataset: str) -> str:
+    """Digest of what the job of one dataset depends on; a name that is not registered is a file of one's own."""
+    entry = DATASETS.get(dataset, OWN)
+    own = (place.partition(":")[0] for place in (entry.place, entry.options))
+    return _digest(_closure(("wise.commands.data", *own)) - TABLES)
+
+
+def _closure(modules: Iterable[str]) -> set[str]:
+    """`modules` and all that they import, directly or not."""
     found: set[str] = set()
     waiting = list(modules)
+    for module in waiting:
+        if _file(module) is None:
+            raise ConfigError(f"no module '{module}' in this project")
     while waiting:
         module = waiting.pop()
         if module not in found:
             found.add(module)
             waiting += _imports(module)
-    return sorted(_file(module).relative_to(ROOT).as_posix() for module in found)
+    return found
 
 
-def editor_sources(editor: str) -> list[str]:
-    """Files that an edit job of one editor depends on: what all editors share, and the editor's own modules.
-
-    The registry is left out: a line added there for another editor changes nothing for this one.
-    """
-    files = sources("wise.commands.stream", EDITORS[editor].module)
-    return [file for file in files if file != "wise/editors/registry.py"]
+def _digest(modules: Iterable[str]) -> str:
+    """Names and contents of modules as 32 hexadecimal digits."""
+    listed = "".join(f"{module} {_content(module)}\n" for module in sorted(modules))
+    return hashlib.sha256(listed.encode()).hexdigest()[:32]
 
 
-def artifact_sources(editor: str) -> list[str]:
-    """Files that an editor's artifact depends on."""
-    files = sources("wise.commands.prepare", EDITORS[editor].module)
-    return [file for file in files if file != "wise/editors/registry.py"]
-
-
-def dataset_sources(dataset: str) -> list[str]:
-    """Files that the job of one dataset depends on; a name that is not registered is a file of one's own."""
-    entry = DATASETS.get(dataset, OWN)
-    files = sources("wise.commands.data", *(place.partition(":")[0] for place in (entry.place, entry.options)))
-    return [file for file in files if file != "wise/datasets/registry.py"]
+@cache
+def _content(module: str) -> str:
+    return hashlib.sha256(_file(module).read_bytes()).hexdigest()
 
 
 @cache
@@ -74,23 +90,39 @@ def _imports(module: str) -> tuple[str, ...]:
 
 
 def _imported_names(tree: ast.AST, package: str) -> Iterator[str]:
-    """Dotted names that may be modules: for `from a import b` both `a` and `a.b`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+    """Dotted names that may be modules: for `from a import b` both `a` and `a.b`; none that are for types alone."""
+    if isinstance(tree, ast.Import):
+        yield from (alias.name for alias in tree.names)
+    elif isinstance(tree, ast.ImportFrom):
+        above = package.split(".")[: len(package.split(".")) - tree.level + 1] if tree.level else []
+        base = ".".join([*above, *([tree.module] if tree.module else [])])
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in tree.names)
+    elif not (isinstance(tree, ast.If) and isinstance(tree.test, ast.Name) and tree.test.id == "TYPE_CHECKING"):
+        for child in ast.iter_child_nodes(tree):
+            yield from _imported_names(child, package)
 
 
 @cache
 def _file(module: str) -> Path | None:
-    """The file of a dotted module name, or None where it is not a module of this project."""
-    parts = module.split(".")
-    if parts[0] not in PACKAGES:
+    """The file of a dotted module name, or None where it is neither of this project nor of another's editor."""
+    top, *parts = module.split(".")
+    root = _root(top)
+    if root is None:
         return None
-    plain = ROOT.joinpath(*parts).with_suffix(".py")
-    package = ROOT.joinpath(*parts, "__init__.py")
+    plain = root.joinpath(top, *parts).with_suffix(".py")
+    package = root.joinpath(top, *parts, "__init__.py")
     return next((file for file in (plain, package) if file.is_file()), None)
+
+
+@cache
+def _root(package: str) -> Path | None:
+    """The folder that holds a package; None for those of which no digest is made."""
+    if package in PACKAGES:
+        return ROOT
+    if package not in {entry.module.split(".")[0] for entry in EDITORS.values()}:
+        return None
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).parents[1 if found.submodule_search_locations else 0]

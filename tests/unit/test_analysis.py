@@ -23,7 +23,7 @@ from analysis import (
 )
 from analysis.__main__ import ARTIFACTS, main
 from analysis.inputs import Inputs
-from analysis.style import EDITORS, RC, editor_style, in_order
+from analysis.style import RC, STYLES, editor_style, in_order
 from analysis.summary import at_largest_t, summarise
 from analysis.text import escape, number, with_interval
 from tests.synthetic import overhead, write_runs
@@ -333,7 +333,7 @@ def test_each_dataset_has_a_largest_t_of_its_own(runs):
 
 
 def test_styles_are_distinct_and_fall_back_on_the_name():
-    styles = list(EDITORS.values())
+    styles = list(STYLES.values())
     assert len({style.colour for style in styles}) == len(styles)
     assert len({style.label for style in styles}) == len(styles)
     assert editor_style("new-editor") == editor_style("new-editor")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analysis import main_table, paired_table, retention, scores_vs_t, switches, triangle
 from analysis.axes import edits_axis
 from analysis.inputs import Inputs
-from analysis.style import CONTEXT, EDITORS, editor_style, families
+from analysis.style import CONTEXT, STYLES, editor_style, families
 from analysis.summary import at_largest_t, summarise
 from analysis.task_type import HEADINGS, setting_of, with_averages
 from tests.synthetic import write_runs
@@ -38,7 +38,7 @@ def scores(tmp_path_factory):
 def crowd(scores):
     """Every known editor with the scores of three."""
     parts = []
-    for index, editor in enumerate(EDITORS):
+    for index, editor in enumerate(STYLES):
         source = scores["qa"][scores["qa"]["editor"] == ("none", "ft-l", "wise-merge")[index % 3]]
         parts.append(source.assign(editor=editor))
     return pd.concat(parts, ignore_index=True)
@@ -158,15 +158,15 @@ def test_perplexity_stands_against_locality_where_there_is_no_triangle(scores):
 def test_many_editors_are_shown_by_family_with_the_unedited_model_in_each(crowd):
     few = ["wise-merge", "none", "ft-l"]
     assert families(few) == [("", ["none", "ft-l", "wise-merge"])]
-    rows = families(EDITORS)
-    assert [name for _, names in rows for name in names] == [name for name in EDITORS if name != "none"]
+    rows = families(STYLES)
+    assert [name for _, names in rows for name in names] == [name for name in STYLES if name != "none"]
     assert max(len(names) for _, names in rows) <= 6
     for drawn in (scores_vs_t.draw(summarise(crowd, tuple(HEADINGS))), retention.draw(retention.by_age(crowd))):
         panels = drawn.subfigs[0].axes
         columns = len(panels) // len(rows)
         for (_, names), axes in zip(rows, panels[::columns], strict=True):
             assert _visible(axes) == [editor_style(name).label for name in ("none", *names)]
-            assert len(axes.get_lines()) == len(EDITORS)
+            assert len(axes.get_lines()) == len(STYLES)
 
 
 def test_ticks_that_would_touch_stand_in_two_lines():

@@ -9,7 +9,7 @@ import pytest
 from analysis import cost_table, published_table
 from analysis.__main__ import main
 from analysis.published_table import PUBLISHED, beside
-from analysis.style import EDITORS
+from analysis.style import STYLES
 from wise.errors import DataError
 from wise.files import write_json
 
@@ -32,7 +32,7 @@ def published():
 
 
 def test_published_cells_are_the_papers(published):
-    assert set(published["editor"]) <= set(EDITORS) and published["value"].between(0, 1e5).all()
+    assert set(published["editor"]) <= set(STYLES) and published["value"].between(0, 1e5).all()
     assert not published.duplicated(["dataset", "model", "editor", "T", "metric"]).any()
     cells = published.set_index(["dataset", "model", "editor", "T", "metric"])["value"]
     assert cells["zsre", "Mistral-7B", "wise-merge", 1000, "rel"] == 0.70

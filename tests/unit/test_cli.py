@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.models import tiny_language_model
 from wise.cli import VERBS, main
-from wise.editors.registry import EDITORS
+from wise.editors.entries import EDITORS
 from wise.evaluate.metrics import METRICS
 from wise.lm.architectures import FAMILIES
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +17,9 @@ import pytest
 import yaml
 from snakemake.utils import validate
 
-from wise.code_inputs import editor_sources, sources
+from wise.code_inputs import sources
 from wise.config import plan
-from wise.editors.registry import editor_class
+from wise.editors.registry import EDITORS, editor_class
 from wise.editors.wise.config import WiseConfig
 from wise.errors import ConfigError
 from wise.options import build_options
@@ -202,14 +208,54 @@ def test_layer_is_not_an_option_and_an_editors_own_wins(config: dict[str, Any]):
 
 
 def test_sources_follow_imports_and_stop_at_other_editors():
-    grace = editor_sources("grace")
+    grace = sources("wise.commands.stream", EDITORS["grace"].module)
     assert {"wise/commands/stream.py", "wise/editors/grace.py", "wise/editors/base.py", "wise/tail/tail.py"} <= set(
         grace
     )
     assert not any(file.startswith("wise/editors/wise/") for file in grace)
-    assert "wise/editors/wise/routing.py" in editor_sources("wise-retrieve")
+    assert "wise/editors/wise/routing.py" in sources("wise.commands.stream", EDITORS["wise-retrieve"].module)
     assert not {"wise/evaluate/metrics.py", "wise/tracking/store.py", "wise/cli.py"} & set(grace)
-    assert "wise/editors/registry.py" not in grace, "a line for another editor must not repeat this one's edits"
+
+
+CHANGES = [
+    ("wise/editors/grace.py", {"grace"}),
+    ("wise/editors/wise/routing.py", {"wise-retrieve"}),
+    ("wise/editors/base.py", {"grace", "wise-retrieve", "prepare"}),
+    ("wise/editors/entries.py", {"triangle"}),  # colours; a line for another editor repeats no edits
+    ("wise/datasets/registry.py", set()),
+    ("wise/evaluate/metrics.py", {"score", "triangle"}),
+    ("analysis/triangle.py", {"triangle"}),
+]
+
+
+def digests(root: Path) -> dict[str, str]:
+    """What some rules take as `code`, computed in another process from the modules below `root`."""
+    asked = (
+        "from wise.code_inputs import code, editor_code; import json; print(json.dumps({"
+        "'grace': editor_code('stream', 'grace'), 'wise-retrieve': editor_code('stream', 'wise-retrieve'),"
+        "'prepare': editor_code('prepare', 'mend'), 'score': code('wise.commands.score'),"
+        "'triangle': code('analysis.output', 'analysis.triangle')}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    run = subprocess.run([sys.executable, "-c", asked], cwd=root, env=environment, capture_output=True, check=True)
+    return json.loads(run.stdout)
+
+
+def test_a_digest_changes_with_the_modules_that_it_is_of(project: Path, tmp_path: Path):
+    for part in ("wise", "analysis"):
+        shutil.copytree(project / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    before = digests(tmp_path)
+    assert all(re.fullmatch("[0-9a-f]{32}", digest) for digest in before.values())
+    for path in tmp_path.glob("**/*.py"):
+        path.touch()
+    assert digests(tmp_path) == before, "the same content is the same code, however old"
+    for file, expected in CHANGES:
+        path = tmp_path / file
+        text = path.read_bytes()
+        path.write_bytes(text + b"\n# changed\n")
+        after = digests(tmp_path)
+        assert {name for name in before if after[name] != before[name]} == expected, file
+        path.write_bytes(text)
 
 
 def test_scores_depend_on_no_model_code():

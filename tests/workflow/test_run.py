@@ -80,12 +80,20 @@ def test_a_changed_module_repeats_only_what_it_is_part_of(finished: Workspace, m
     assert ALWAYS <= set(jobs)
     assert {rule: jobs.get(rule) for rule in expected} == expected
     assert not {"pretrain", "preedit", "contexts"} & set(jobs)
-    if not module.startswith("wise/editors"):
+    if module == "wise/editors/grace.py":
+        assert "layer_edit" not in jobs and jobs["variant_edit"] == 4, "of the studies only the one of GRACE's radius"
+    else:
         assert "edit" not in jobs and "layer_edit" not in jobs
     if module == "analysis/triangle.py":
         assert set(jobs) == {"triangle", *ALWAYS}
     if module == "wise/tracking/store.py":
         assert set(jobs) == ALWAYS
+
+
+def test_a_file_that_is_only_newer_repeats_nothing(finished: Workspace):
+    for path in (*finished.folder.glob("wise/**/*.py"), *finished.folder.glob("analysis/*.py")):
+        path.touch()
+    assert "Nothing to be done" in finished.snakemake("--dry-run").stdout
 
 
 def test_a_changed_option_repeats_one_editor(finished: Workspace):

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from wise.commands.common import json_argument
-from wise.editors.registry import EDITORS
+from wise.editors.entries import EDITORS
 from wise.errors import ConfigError, DataError
 
 

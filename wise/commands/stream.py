@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
-from wise.code_inputs import ROOT, editor_sources
+from wise.code_inputs import editor_code
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
 from wise.commands.loading import load_model
 from wise.editors.base import Editor
@@ -91,7 +90,6 @@ def _checkpoints(
         return None
     if args.checkpoint_every < 0:
         raise ConfigError(f"--checkpoint-every is {args.checkpoint_every}; give a number of edits, or 0 for none")
-    code = hashlib.sha256(b"".join((ROOT / file).read_bytes() for file in editor_sources(editor.name)))
     files = {"train": args.train, "contexts": args.contexts, "preedit": args.preedit, "artifact": args.artifact}
     job = {
         "editor": editor.name,
@@ -105,7 +103,7 @@ def _checkpoints(
         "dtype": args.dtype,
         "chat": args.chat,
         "versions": versions(),
-        "code_sha256": code.hexdigest(),
+        "code": editor_code("stream", editor.name),
     }
     job |= {f"{name}_sha256": path and sha256(path) for name, path in files.items()}
     job |= {f"option {name}": value for name, value in asdict(editor.config).items()}

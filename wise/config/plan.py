@@ -14,7 +14,7 @@ from wise.datasets import registry
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.own.split import read_own
 from wise.datasets.registry import CORPORA, RAW, STREAMS
-from wise.editors.registry import EDITORS
+from wise.editors.entries import EDITORS
 from wise.errors import ConfigError, DataError, unknown
 from wise.evaluate.grid import plan_runs
 from wise.options import build_options

@@ -1,12 +1,13 @@
-"""Every editor by the name that users type. A new editor is one module and one line here."""
+"""From an editor's name to its class and to an editor; the table of names is `wise.editors.entries`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from wise.errors import unknown
+from wise.editors.entries import EDITORS
+from wise.errors import ConfigError, unknown
 from wise.options import build_options
 
 if TYPE_CHECKING:
@@ -14,42 +15,24 @@ if TYPE_CHECKING:
     from wise.lm.load import LanguageModel
 
 
-class Entry(NamedTuple):
-    """Where an editor's class lives, and the name of the artifact that its `prepare` makes, if it makes one."""
-
-    module: str
-    cls: str
-    artifact: str | None = None
-
-
-EDITORS = {
-    "none": Entry("wise.editors.none", "NoneEditor"),
-    "ft-l": Entry("wise.editors.ft", "FineTuning"),
-    "ft-m": Entry("wise.editors.ft_m", "MaskedFineTuning"),
-    "ft-ewc": Entry("wise.editors.ft_ewc", "ElasticFineTuning"),
-    "defer": Entry("wise.editors.defer", "Defer"),
-    "grace": Entry("wise.editors.grace", "Grace"),
-    "memoir": Entry("wise.editors.memoir", "Memoir", "background"),
-    "serac": Entry("wise.editors.serac.editor", "Serac", "serac"),
-    "retrieval": Entry("wise.editors.retrieval", "Retrieval", "retrieval"),
-    "rome": Entry("wise.editors.rome", "Rome", "moments"),
-    "memit": Entry("wise.editors.memit", "Memit", "moments"),
-    "memit-mass": Entry("wise.editors.memit", "MemitMass", "moments"),
-    "alphaedit": Entry("wise.editors.alphaedit", "AlphaEdit", "moments"),
-    "mend": Entry("wise.editors.mend.editor", "Mend", "mend"),
-    "wise-merge": Entry("wise.editors.wise.editor", "WiseMerge"),
-    "wise-retrieve": Entry("wise.editors.wise.editor", "WiseRetrieve"),
-    "ultraedit": Entry("wise.editors.ultraedit", "UltraEdit", "pilot"),
-    "locft-bf": Entry("wise.editors.locft", "BreadthFirst"),
-}
-
-
 def editor_class(name: str) -> type[Editor]:
-    """The class of an editor; raises `ConfigError` that lists the names for an unknown one."""
+    """The class of an editor; raises `ConfigError` for an unknown name, or a class that is not as its entry says."""
     if name not in EDITORS:
         raise unknown("editor", name, EDITORS)
+    from wise.editors.base import Editor  # imports torch, which those who only ask for names need not wait for
+
     entry = EDITORS[name]
-    return getattr(import_module(entry.module), entry.cls)
+    try:
+        kind = getattr(import_module(entry.module), entry.cls)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"editor '{name}': {entry.module}:{entry.cls} cannot be imported: {error}") from error
+    if not (isinstance(kind, type) and issubclass(kind, Editor)):
+        raise ConfigError(f"editor '{name}': {entry.module}:{entry.cls} is no subclass of wise.editors.base.Editor")
+    if kind.name != name:
+        raise ConfigError(f"editor '{name}': {entry.module}:{entry.cls} calls itself '{kind.name}'")
+    if kind.artifact != entry.artifact:
+        raise ConfigError(f"editor '{name}': its class prepares {kind.artifact}, its entry says {entry.artifact}")
+    return kind
 
 
 def make_editor(
