@@ -147,8 +147,8 @@ def test_too_few_records_are_refused(raw, tmp_path):
     ("values", "message"),
     [
         ({"invalid": "drop"}, "skip, stop"),
-        ({"limit": -1}, "limit must not be negative"),
-        ({"held_out": 0}, "held_out must be at least 1"),
+        ({"limit": -1}, "'limit' must be at least 0"),
+        ({"held_out": 0}, "'held_out' must be at least 1"),
         ({"locl_dir": "x"}, "Did you mean 'local_dir'"),
     ],
 )

@@ -125,8 +125,8 @@ def test_same_bytes_for_the_same_seed_whatever_the_hash_seed(tmp_path):
     ("options", "message"),
     [
         ({"peple": 3}, "Did you mean 'people'"),
-        ({"alias_share": 1.5}, "alias_share must lie in"),
-        ({"works": 2}, "works must be at least 8"),
+        ({"alias_share": 1.5}, "'alias_share' must be at most 1, found 1.5"),
+        ({"works": 2}, "'works' must be at least 8, found 2"),
         ({"cities": 20, "countries": 11}, "fewer than two"),
     ],
 )

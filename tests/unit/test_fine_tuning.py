@@ -118,7 +118,7 @@ def test_kl_needs_an_unrelated_text():
 
 
 def test_a_box_below_zero_is_refused():
-    with pytest.raises(ConfigError, match="box and kl must not be negative"):
+    with pytest.raises(ConfigError, match="'box' must be at least 0"):
         ready("ft-m", box=-1.0)
 
 

@@ -11,13 +11,14 @@ from tests.contract.test_editors import STREAM, edited, ready
 from tests.models import tiny_language_model
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
-from wise.editors.grace import COVER, REPLACEMENTS
+from wise.editors.grace import COVER, GraceConfig
 from wise.editors.registry import make_editor
 from wise.editors.shared.pooling import pooled_prompts
 from wise.errors import ConfigError
 from wise.evaluate.ask import ask, questions_of
 from wise.lm.batch import Encoded, encode_prompts
 from wise.lm.load import wrap
+from wise.options import choices
 from wise.records import EditRecord
 
 
@@ -136,7 +137,7 @@ def test_every_replacement_learns_what_it_answers(replacement):
     assert after < before - 0.5 and after == pytest.approx(outcome.loss, abs=0.05)
 
 
-@pytest.mark.parametrize("replacement", REPLACEMENTS)
+@pytest.mark.parametrize("replacement", choices(GraceConfig)["replacement"])
 def test_free_answers_are_what_the_model_says_teacher_forced_on_them(replacement):
     """Also behind the target, where nothing was learned: decided once, with a cache, padded on the left."""
     editor = edited("grace", replacement=replacement)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
 from wise.editors.locate import moments
 from wise.editors.locate.moments import second_moments, training_texts
-from wise.editors.locate.request import TOKENS, build_request, last_tokens
+from wise.editors.locate.request import Token, build_request, last_tokens
 from wise.editors.locate.value import ValueConfig, find_value
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError, DataError
@@ -56,7 +57,7 @@ def test_a_prompt_without_its_subject_is_refused():
 
 def test_an_unknown_token_is_named():
     with pytest.raises(ConfigError, match="Did you mean 'subject_last'"):
-        ValueConfig(token="subject_lst")
+        ready("rome", token="subject_lst")
 
 
 # The value
@@ -86,7 +87,7 @@ def full_loss(lm, request, layer, delta, kl, before=None):
     return nll + kl * (before.exp() * (before - after)).sum(), before
 
 
-@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize("token", get_args(Token))
 @pytest.mark.parametrize("family", ["llama", "gptj", "gpt2"])
 def test_the_value_follows_the_gradient_of_the_full_model(family, token):
     lm = tiny_language_model(family)

@@ -101,5 +101,5 @@ def test_later_edits_leave_columns_outside_of_their_masks_alone():
 def test_memoir_says_what_it_needs_before_the_first_edit():
     with pytest.raises(ConfigError, match="call prepare"):
         make_editor("memoir", tiny_language_model(), 2, {}, CONTEXTS).edit(STREAM[0])
-    with pytest.raises(ConfigError, match="share must lie"):
+    with pytest.raises(ConfigError, match="'share' must be greater than 0"):
         ready("memoir", share=0.0)

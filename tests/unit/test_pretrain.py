@@ -251,7 +251,7 @@ def test_one_step_lowers_the_loss_of_its_batch(texts, tokenizer):
         ({"epochs": 4, "curriculum_epochs": 4}, "fewer than epochs"),
         ({"length": 500}, "exceeds context"),
         ({"tokenizer": "bpee"}, "Did you mean 'bpe'"),
-        ({"tokenizer": "bpe", "vocabulary": 200}, "all bytes"),
+        ({"tokenizer": "bpe", "vocabulary": 200}, "'vocabulary' must be greater than 260, found 200"),
     ],
 )
 def test_impossible_recipes_are_named(options, message):

@@ -6,11 +6,12 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from wise.commands.common import json_argument
 from wise.datasets import registry
 from wise.datasets.own.report import report
-from wise.datasets.published.options import INVALID
+from wise.datasets.published.options import Invalid
 from wise.datasets.published.survey import survey
 from wise.edit_files import examine
 from wise.files import read_json
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     check.add_argument("--dataset", help=f"the files are raw ones of {', '.join(registry.RAW)}")
     check.add_argument(
-        "--invalid", choices=INVALID, default="stop", help="whether bad records are a reason for status 1"
+        "--invalid", choices=get_args(Invalid), default="stop", help="whether bad records are a reason for status 1"
     )
 
 

@@ -16,7 +16,7 @@ from wise.config import plan
 from wise.editors.registry import editor_class
 from wise.errors import ConfigError
 from wise.files import read_json
-from wise.options import build_options
+from wise.options import build_options, mistakes
 from wise.pretraining.recipe import PretrainOptions
 
 Part = tuple[str, Mapping[str, Any]]
@@ -93,9 +93,10 @@ def _use(config: Mapping[str, Any], model: str, editor: str, *parts: Part, place
 
 def _check_use(use: Use, layers: int | None) -> None:
     kind = editor_class(use.editor)
-    complaint = _complaint(kind.Config, use.options)
-    if complaint is not None:
-        alone = [key for key, value in use.options.items() if _complaint(kind.Config, {key: value}) == complaint]
+    for option, complaint in mistakes(kind.Config, use.options):
+        if option in use.keys:
+            raise ConfigError(f"{use.keys[option]}: {complaint}")
+        alone = [key for key, value in use.options.items() if ("", complaint) in mistakes(kind.Config, {key: value})]
         raise ConfigError(f"{', '.join(use.keys[key] for key in alone or use.options)}: {complaint}")
     if type(use.layer) is not int or use.layer < 0:
         raise ConfigError(f"{use.layer_key}: must be a layer, counted from 0, found {use.layer!r}")
@@ -107,15 +108,6 @@ def _check_use(use: Use, layers: int | None) -> None:
     if count > use.layer + 1:
         key = use.keys.get("layers", f"editors.{use.editor}.layers")
         raise ConfigError(f"{key}: {count} layers do not end at layer {use.layer} ({use.layer_key})")
-
-
-def _complaint(kind: type, values: Mapping[str, Any]) -> str | None:
-    """What is wrong with some options of an editor, None where nothing is."""
-    try:
-        build_options(kind, values, "options")
-    except ConfigError as error:
-        return str(error).removeprefix("options: ")
-    return None
 
 
 def _layer_count(config: Mapping[str, Any], model: str) -> int | None:

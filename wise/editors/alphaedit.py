@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.locate.solve import null_space, null_space_update
 from wise.editors.locate.value import ValueConfig
 from wise.editors.memit import Memit
 from wise.lm.architectures import Site
-from wise.options import require
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class AlphaEditConfig(ValueConfig):
-    """Published for Llama-3-8B: layers 4 to 8 of 32, Adam at 0.1, decay 0.5, clamp 0.75, ridge 1 (GPT-J: 10).
+    """Published for Llama-3-8B: layers 4 to 8 of 32, Adam at 0.1, decay 0.5, clamp 0.75, ridge 1 (GPT-J: 10)."""
 
-    `layers`: how many layers are edited, the last at the editor's. `null_threshold`: eigenvalues of the inputs' second
-    moment below it span the null space. `ridge` (L2) keeps updates small. See `ValueConfig` for the rest.
-    """
-
-    lr: float = 0.1
-    weight_decay: float = 0.5
-    clamp: float = 0.75
-    layers: int = 5
-    null_threshold: float = 2e-2
-    ridge: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.layers > 0 and self.ridge > 0, "layers and ridge must be positive")
-        require(self.null_threshold > 0, "null_threshold must be positive")
+    lr: Positive = 0.1
+    weight_decay: NotNegative = 0.5
+    clamp: Positive = 0.75
+    layers: AtLeastOne = 5
+    """How many layers are edited, the last at the editor's own layer."""
+    null_threshold: Positive = 2e-2
+    """Directions belong to the null space where the second moment of the inputs has an eigenvalue below it."""
+    ridge: Positive = 1.0
+    """Factor of the L2 term that keeps updates small."""
 
 
 class AlphaEdit(Memit):

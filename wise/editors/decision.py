@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from wise.tail.frozen_states import FrozenStates
 
-POLICIES = ("prefill", "per_step")
+Policy = Literal["prefill", "per_step"]
 """When a sequence is routed: once, on its prompt; or anew in every forward call, as the released WISE does."""
 
 MAIN = "main"

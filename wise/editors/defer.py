@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import pydantic
 import torch
 from torch import Tensor
 
@@ -12,27 +13,27 @@ from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.loss import edit_loss, finite
-from wise.options import require
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.frozen_states import FrozenStates
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class DeferConfig:
     """Published values for 7B models: Adam at 7e-5 of {7e-5, 7e-4, 1e-3}, 100 steps (WISE, appendix A).
 
-    GRACE, which it comes from, trains at 0.1. `context_prefixes`: random contexts that augment the prompt. `stop_loss`
-    ends early, in nats (0: never).
+    GRACE, which it comes from, trains at 0.1.
     """
 
-    lr: float = 7e-5
-    steps: int = 100
-    stop_loss: float = 0.0
-    context_prefixes: int = 10
-
-    def __post_init__(self) -> None:
-        require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
+    lr: Positive = 7e-5
+    """Step size of Adam."""
+    steps: AtLeastOne = 100
+    """Most steps of one edit."""
+    stop_loss: NotNegative = 0.0
+    """Learning ends when the loss is below it, in nats; 0 for never."""
+    context_prefixes: Count = 10
+    """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 
 @dataclass(frozen=True)

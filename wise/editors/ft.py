@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
 
 from wise.editors.base import EditOutcome
 from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.shared.descent import Descent, Preservation
-from wise.editors.shared.loss import OBJECTIVES, edit_loss, finite
-from wise.errors import DataError, unknown
+from wise.editors.shared.loss import Objective, edit_loss, finite
+from wise.errors import DataError
 from wise.lm.batch import encode_prompts
-from wise.options import require
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class FineTuningConfig:
-    """Published values for 7B models: Adam at 5e-4, 25 or 50 steps, `prompt_last`, no KL term (WISE, appendix A).
+    """Published values for 7B models: Adam at 5e-4, 25 or 50 steps, `prompt_last`, no KL term (WISE, appendix A)."""
 
-    `box`: largest change of an entry by one edit (L-infinity), 0 for none. `kl`: weight of the divergence from
-    the unedited model on the record's `irrelevant` text, 0 for none. `context_prefixes`: random contexts that augment
-    the prompt. `stop_loss`: end early when the whole loss is below it, in nats.
-    """
-
-    objective: str = "prompt_last"
-    lr: float = 5e-4
-    steps: int = 25
-    box: float = 5e-4
-    kl: float = 0.0
-    weight_decay: float = 0.0
-    stop_loss: float = 1e-2
-    context_prefixes: int = 10
-
-    def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise unknown("objective", self.objective, OBJECTIVES)
-        require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
-        require(self.box >= 0 and self.kl >= 0, "box and kl must not be negative")
+    objective: Objective = "prompt_last"
+    """Each target token behind those before it (`target_new`), or all of them behind the prompt (`prompt_last`)."""
+    lr: Positive = 5e-4
+    """Step size of Adam."""
+    steps: AtLeastOne = 25
+    """Most steps of one edit."""
+    box: NotNegative = 5e-4
+    """Largest change of an entry of the matrix by one edit (L-infinity); 0 for any."""
+    kl: NotNegative = 0.0
+    """Weight of the divergence from the unedited model on the record's `irrelevant` text; 0 for none."""
+    weight_decay: NotNegative = 0.0
+    """Weight decay of Adam."""
+    stop_loss: NotNegative = 1e-2
+    """Learning ends when the whole loss is below it, in nats; 0 for never."""
+    context_prefixes: Count = 10
+    """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 
 class FineTuning(WeightEditor):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from wise.editors.base import EditOutcome
@@ -13,32 +13,29 @@ from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.shared.descent import Descent
 from wise.editors.shared.loss import edit_loss, finite, rows_loss
 from wise.lm.batch import encode
-from wise.options import require
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.tail import Tail
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class ElasticConfig:
-    """Published values for 7B models: Adam at 1e-2, `penalty` 0.1, `memory` 10 (WISE, appendix A), 100 steps (GRACE).
+    """Published for 7B models: Adam at 1e-2, `penalty` 0.1, `memory` 10 (WISE, appendix A), 100 steps (GRACE)."""
 
-    `penalty` is the factor lambda of the quadratic term, `memory` how many of the most recent edits the Fisher
-    information is measured on. With `normalise` it is divided by its mean over the matrix. The gradients of edits
-    that were learned well are tiny, so without it no factor fits: a small one does nothing, and one that does
-    something early in the stream freezes the matrix later. `context_prefixes`: random contexts that augment the prompt.
-    """
-
-    lr: float = 1e-2
-    penalty: float = 0.1
-    memory: int = 10
-    steps: int = 100
+    lr: Positive = 1e-2
+    """Step size of Adam."""
+    penalty: NotNegative = 0.1
+    """Factor lambda of the quadratic term that holds important weights where they were."""
+    memory: Count = 10
+    """The Fisher information is measured on so many of the latest edits."""
+    steps: AtLeastOne = 100
+    """Most steps of one edit."""
     normalise: bool = True
-    context_prefixes: int = 10
-
-    def __post_init__(self) -> None:
-        require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
-        require(self.penalty >= 0 and self.memory >= 0, "penalty and memory must not be negative")
+    """Divide the Fisher information by its mean over the matrix. Edits that were learned well have tiny gradients:
+    without it a small penalty does nothing, and one that does something early freezes the matrix later."""
+    context_prefixes: Count = 10
+    """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 
 class ElasticFineTuning(WeightEditor):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
 
 from wise.editors.ft import FineTuning, FineTuningConfig
+from wise.editors.shared.loss import Objective
+from wise.options import STRICT, NotNegative
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class MaskedFineTuningConfig(FineTuningConfig):
-    """As FT-L, see `FineTuningConfig`; published: Adam at 5e-4, 25 steps, no box (EasyEdit)."""
+    """As FT-L, with other defaults; published: Adam at 5e-4, 25 steps, no box (EasyEdit)."""
 
-    objective: str = "target_new"
-    box: float = 0.0
+    objective: Objective = "target_new"
+    box: NotNegative = 0.0
 
 
 class MaskedFineTuning(FineTuning):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
@@ -12,51 +13,41 @@ from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.loss import edit_loss, finite
 from wise.editors.shared.pooling import pooled_prompts
-from wise.errors import unknown
-from wise.options import require
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.tail import FrozenStates
-
-REPLACEMENTS = ("replace_last", "replace_prompt", "replace_all")
-"""Which tokens get the value: the last one of the prompt, the prompt's, or the answer's as well."""
-
-EXPANSIONS = ("coverage", "moving_average")
-"""What a key does that is near an edit of its own label: its radius grows to the distance; or it also moves half way
-towards the edit."""
 
 COVER = 1.01
 """How far beyond an edit a radius grows that has to cover it: states of one text differ between batches, by less than a
 hundredth of the distance in bfloat16."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class GraceConfig:
     """Published values: radius 1.0 (absolute), 50 to 100 steps of Adam at 1.0, cold start U(0, 1), `coverage`;
     `replace_prompt` in GRACE's own experiments, `replace_last` in the comparison of WISE.
-
-    `radius` is the first deferral radius; with `relative` it is a share of the median distance
-    between the keys of unrelated prompts, which carries over between models. `replacement` and `expand` are one of
-    `REPLACEMENTS` and of `EXPANSIONS`. `warm` starts a value at the current output instead of at random. `stop_loss`
-    ends early, in nats (0: never).
     """
 
-    radius: float = 1.0
+    radius: Positive = 1.0
+    """First deferral radius: how near to its key a prompt has to be to get an edit's value."""
     relative: bool = False
-    replacement: str = "replace_last"
-    expand: str = "coverage"
-    lr: float = 1.0
-    steps: int = 100
+    """The radius is a share of the median distance between unrelated prompts, which carries over between models."""
+    replacement: Literal["replace_last", "replace_prompt", "replace_all"] = "replace_last"
+    """Tokens that get the value: the last one of the prompt, all of the prompt, or those of the answer as well."""
+    expand: Literal["coverage", "moving_average"] = "coverage"
+    """What a key does that is near an edit with its own label: its radius grows to the distance (`coverage`), or it
+    also moves half way towards the edit (`moving_average`)."""
+    lr: Positive = 1.0
+    """Step size of Adam, which finds the value."""
+    steps: AtLeastOne = 100
+    """Most steps of one edit."""
     warm: bool = False
-    context_prefixes: int = 0
-    stop_loss: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.replacement not in REPLACEMENTS:
-            raise unknown("replacement", self.replacement, REPLACEMENTS)
-        if self.expand not in EXPANSIONS:
-            raise unknown("expansion", self.expand, EXPANSIONS)
-        require(self.radius > 0 and self.lr > 0 and self.steps > 0, "radius, lr and steps must be positive")
+    """The value starts at the matrix's current output instead of at random."""
+    context_prefixes: Count = 0
+    """Random texts that the prompt is learned behind, beside the prompt alone."""
+    stop_loss: NotNegative = 0.0
+    """Learning ends when the loss is below it, in nats; 0 for never."""
 
 
 class Grace(RoutedEditor):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pydantic
 import torch
 from torch import Tensor
 
@@ -15,29 +16,28 @@ from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.shared.descent import Descent
 from wise.editors.shared.loss import edit_loss
 from wise.errors import EditError
-from wise.options import require
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.frozen_states import FrozenStates
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class BreadthFirstConfig:
-    """Published values for 7B models: Adam at 5e-4, 25 epochs, mini-batches of 100, layer 22 of 32 (released code).
+    """Published values for 7B models: Adam at 5e-4, 25 epochs, mini-batches of 100, layer 22 of 32 (released code)."""
 
-    `batch` counts edits. `stop_loss`, in nats: a mini-batch below it makes no step, an epoch whose mean is
-    below it is the last. `context_prefixes`: random contexts that augment each prompt.
-    """
-
-    lr: float = 5e-4
-    epochs: int = 25
-    batch: int = 100
-    weight_decay: float = 0.0
-    stop_loss: float = 1e-2
-    context_prefixes: int = 10
-
-    def __post_init__(self) -> None:
-        require(self.lr > 0 and self.epochs > 0 and self.batch > 0, "lr, epochs and batch must be positive")
+    lr: Positive = 5e-4
+    """Step size of Adam."""
+    epochs: AtLeastOne = 25
+    """Most passes over all edits."""
+    batch: AtLeastOne = 100
+    """Edits of a mini-batch."""
+    weight_decay: NotNegative = 0.0
+    """Weight decay of Adam."""
+    stop_loss: NotNegative = 1e-2
+    """In nats: a mini-batch whose loss is below it makes no step, an epoch whose mean is below it is the last."""
+    context_prefixes: Count = 10
+    """Random texts that each prompt is learned behind, beside the prompt alone."""
 
 
 @dataclass

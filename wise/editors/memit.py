@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.base import EditOutcome, Report
@@ -15,24 +15,18 @@ from wise.editors.locate.solve import memit_update
 from wise.editors.locate.value import Value, ValueConfig
 from wise.editors.mechanisms.joint import JointEditor
 from wise.lm.architectures import Site
-from wise.options import require
+from wise.options import STRICT, AtLeastOne, Positive
 from wise.records import EditRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class MemitConfig(ValueConfig):
-    """Published for Llama-2 and Mistral: layers 4 to 8 of 32, weight 15000; for GPT-J 3 to 8, clamp 0.75, decay 0.5.
+    """Published for Llama-2 and Mistral: layers 4 to 8 of 32, weight 15000; for GPT-J 3 to 8, clamp 0.75, decay 0.5."""
 
-    `layers`: how many layers are edited, the last at the editor's. `mom2_weight`: how much the training texts' keys
-    weigh against the edits' (lambda). See `ValueConfig` for the rest.
-    """
-
-    layers: int = 5
-    mom2_weight: float = 15000.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.layers > 0 and self.mom2_weight > 0, "layers and mom2_weight must be positive")
+    layers: AtLeastOne = 5
+    """How many layers are edited, the last at the editor's own layer."""
+    mom2_weight: Positive = 15000.0
+    """Weight lambda of the training texts' keys against those of the edits."""
 
 
 class Memit(LocateEditor):

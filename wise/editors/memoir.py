@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import linear
 
@@ -13,36 +13,33 @@ from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.loss import edit_loss, finite
-from wise.editors.shared.pooling import POOLINGS, pooled, pooled_prompts
-from wise.errors import ConfigError, unknown
-from wise.options import require
+from wise.editors.shared.pooling import Pooling, pooled, pooled_prompts
+from wise.errors import ConfigError
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, Share
 from wise.records import EditRecord
 from wise.seeds import generator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class MemoirConfig:
     """Published values for 7B models: 4096 of 11008 columns (a share of 0.37), tau 0.4 for question answering and 0.9
     for hallucinations, 30 to 70 steps of SGD at 1.0, layer 27.
-
-    `share`: columns of the memory that one edit may use. `tau`: overlap of masks, 0 to 1, from which a stored one is
-    used. `pooling`: what the mask of a prompt is made of, see `wise.editors.shared.pooling`. `stop_loss` ends early, in
-    nats (0: never). `context_prefixes`: random contexts that augment the prompt.
     """
 
-    share: float = 0.37
-    tau: float = 0.4
-    lr: float = 1.0
-    steps: int = 50
-    pooling: str = "last"
-    context_prefixes: int = 10
-    stop_loss: float = 0.0
-
-    def __post_init__(self) -> None:
-        require(0 < self.share <= 1 and 0 <= self.tau <= 1, "share must lie in (0, 1], tau in [0, 1]")
-        require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
-        if self.pooling not in POOLINGS:
-            raise unknown("pooling", self.pooling, POOLINGS)
+    share: PositiveShare = 0.37
+    """Share of the memory's columns that one edit may use."""
+    tau: Share = 0.4
+    """A stored mask is used for a prompt when both overlap by at least this share of their columns."""
+    lr: Positive = 1.0
+    """Step size of SGD."""
+    steps: AtLeastOne = 50
+    """Most steps of one edit."""
+    pooling: Pooling = "last"
+    """The mask of a prompt is made of the activation at its last token, or of the mean over its tokens."""
+    context_prefixes: Count = 10
+    """Random texts that the prompt is learned behind, beside the prompt alone."""
+    stop_loss: NotNegative = 0.0
+    """Learning ends when the loss is below it, in nats; 0 for never."""
 
 
 class Memoir(RoutedEditor):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
 from wise.editors.mechanisms.weight import WeightEditor
+from wise.options import STRICT
 from wise.records import EditRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class NoneConfig:
     """Nothing to set."""
 

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from wise.editors.decision import Reading
 from wise.editors.mechanisms.in_context import RewritingEditor
-from wise.editors.shared.pooling import POOLINGS, pooled, pooled_prompts
+from wise.editors.shared.pooling import Pooling, pooled, pooled_prompts
 from wise.editors.shared.scope_threshold import scope_queries, scope_threshold
-from wise.errors import ConfigError, unknown
+from wise.errors import ConfigError
 from wise.lm.batch import Encoded
 from wise.lm.load import LanguageModel
+from wise.options import STRICT
 from wise.records import EditRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class RetrievalConfig:
-    """A control without published values: nothing is trained.
+    """A control without published values: nothing is trained."""
 
-    `pooling`: which states of the model are a prompt's embedding, see `wise.editors.shared.pooling`. `separator` stands
-    between the edit's text and the prompt. `threshold`: cosine similarity from which an edit is used; 0 for the
-    one that tells paraphrases from irrelevant questions best on the training records.
-    """
-
-    pooling: str = "last"
+    pooling: Pooling = "last"
+    """A prompt's embedding is the model's state at its last token, or the mean over its tokens."""
     separator: str = ".\n"
-    threshold: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.pooling not in POOLINGS:
-            raise unknown("pooling", self.pooling, POOLINGS)
+    """Text between an edit and the prompt that it is put in front of."""
+    threshold: Annotated[float, Ge(-1), Le(1)] = 0.0
+    """Cosine similarity from which an edit is used; 0 for the one that tells paraphrases from irrelevant questions
+    best on the training records."""
 
 
 class Retrieval(RewritingEditor):

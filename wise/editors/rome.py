@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from pydantic.dataclasses import dataclass
 
 from wise.editors.base import EditOutcome
 from wise.editors.locate.editor import LocateEditor
 from wise.editors.locate.solve import rank_one_update
 from wise.editors.locate.value import ValueConfig
+from wise.options import STRICT
 from wise.records import EditRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class RomeConfig(ValueConfig):
-    """Published for Llama-2 and Mistral: layer 5 of 32, 25 steps, weight decay 1e-3; for GPT-J 20 steps and 0.5.
-
-    `covariance`: whiten the key with the second moment of the matrix's inputs, as the paper does; the comparison of
-    the WISE paper was run without. See `ValueConfig` for the rest.
-    """
+    """Published for Llama-2 and Mistral: layer 5 of 32, 25 steps, weight decay 1e-3; for GPT-J 20 steps and 0.5."""
 
     covariance: bool = False
+    """Whiten the key with the second moment of the matrix's inputs, as ROME's paper does; the comparison in the paper
+    of WISE was run without."""
 
 
 class Rome(LocateEditor):

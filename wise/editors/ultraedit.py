@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from wise.editors.base import EditOutcome
@@ -13,28 +13,27 @@ from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.shared.loss import edit_loss, finite
 from wise.editors.shared.running_moments import RunningStatistics
 from wise.lm.batch import encode
-from wise.options import require
+from wise.options import STRICT, Count, Positive
 from wise.records import EditRecord
 from wise.tail.frozen_states import FrozenStates
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class UltraEditConfig:
     """Published values for 7B models: `lr` 1e-6, `ridge` 1, turns of 10 (GPT-J) or 100 edits (Mistral).
 
-    `ridge` is the factor of the identity in the normal equations. `context_prefixes`: random contexts that augment the
-    prompt; here a turn is one edit with them. `pilot`: so many training records open the statistics, as large as
-    a published first turn; with 0 they open with the first edit, whose own mean then takes most of its gradient away.
+    Here a turn is one edit with its random prefixes.
     """
 
-    lr: float = 1e-6
-    ridge: float = 1.0
-    pilot: int = 100
-    context_prefixes: int = 10
-
-    def __post_init__(self) -> None:
-        require(self.lr > 0 and self.ridge > 0, "lr and ridge must be positive")
-        require(self.pilot >= 0 and self.context_prefixes >= 0, "pilot and prefixes must not be negative")
+    lr: Positive = 1e-6
+    """Size of an update along the normalised gradients."""
+    ridge: Positive = 1.0
+    """Factor of the identity in the normal equations."""
+    pilot: Count = 100
+    """Training records that open the running statistics, as many as a published first turn has edits. With 0 they open
+    with the first edit, whose own mean then takes most of its gradient away."""
+    context_prefixes: Count = 10
+    """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 
 class UltraEdit(WeightEditor):

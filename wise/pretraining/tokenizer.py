@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 PAD, UNKNOWN, BEGIN, END = "<pad>", "<unk>", "<bos>", "<eos>"
 
-TOKENIZERS = ("word", "bpe")
+TokenizerKind = Literal["word", "bpe"]
 """What `PretrainOptions.tokenizer` chooses from."""
 
 

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
 
-from wise.datasets.published.options import INVALID
-from wise.options import require
+from wise.datasets.published.options import Invalid
+from wise.options import STRICT, AtLeastOne, Count, Share
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class CounterFactCorpusOptions:
-    """Counts of records and wordings; an impossible value raises ValueError."""
+    """Counts of records and wordings."""
 
     seed: int = 0
-    edits: int = 1000
+    """Seed of the draw of records and wordings."""
+    edits: AtLeastOne = 1000
     """Records of the edit stream."""
-    train: int = 500
+    train: AtLeastOne = 500
     """Records set aside to prepare editors; the model is taught their facts too."""
-    wordings: int = 4
+    wordings: AtLeastOne = 4
     """Wordings in which the corpus states a fact, the record's own prompt among them."""
-    before_share: float = 0.25
+    before_share: Share = 0.25
     """Share of the statements behind an unrelated sentence, as a sixth of the rephrased prompts are."""
-    sentences: int = 100
+    sentences: Count = 100
     """Different sentences for that, from records outside the edit stream."""
     files: str = ""
-    """Folder of downloaded raw files; this, `local_dir` and `offline` are as for the other published datasets."""
+    """Folder of downloaded raw files; empty for `raw` beside the datasets made."""
     local_dir: str = ""
+    """Folder with copies of raw files, looked at before anything is downloaded; empty for none."""
     offline: bool = False
-    invalid: str = "skip"
-
-    def __post_init__(self) -> None:
-        require(self.invalid in INVALID, f"invalid must be one of {', '.join(INVALID)}, found {self.invalid!r}")
-        for name in ("edits", "train", "wordings"):
-            require(getattr(self, name) >= 1, f"{name} must be at least 1, found {getattr(self, name)}")
-        require(self.sentences >= 0, f"sentences must not be negative, found {self.sentences}")
-        require(0.0 <= self.before_share <= 1.0, f"before_share must lie in [0, 1], found {self.before_share}")
+    """Never download; a missing file is an error that says where to put it."""
+    invalid: Invalid = "skip"
+    """What a faulty record does: `stop` names it, `skip` counts it and leaves it out."""

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal
 
-from wise.options import require
+from pydantic.dataclasses import dataclass
 
-INVALID = ("skip", "stop")
+from wise.options import STRICT, AtLeastOne, Count
+
+Invalid = Literal["skip", "stop"]
 """What becomes of a record that cannot be used: it is left out, or it is an error."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class RealOptions:
-    """Where the raw files are and how much of them is used; an impossible value raises ValueError.
-
-    `files` is the folder of downloads (empty: `raw` beside the made datasets), `local_dir` one that goes before it.
-    `edit_file` and `train_file` are other files in place of the usual ones. A `limit` of 0 takes all edits, a
-    `train_limit` of 0 the dataset's own number of training records. `held_out` counts for a dataset without a file
-    of training records. `seed` draws far locality where the file has none.
-    """
+    """Where the raw files of a published dataset are, and how much of them is used."""
 
     files: str = ""
+    """Folder of downloaded raw files; empty for `raw` beside the datasets made."""
     local_dir: str = ""
+    """Folder with copies of raw files, looked at before anything is downloaded; empty for none."""
     offline: bool = False
-    invalid: str = "skip"
+    """Never download; a missing file is an error that says where to put it."""
+    invalid: Invalid = "skip"
+    """What a faulty record does: `stop` names it, `skip` counts it and leaves it out."""
     edit_file: str = ""
+    """Another file of edits in place of the usual one."""
     train_file: str = ""
-    limit: int = 0
-    train_limit: int = 0
-    held_out: int = 1000
+    """Another file of training records in place of the usual one."""
+    limit: Count = 0
+    """Edits to take; 0 for all."""
+    train_limit: Count = 0
+    """Training records to take; 0 for the dataset's own number."""
+    held_out: AtLeastOne = 1000
+    """Last edits that become training records, where the dataset has no file of them."""
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        require(self.invalid in INVALID, f"invalid must be one of {', '.join(INVALID)}, found {self.invalid!r}")
-        for name in ("limit", "train_limit"):
-            require(getattr(self, name) >= 0, f"{name} must not be negative, found {getattr(self, name)}")
-        require(self.held_out >= 1, f"held_out must be at least 1, found {self.held_out}")
+    """Seed of the draw of questions about other subjects, where the file has none."""

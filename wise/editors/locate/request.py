@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from wise.lm.batch import Batch, collate, encode, encode_prompts, tokenize
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord
 
-TOKENS = ("subject_last", "prompt_last")
+Token = Literal["subject_last", "prompt_last"]
 """The edited token: the last one of the subject, as published, or the last one of the prompt."""
 
 NEIGHBOUR = "{} is a"
@@ -46,7 +47,7 @@ class Request:
 def build_request(
     lm: LanguageModel, record: EditRecord, prompts: Sequence[str], token: str, neighbour: bool
 ) -> Request:
-    """Tokenize the `prompts`, each of which ends with the record's own; `token` is one of `TOKENS`.
+    """Tokenize the `prompts`, each of which ends with the record's own; `token` is one of `Token`.
 
     `neighbour` asks for the neighbour text; a record without a subject has none. Raises `DataError` where the last
     token of the subject is to be edited and the prompt does not name the subject.

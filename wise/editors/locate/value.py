@@ -4,48 +4,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pydantic
 import torch
 from torch import Tensor
 
-from wise.editors.locate.request import TOKENS, Request
+from wise.editors.locate.request import Request, Token
 from wise.editors.shared.loss import finite
-from wise.errors import unknown
 from wise.lm.likelihood import token_nll
-from wise.options import require
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.tail import Tail
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class ValueConfig:
-    """How v* is found. Published for 7B models: Adam at 0.5, 25 steps, the last token of the subject.
+    """How v* is found. Published for 7B models: Adam at 0.5, 25 steps, the last token of the subject."""
 
-    `token`: `subject_last` or `prompt_last`. `kl`: weight of the divergence on the neighbour text. `weight_decay`
-    of ||delta|| / ||v0||^2. `clamp`: longest delta, as a share of ||v0||. `stop_loss` ends early, in nats.
-    `context_prefixes`: random contexts that augment the prompt. `norm_anchor`: rescale v* to the mean norm that it has
-    over `pilots` training edits of the unedited model (norm-anchor scaling; published with 1000 pilots).
-    """
-
-    token: str = "subject_last"
-    lr: float = 0.5
-    steps: int = 25
-    kl: float = 0.0625
-    weight_decay: float = 1e-3
-    clamp: float = 4.0
-    stop_loss: float = 0.05
-    context_prefixes: int = 10
+    token: Token = "subject_last"
+    """Which token's state is rewritten: the last one of the subject, as published, or the last one of the prompt."""
+    lr: Positive = 0.5
+    """Step size of Adam, which finds the value."""
+    steps: AtLeastOne = 25
+    """Most steps of one edit."""
+    kl: NotNegative = 0.0625
+    """Weight of the divergence from the model before the edit on a text about the subject; 0 for none."""
+    weight_decay: NotNegative = 1e-3
+    """Factor of ||delta|| / ||v0||^2 in the loss, delta being the change of the state v0."""
+    clamp: Positive = 4.0
+    """Longest change of the state, as a share of its own length."""
+    stop_loss: NotNegative = 0.05
+    """Learning ends when the loss is below it, in nats; 0 for never."""
+    context_prefixes: Count = 10
+    """Random texts that the prompt is learned behind, beside the prompt alone."""
     norm_anchor: bool = False
-    pilots: int = 100
-
-    def __post_init__(self) -> None:
-        if self.token not in TOKENS:
-            raise unknown("token", self.token, TOKENS)
-        require(self.lr > 0 and self.steps > 0 and self.clamp > 0, "lr, steps and clamp must be positive")
-        require(
-            min(self.kl, self.weight_decay, self.context_prefixes) >= 0,
-            "kl, weight_decay, prefixes must not be negative",
-        )
-        require(self.pilots > 0, "pilots must be positive")
+    """Rescale the value to the mean length that values of training edits have on the unedited model."""
+    pilots: AtLeastOne = 100
+    """Training edits behind that mean (published with 1000)."""
 
 
 @dataclass(frozen=True)

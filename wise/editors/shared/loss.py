@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from wise.records import EditRecord
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.tail import Tail
 
-OBJECTIVES = ("target_new", "prompt_last")
+Objective = Literal["target_new", "prompt_last"]
 
 
 def edit_loss(

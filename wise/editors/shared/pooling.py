@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from wise.editors.base import Editor
 from wise.editors.decision import Reading
 from wise.lm.batch import encode_prompts
 
-POOLINGS = ("last", "mean")
+Pooling = Literal["last", "mean"]
 """`last`: the last prompt token. `mean`: the mean over the prompt's tokens but the first, which looks the same in
 every text and would drown the others."""
 

@@ -3,91 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from wise.editors.decision import POLICIES
+from pydantic.dataclasses import dataclass
+
+from wise.editors.decision import Policy
 from wise.editors.wise.conventions import CONVENTIONS
 from wise.editors.wise.merging import RULES
-from wise.editors.wise.sharding import MASKS
+from wise.editors.wise.sharding import Masks
 from wise.errors import unknown
-from wise.options import require
-
-SWITCHES = {
-    "units": ("relative", "absolute"),
-    "activation": ("none", "ffn"),
-    "positions": ("last", "answer", "prompt", "tokens", "padded"),
-    "pool": ("mean", "mean_or_max"),
-    "hinge": ("mean", "positive"),
-    "divisor": ("tokens", "tokens_plus_one"),
-    "decay": ("masked", "unmasked"),
-    "threshold": ("current", "recorded"),
-    "stop": ("loss", "plateau", "never"),
-    "order": ("round_robin", "sequential"),
-    "routing": POLICIES,
-    "masks": MASKS,
-    "merge": tuple(RULES),
-    "convention": tuple(CONVENTIONS),
-}
-"""Options that choose among names. What they mean is told in `WiseConfig`."""
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, OneOf, Positive, PositiveShare, require
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class WiseConfig:
-    """`convention` presets the switches (see `conventions`); each can be set on its own beside it.
+    """Defaults are this project's, `refined`; docs/conventions.md says what each differs in from the paper and why."""
 
-    Scales. `shards`: k. `rho`: mask ratio. `lr`, `steps`: SGD. `alpha`, `beta`, `gamma`: margins of
-    the routing loss, `routing_weight` its factor, `irrelevant` how many measured unrelated prompts enter it
-    beside the edit's own text. `act_ratio`: the threshold is this share of the smallest score over the edits.
-    `context_prefixes`: random contexts that augment the prompt. `group`: edits after which the shards are merged
-    into one memory and new ones begin (0: never). `replay`: past edits in the routing loss (appendix B.3),
-    `replayed` of them an iteration. `merge_weight`: shared by the shards at merging. `weight_decay`; `clamp`:
-    largest change of a weight (0: any).
+    convention: Annotated[str, OneOf(CONVENTIONS)] = "refined"
+    """Whose choices the other options start from: this project's, the paper's, or those of the code released with it
+    (`official`). Each option can be set on its own beside it."""
 
-    Switches. `units`: margins are shares of the matrix's median output norm on unrelated texts, and the
-    rate is divided by its mean squared input norm and by rho (relative), or both are numbers as they are
-    (absolute). `activation`: the score compares the outputs themselves or the FFN's activation of them.
-    `positions`: whose gaps are averaged to the score: the last prompt token, the tokens that predict the
-    answer, the prompt, all tokens, or all with padding. `pool`: maximum instead of mean beyond 100 of them.
-    `hinge`: mean over all terms or over the positive ones. `divisor`: of the edit loss of a row. `decay`:
-    under the mask or not. `threshold`: smallest score that the edits have in the memory as it is now, or that
-    they had when each was learned. `stop`: below `stop_loss`; when the loss is low and flat; never. `order`:
-    edits go to the shards in turn, or fill one after the other. `routing`: see `POLICIES`.
-    """
-
-    convention: str = "refined"
-    shards: int = 2
-    rho: float = 0.2
-    lr: float = 60.0
-    steps: int = 70
-    alpha: float = 0.25
-    beta: float = 1.0
-    gamma: float = 0.5
-    routing_weight: float = 0.02
-    irrelevant: int = 64
-    act_ratio: float = 0.8
-    merge: str = "ties"
+    # Memories: edits are learned in shards, which are merged into one memory.
+    shards: AtLeastOne = 2
+    """Number k of shards, each of which learns its edits in its own part of the matrix."""
+    rho: PositiveShare = 0.2
+    """Mask ratio: the share of the matrix that one shard may change."""
+    masks: Masks = "bernoulli"
+    """How the shards' parts are drawn: each on its own (`bernoulli`, the paper's), or overlapping as little as
+    possible (`disjoint`)."""
+    order: Literal["round_robin", "sequential"] = "round_robin"
+    """Edits go to the shards in turn, or fill one shard after the other."""
+    group: Count = 0
+    """Edits after which the shards are merged into one memory and new ones begin; 0 for never."""
+    merge: Annotated[str, OneOf(RULES)] = "ties"
+    """Rule by which shards are merged."""
     merge_weight: float = 1.0
-    density: float = 0.53
-    context_prefixes: int = 10
-    stop_loss: float = 0.02
-    group: int = 0
+    """Weight of the merged update, divided equally among the shards."""
+    density: PositiveShare = 0.53
+    """Share of a shard's changes that merging rules with trimming or dropping keep."""
+
+    # Learning one edit: SGD on the edit loss and the routing loss.
+    lr: Positive = 60.0
+    """Step size of SGD; see `units`."""
+    steps: AtLeastOne = 70
+    """Most steps of one edit."""
+    stop: Literal["loss", "plateau", "never"] = "loss"
+    """When learning ends early: below `stop_loss` (`loss`), when the loss is low and flat (`plateau`), or never."""
+    stop_loss: NotNegative = 0.02
+    """Loss, in nats, below which learning ends where `stop` is `loss`."""
+    context_prefixes: Count = 10
+    """Random texts that the prompt is learned behind, beside the prompt alone."""
+    divisor: Literal["tokens", "tokens_plus_one"] = "tokens"
+    """What a text's edit loss is divided by: its number of target tokens, or one more, as in the released code."""
+    weight_decay: NotNegative = 0.0
+    """Weight decay of SGD."""
+    decay: Literal["masked", "unmasked"] = "masked"
+    """Weights that decay: those of the shard, or all."""
+    clamp: NotNegative = 0.0
+    """Largest change of a weight; 0 for any."""
+
+    # Routing loss: edits are pushed towards high routing scores, unrelated texts towards low ones.
+    routing_weight: NotNegative = 0.02
+    """Factor of the routing loss."""
+    alpha: float = 0.25
+    """Margin: unrelated texts should score below it."""
+    beta: float = 1.0
+    """Margin: edits should score above it."""
+    gamma: float = 0.5
+    """Margin: an edit should score so much above an unrelated text."""
+    units: Literal["relative", "absolute"] = "relative"
+    """Margins are shares of the matrix's median output norm on unrelated texts, and the step size is divided by its
+    mean squared input norm and by rho (`relative`), or both are numbers as they are (`absolute`)."""
+    hinge: Literal["mean", "positive"] = "mean"
+    """The routing loss is the mean over all of its terms, or over the positive ones."""
+    irrelevant: Count = 64
+    """Unrelated prompts in the routing loss, beside the edit's own unrelated text."""
     replay: bool = False
-    replayed: int = 64
-    weight_decay: float = 0.0
-    clamp: float = 0.0
-    units: str = "relative"
-    activation: str = "none"
-    positions: str = "last"
-    pool: str = "mean"
-    hinge: str = "mean"
-    divisor: str = "tokens"
-    decay: str = "masked"
-    threshold: str = "current"
-    stop: str = "loss"
-    order: str = "round_robin"
-    routing: str = "prefill"
-    masks: str = "bernoulli"
+    """Past edits take part in the routing loss (appendix B.3)."""
+    replayed: Count = 64
+    """How many past edits take part in one iteration."""
+
+    # Routing: a prompt whose score reaches the threshold is answered by the side memory.
+    routing: Policy = "prefill"
+    """A text is routed once, on its prompt (`prefill`), or anew in every forward call (`per_step`), as in the released
+    code."""
+    act_ratio: PositiveShare = 0.8
+    """The threshold is this share of the smallest score over the edits."""
+    threshold: Literal["current", "recorded"] = "current"
+    """Scores behind the threshold: those of the edits in the memory as it is now, or as each was learned."""
+    activation: Literal["none", "ffn"] = "none"
+    """The score compares the outputs of the matrices themselves, or the FFN's activation of them (`ffn`)."""
+    positions: Literal["last", "answer", "prompt", "tokens", "padded"] = "last"
+    """Tokens whose scores are averaged: the last prompt token, those that predict the answer, the prompt's, all, or
+    all with padding."""
+    pool: Literal["mean", "mean_or_max"] = "mean"
+    """Average over tokens; with `mean_or_max`, the maximum instead where there are more than 100."""
 
     @classmethod
     def preset(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,17 +108,8 @@ class WiseConfig:
         return dict(CONVENTIONS[name])
 
     def __post_init__(self) -> None:
-        for switch, choices in SWITCHES.items():
-            if getattr(self, switch) not in choices:
-                raise unknown(switch, getattr(self, switch), choices)
-        require(self.shards >= 1, "shards must be at least 1")
-        require(0 < self.rho <= 1, "rho, the mask ratio, must be in (0, 1]")
-        require(0 < self.density <= 1, "density must be in (0, 1]")
         if self.convention == "refined":
             require(self.rho <= self.density, "density must reach rho, or trimming drops what was learned")
-        require(self.lr > 0 and self.steps > 0, "lr and steps must be positive")
-        require(0 < self.act_ratio <= 1, "act_ratio must be in (0, 1]")
-        require(min(self.weight_decay, self.clamp, self.group, self.irrelevant) >= 0, "negative weight_decay or clamp")
         require(
             self.threshold == "recorded" or self.positions in ("last", "answer"),
             "threshold 'current' needs positions 'last' or 'answer': only last prompt tokens are kept",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 
 from wise.errors import unknown
 from wise.seeds import generator
 
-MASKS = ("bernoulli", "disjoint")
+Masks = Literal["bernoulli", "disjoint"]
 
 
 def draw_mask(shape: tuple[int, ...], rho: float, seed: int, shard: int, kind: str = "bernoulli") -> Tensor:
@@ -20,10 +22,10 @@ def draw_mask(shape: tuple[int, ...], rho: float, seed: int, shard: int, kind: s
     [i rho, (i + 1) rho) modulo 1. Masks of k shards do not overlap while k rho <= 1; beyond that,
     every entry is free in floor(k rho) or ceil(k rho) of them, the least overlap there can be.
 
-    Raises ConfigError for a `kind` that is not in `MASKS`.
+    Raises ConfigError for a `kind` that is not in `Masks`.
     """
-    if kind not in MASKS:
-        raise unknown("kind of mask", kind, MASKS)
+    if kind not in get_args(Masks):
+        raise unknown("kind of mask", kind, get_args(Masks))
     if kind == "bernoulli":
         return torch.rand(shape, generator=generator(seed, "mask", shard)) < rho
     uniform = torch.rand(shape, generator=generator(seed, "mask"))
