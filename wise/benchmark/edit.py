@@ -72,8 +72,7 @@ class Problem:
 
     def by_full_forward(self) -> Tensor:
         """The same by full forward passes."""
-        pad = self.lm.tokenizer.pad_token_id
-        batch = collate([*self.edit, self.irrelevant], pad, self.lm.device)
+        batch = collate([*self.edit, self.irrelevant], self.lm.pad, self.lm.device)
         return full_forward_edit(self.lm, find_site(self.lm.model, self.layer), batch, self.step)
 
 

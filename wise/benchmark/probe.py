@@ -79,7 +79,7 @@ def one_by_one(lm: LanguageModel, site: Site, asked: Sequence[Encoded], delta: T
     losses: list[float] = []
     with _edited(site, delta), torch.inference_mode():
         for sequence in asked:
-            batch = collate([sequence], lm.tokenizer.pad_token_id, lm.device)
+            batch = collate([sequence], lm.pad, lm.device)
             logits = lm.model(input_ids=batch.input_ids, use_cache=False).logits  # (1, L, V)
             (answer,) = read_answers(batch, logits[0, sequence.start - 1 : -1])
             losses += answer.nll
@@ -89,7 +89,7 @@ def one_by_one(lm: LanguageModel, site: Site, asked: Sequence[Encoded], delta: T
 @contextmanager
 def _edited(site: Site, delta: Tensor) -> Iterator[None]:
     """The edited matrix in place of the model's own."""
-    original = site.module.weight
+    original = site.own
     site.module.weight = site.parameter(site.weight + delta)
     try:
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -41,7 +42,7 @@ class AlphaEdit(Memit):
     Config = AlphaEditConfig
     solving = 8  # eigenvectors take more than a factor
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._past: list[Tensor] = []  # P K_p (f, p) of each edited layer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import pydantic
 import torch
@@ -73,7 +74,7 @@ class Defer(RoutedEditor):
     Config = DeferConfig
     matrices = 4
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._forget()
 
@@ -88,7 +89,8 @@ class Defer(RoutedEditor):
         """See `Editor.output`: the value at every position of the sequences that are deferred."""
         if routing is None:
             return base
-        return torch.where((routing.choice > 0)[:, None, None], routing.value[:, None], base)  # (B, L, d)
+        value = cast(Deferral, routing).value
+        return torch.where((routing.choice > 0)[:, None, None], value[:, None], base)  # (B, L, d)
 
     def extra_parameters(self) -> int:
         """Both layers."""

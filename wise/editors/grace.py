@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -61,7 +61,7 @@ class Grace(RoutedEditor):
     Config = GraceConfig
     matrices = 1
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._first_radius = torch.tensor(self.config.radius)
         self._forget()
@@ -98,7 +98,8 @@ class Grace(RoutedEditor):
             return value.expand_as(base)
         positions = torch.arange(base.shape[1], device=base.device)
         before = self.config.replacement == "replace_prompt"
-        here = positions <= last[:, None] if before else positions == last[:, None]  # (R, L)
+        end = cast(Tensor, last)[:, None]  # `output` asks for nothing else without it
+        here = positions <= end if before else positions == end  # (R, L)
         return torch.where(here[..., None], value, base)
 
     def measured(self) -> dict[str, float]:

@@ -116,8 +116,8 @@ class BreadthFirst(JointEditor, WeightEditor):
 
     def _take_work(self, work: dict[str, Tensor]) -> None:
         if work:
-            place, steps, losses = (work.pop(name).tolist() for name in ("place", "steps", "losses"))
-            self._course = Course(self._descent(), *place, steps, losses)
+            (epoch, batch), steps, losses = (work.pop(name).tolist() for name in ("place", "steps", "losses"))
+            self._course = Course(self._descent(), epoch, batch, steps, losses)
             self._course.descent.load_state(work)
 
     def _abandon(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -91,7 +92,7 @@ class MemitMass(JointEditor, Memit):
 
     name = "memit-mass"
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._values: list[Value] = []  # of the edits, and of those under way as far as they were found
 

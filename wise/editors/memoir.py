@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -56,7 +57,7 @@ class Memoir(RoutedEditor):
     matrices = 4
     artifact = "background"
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         features = self.site.weight.shape[1]
         self.active = max(1, round(self.config.share * features))  # k

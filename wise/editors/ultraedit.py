@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -47,7 +48,7 @@ class UltraEdit(WeightEditor):
     Config = UltraEditConfig
     artifact = "pilot"
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._forget()
 

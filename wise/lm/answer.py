@@ -34,7 +34,7 @@ def answer_pairs(
     batches = list(by_length(sequences, batch_size))
     answers = []
     for indices in batches:
-        batch = collate([sequences[i] for i in indices], lm.tokenizer.pad_token_id, lm.device)
+        batch = collate([sequences[i] for i in indices], lm.pad, lm.device)
         with torch.inference_mode():
             hidden = lm.model.base_model(
                 input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False

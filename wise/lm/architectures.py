@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import cast
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -80,6 +81,11 @@ class Site:
         return self.module.weight.T if isinstance(self.module, Conv1D) else self.module.weight
 
     @property
+    def own(self) -> nn.Parameter:
+        """The module's own parameter, as it is laid out there."""
+        return cast(nn.Parameter, self.module.weight)
+
+    @property
     def bias(self) -> Tensor | None:
         """The module's bias (d,), None where it has none."""
         return self.module.bias
@@ -119,7 +125,7 @@ def find_site(model: PreTrainedModel, layer: int) -> Site:
     name = f"{family.layers}.{layer}.{family.down}"
     final = tuple(module for path in family.final if (module := attrgetter(path)(model)) is not None)
     backbone = model.get_submodule(family.layers.rpartition(".")[0])
-    return Site(layer, name, model.get_submodule(name), backbone, blocks, final, family)
+    return Site(layer, name, cast(nn.Linear, model.get_submodule(name)), backbone, blocks, final, family)
 
 
 def activation(model: PreTrainedModel) -> nn.Module:
@@ -146,4 +152,4 @@ def _layers(model: PreTrainedModel) -> tuple[Family, nn.ModuleList]:
             "down-projection in a layer and the final norm; tests/unit/test_tail.py then says whether they fit"
         )
     family = FAMILIES[kind]
-    return family, model.get_submodule(family.layers)
+    return family, cast(nn.ModuleList, model.get_submodule(family.layers))

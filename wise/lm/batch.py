@@ -44,7 +44,8 @@ class Batch:
         """Row and position (N,), (N,) of every token whose logits predict a target token."""
         positions = torch.arange(self.input_ids.shape[1], device=self.input_ids.device)
         inside = (positions >= self.start[:, None] - 1) & (positions < self.length[:, None] - 1)  # (B, L)
-        return inside.nonzero(as_tuple=True)
+        rows, places = inside.nonzero(as_tuple=True)
+        return rows, places
 
 
 def tokenize(

@@ -36,6 +36,7 @@ class ChatTemplate:
         try:
             asked = tokenizer.apply_chat_template([question], add_generation_prompt=True, **options)
             replied = tokenizer.apply_chat_template([question, {"role": "assistant", "content": REPLY}], **options)
+            asked, replied = str(asked), str(replied)
         except (TemplateError, ValueError) as error:
             raise ConfigError(f"chat: the template of '{name}' takes no single question ({error})") from error
         before, found, after = asked.rpartition(QUESTION)

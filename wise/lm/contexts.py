@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 from wise.errors import ConfigError
@@ -16,7 +18,7 @@ def write_contexts(lm: LanguageModel, count: int, length: int, seed: int = 0) ->
     `ConfigError` when the model repeats itself so much that not enough different texts come out.
     """
     tokenizer = lm.tokenizer
-    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    first = cast(int, tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id)
     banned = [i for i in tokenizer.all_special_ids if i < lm.model.config.vocab_size]
     draw = generator(seed, "contexts")
     texts: list[str] = []
@@ -31,7 +33,7 @@ def write_contexts(lm: LanguageModel, count: int, length: int, seed: int = 0) ->
                 following = torch.multinomial(logits.softmax(-1), 1, generator=draw)  # (B, 1)
                 ids = torch.cat([ids, following.to(ids)], 1)
         for row in ids.tolist():
-            text = tokenizer.decode(row, skip_special_tokens=True).strip()
+            text = cast(str, tokenizer.decode(row, skip_special_tokens=True)).strip()
             if text and text not in texts:
                 texts.append(text)
         if len(texts) >= count:

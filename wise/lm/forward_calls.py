@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Cache
+
+if TYPE_CHECKING:
+    from wise.lm.load import CausalModel
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def prompt_length(args: tuple, kwargs: Mapping[str, Any]) -> int | None:
     return None if prompt is None else prompt.shape[1]
 
 
-def chunk_size(model: nn.Module, args: tuple, kwargs: Mapping[str, Any]) -> int | None:
+def chunk_size(model: CausalModel, args: tuple, kwargs: Mapping[str, Any]) -> int | None:
     """Tokens of the prompt that `generate` reads at a time, None for all at once."""
     config = kwargs.get("generation_config", args[1] if len(args) > 1 else None) or model.generation_config
     return kwargs.get("prefill_chunk_size", config.prefill_chunk_size)

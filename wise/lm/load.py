@@ -6,14 +6,28 @@ import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from wise.errors import ConfigError, unknown
 from wise.lm.chat import ChatTemplate
+
+if TYPE_CHECKING:
+
+    class CausalModel(PreTrainedModel):
+        """What `AutoModelForCausalLM` loads, in plain types: those of transformers are wider or missing."""
+
+        generation_config: GenerationConfig
+
+        def to(self, *args: Any, **kwargs: Any) -> CausalModel: ...
+        def generate(self, *args: Any, **kwargs: Any) -> Tensor: ...
+        def get_output_embeddings(self) -> nn.Linear: ...
+        def get_input_embeddings(self) -> nn.Embedding: ...
+
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64, "float16": torch.float16}
 
@@ -25,7 +39,7 @@ class LanguageModel:
     `template` is the chat template that is put around every prompt, None where prompts are continued as they are.
     """
 
-    model: PreTrainedModel
+    model: CausalModel
     tokenizer: PreTrainedTokenizerBase
     name: str
     template: ChatTemplate | None = None
@@ -39,6 +53,11 @@ class LanguageModel:
     def device(self) -> torch.device:
         """Where the model's input goes."""
         return self.model.device
+
+    @property
+    def pad(self) -> int:
+        """Id of the token that rows of a batch are filled up with."""
+        return cast(int, self.tokenizer.pad_token_id)
 
     @property
     def context_length(self) -> int:
@@ -78,7 +97,7 @@ def load_language_model(
         model = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype], **options)
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot load a language model from '{path}': {error}") from error
-    return wrap(model.to(find_device(device)), tokenizer, str(path), chat)
+    return wrap(cast("CausalModel", model).to(find_device(device)), tokenizer, str(path), chat)
 
 
 def find_device(name: str) -> torch.device:
@@ -99,7 +118,7 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
+def wrap(model: CausalModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
     """Freeze a loaded model and pair it with its tokenizer; a missing pad token becomes the end token."""
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")

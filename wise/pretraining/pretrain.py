@@ -13,8 +13,10 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import nn
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
@@ -109,16 +111,17 @@ def build_model(
         num_key_value_heads=options.heads,
         max_position_embeddings=options.context,
         tie_word_embeddings=False,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=cast(int, tokenizer.pad_token_id),
+        bos_token_id=cast(int, tokenizer.bos_token_id),
+        eos_token_id=cast(int, tokenizer.eos_token_id),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "init"))
         model = LlamaForCausalLM(config)
     # on short rows plain products beat the fused kernel's backward on a CPU
     model.set_attn_implementation("eager" if torch.device(device).type == "cpu" else "sdpa")
-    return model.to(device)
+    cast(nn.Module, model).to(device)
+    return model
 
 
 def save_pretrained(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
@@ -138,6 +141,6 @@ def _stages(
     early = [document for text, document in zip(texts, documents, strict=True) if text.subject in first]
     stages = [early] * options.curriculum_epochs + [documents] * (options.epochs - options.curriculum_epochs)
     return [
-        pack(stage, options.length, tokenizer.pad_token_id, generator(seed, "pack", epoch))
+        pack(stage, options.length, cast(int, tokenizer.pad_token_id), generator(seed, "pack", epoch))
         for epoch, stage in enumerate(stages)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ class Trainer:
         parts = [batch.batch(rows) for rows in torch.arange(len(batch)).split(self.part)]
         losses, gradients = zip(*self._pool.map(lambda part: self._gradients(part, total), parts), strict=True)
         for parameter, summands in zip(self.parameters, zip(*gradients, strict=True), strict=True):
-            parameter.grad = sum(summands[1:], start=summands[0])
+            parameter.grad = cast(Tensor, sum(summands[1:], start=summands[0]))
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.schedule.step()

@@ -72,7 +72,7 @@ class Tail:
             fresh |= computed
             self._keep(group, computed)
         states = [fresh.get(s.ids) or self._states[s.ids] for s in sequences]
-        batch = collate(sequences, self.lm.tokenizer.pad_token_id, self.lm.device)
+        batch = collate(sequences, self.lm.pad, self.lm.device)
         return FrozenStates(
             batch, *(nn.utils.rnn.pad_sequence(list(kind), batch_first=True) for kind in zip(*states, strict=True))
         )
@@ -117,10 +117,11 @@ class Tail:
 
     def _texts(self, texts: Sequence[Text]) -> dict[Text, TextStates]:
         """The states of some texts, cut out of one batch into one entry a text."""
-        batch = collate([Encoded(ids, 0) for ids in texts], self.lm.tokenizer.pad_token_id, self.lm.device)
+        batch = collate([Encoded(ids, 0) for ids in texts], self.lm.pad, self.lm.device)
         states = self._read(batch)
         kinds = states.inner, states.output, states.hidden
-        return {ids: tuple(kind[row, : len(ids)].clone() for kind in kinds) for row, ids in enumerate(texts)}
+        cut = ([kind[row, : len(ids)].clone() for kind in kinds] for row, ids in enumerate(texts))
+        return {ids: (inner, output, hidden) for ids, (inner, output, hidden) in zip(texts, cut, strict=True)}
 
     def _read(self, batch: Batch) -> States:
         states = read_states(self.site, batch)
@@ -140,7 +141,7 @@ class Tail:
             parts = (take(states, positions) for states in (frozen.hidden, frozen.output, output))
             return self._final(self._injected(*parts))
         calls = self._called(frozen)
-        keywords, attention = calls.keywords[-1], self.lm.model.config._attn_implementation
+        keywords, attention = calls.keywords[-1], self.lm.model.config._attn_implementation or ""
         if not self.trim or not can_trim(blocks[-1], keywords, attention):
             return take(self.hidden(frozen, output), positions)
         hidden = self._before_last(frozen, output)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,9 +54,9 @@ def run_at(
     `keywords` are its arguments for all positions, `chosen` those of `keywords_at`. `query` is the path
     of its query projection, which then only runs at the positions; None where it gives keys as well.
     """
-    cache = _cache_name(block)
+    cache = cast(str, _cache_name(block))  # see `can_trim`
     harvest = _Harvest()
-    with _without(block.get_submodule(query) if query else None):
+    with _without(cast(nn.Linear, block.get_submodule(query)) if query else None):
         try:
             block(hidden, **keywords | {cache: harvest})
         except _Harvested:
@@ -107,7 +107,7 @@ def _without(projection: nn.Linear | None) -> Iterator[None]:
     if projection is None or "forward" in vars(projection):  # a wrapped one has to run as it is
         yield
         return
-    projection.forward = lambda hidden: hidden.new_zeros(()).expand(*hidden.shape[:-1], projection.out_features)
+    projection.forward = lambda input: input.new_zeros(()).expand(*input.shape[:-1], projection.out_features)
     try:
         yield
     finally:

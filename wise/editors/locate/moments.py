@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from wise.errors import DataError
@@ -40,7 +40,6 @@ def second_moments(
     longest = max(range(len(texts)), key=lambda i: len(sequences[i].ids))
     if len(sequences[longest].ids) > lm.context_length:
         raise DataError(f"training text {texts[longest][:80]!r} does not fit the context of {lm.context_length} tokens")
-    pad = lm.tokenizer.pad_token_id
     batches = list(by_length(sequences, batch_size))
     tokens = sum(len(sequence.ids) for sequence in sequences)
     moments = {"tokens": torch.tensor(tokens)}
@@ -48,7 +47,7 @@ def second_moments(
         for group in _groups(sites):
             with _summing(group) as sums:
                 for indices in batches:
-                    _read(group[-1], sums, collate([sequences[i] for i in indices], pad, lm.device))
+                    _read(group[-1], sums, collate([sequences[i] for i in indices], lm.pad, lm.device))
                     bar.update(len(group))
             for site, total in zip(group, sums.totals, strict=True):
                 moments[f"moment.{site.layer}"] = (total / tokens).float()
@@ -65,12 +64,21 @@ def _groups(sites: Sequence[Site]) -> Iterator[Sequence[Site]]:
 class _Sums:
     """Sum of x x^T (f, f) at each site, in float64; `real` (B, L) tells the tokens of the batch that is read."""
 
+    real: Tensor
+
     def __init__(self, sites: Sequence[Site]) -> None:
         widths = [site.weight.shape[1] for site in sites]
         self.totals = [torch.zeros(f, f, dtype=torch.float64, device=sites[0].weight.device) for f in widths]
-        self.real: Tensor | None = None
 
-    def add(self, number: int, inner: Tensor) -> None:
+    def hook(self, number: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        """What adds the input of the matrix of that number."""
+
+        def add(_module: nn.Module, args: tuple[Tensor, ...]) -> None:
+            self._add(number, args[0])
+
+        return add
+
+    def _add(self, number: int, inner: Tensor) -> None:
         real = inner.reshape(-1, inner.shape[-1])[self.real.flatten()]  # (n, f)
         real = real.to(torch.promote_types(real.dtype, torch.float32))
         self.totals[number] += real.T @ real  # (f, n) x (n, f)
@@ -82,8 +90,7 @@ def _summing(sites: Sequence[Site]) -> Iterator[_Sums]:
     sums = _Sums(sites)
     with ExitStack() as hooks:
         for number, site in enumerate(sites):
-            hook = site.module.register_forward_pre_hook(lambda _, args, number=number: sums.add(number, args[0]))
-            hooks.callback(hook.remove)
+            hooks.callback(site.module.register_forward_pre_hook(sums.hook(number)).remove)
         yield sums
 
 

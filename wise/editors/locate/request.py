@@ -64,7 +64,7 @@ def build_request(
         sequences += encode_prompts(lm, [text])
         last = [len(sequences[-1].ids) - 1]
         edited += last if token == "prompt_last" else last_tokens(lm, [text], [len(record.subject)])
-    batch = collate(sequences, lm.tokenizer.pad_token_id, lm.device)
+    batch = collate(sequences, lm.pad, lm.device)
     return Request(record, batch, torch.tensor(edited, device=lm.device), len(prompts))
 
 

@@ -52,7 +52,7 @@ class Prompts:
         mask = options.pop("attention_mask", None)
         pad = options.get("pad_token_id", config.pad_token_id)
         if isinstance(pad, Tensor) or pad is None:
-            pad = lm.tokenizer.pad_token_id
+            pad = lm.pad
         return cls(ids, torch.ones_like(ids) if mask is None else mask, int(pad), options)
 
     def rows(self) -> list[tuple[int, ...]]:

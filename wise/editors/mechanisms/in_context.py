@@ -126,7 +126,7 @@ class RewritingEditor(Editor):
     def _read(self, sequences: list[Encoded]) -> tuple[Tensor, Tensor]:
         """Logits (N, V) of the model that answers at the tokens that predict targets, and those targets (N,)."""
         lm = self.answering
-        batch = collate(sequences, lm.tokenizer.pad_token_id, lm.device)
+        batch = collate(sequences, lm.pad, lm.device)
         with self.unedited():
             read = lm.model.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
         rows, positions = batch.predicting()

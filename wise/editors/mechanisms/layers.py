@@ -56,7 +56,7 @@ class MatricesEditor(Editor):
     @contextmanager
     def trial(self) -> Iterator[None]:
         """Matrices may be replaced inside the block; behind it the model is as it was."""
-        before = [site.module.weight for site in self.sites]
+        before = [site.own for site in self.sites]
         try:
             yield
         finally:
@@ -69,7 +69,7 @@ class MatricesEditor(Editor):
     def _attach(self) -> None:
         if self._weights:
             if not self._originals:
-                self._originals = [site.module.weight for site in self.sites]
+                self._originals = [site.own for site in self.sites]
             self._put([site.parameter(weight) for site, weight in zip(self.sites, self._weights, strict=True)])
 
     def _detach(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
@@ -87,13 +87,13 @@ class RoutedEditor(Editor):
             generation.end = call.cached + min(call.length, generation.prompt or call.length)
         if self.policy == "per_step":
             call = call.starting()
-        elif generation is not None:
+        elif generation is not None and generation.end is not None:
             call = call.up_to(generation.end)
         self._call, self._routing = call, None
 
     def _at_site(self, _module: nn.Module, args: tuple, base: Tensor) -> Tensor:
         """Replace the matrix's output by the chosen memory's, shapes as they come: (B, L, d) or (B * L, d)."""
-        call = self._call
+        call = cast(Call, self._call)  # the model's own hook ran before
         shape = call.real.shape
         inner, before = args[0].view(*shape, -1), base.view(*shape, -1)
         if call.decides:
@@ -104,7 +104,7 @@ class RoutedEditor(Editor):
 
     def _decision_of(self, call: Call) -> Routing | None:
         """The decision made when the prompt before this continuation was read."""
-        if call.cache not in self._decisions:
+        if call.cache is None or call.cache not in self._decisions:
             raise EditError(
                 f"{self.name}: no memory was chosen for the text in this cache (an edit was made since, or the cache "
                 "is a copy, or not from this edited model); start from the prompt, or continue in model.generate()"
@@ -121,7 +121,7 @@ class RoutedEditor(Editor):
         """Keep the decision with the cache that the call has filled."""
         parts = output.values() if hasattr(output, "values") else output
         cache = next((part for part in parts if isinstance(part, Cache)), None)
-        if cache is not None and self._call.decides:
+        if cache is not None and self._call is not None and self._call.decides:
             self._decisions[cache] = self._routing
 
 

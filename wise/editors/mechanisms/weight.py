@@ -24,7 +24,7 @@ class WeightEditor(Editor):
     def _attach(self) -> None:
         if self._weight is not None:
             if self._original is None:
-                self._original = self.site.module.weight
+                self._original = self.site.own
             self.site.module.weight = self.site.parameter(self._weight)
 
     def _detach(self) -> None:

@@ -39,6 +39,9 @@ class GradientTransform(nn.Module):
     a small positive number that climbs the loss, learns its sign. `rank` is at most f + d.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, features: int, width: int, rank: int, alpha: float, draw: torch.Generator) -> None:
         super().__init__()
         self.features = features

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from wise.lm.batch import Encoded, collate
 from wise.lm.likelihood import token_nll
 from wise.lm.load import LanguageModel, wrap
 from wise.seeds import derive_seed, generator
+
+if TYPE_CHECKING:
+    from wise.lm.load import CausalModel
 
 LONGEST = 16
 """Tokens of the longest invented target; long ones teach copying in fewer steps."""
@@ -40,16 +44,16 @@ def build_counterfactual(lm: LanguageModel, config: SeracConfig) -> LanguageMode
         max_position_embeddings=2 * min(lm.context_length, 2**20),
         tie_word_embeddings=True,
         initializer_range=INITIAL,
-        pad_token_id=lm.tokenizer.pad_token_id,
-        bos_token_id=lm.tokenizer.bos_token_id,
-        eos_token_id=lm.tokenizer.eos_token_id,
+        pad_token_id=lm.pad,
+        bos_token_id=cast(int, lm.tokenizer.bos_token_id),
+        eos_token_id=cast(int, lm.tokenizer.eos_token_id),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(0, "serac", "counterfactual"))
         model = LlamaForCausalLM(shape)
     model.set_attn_implementation("eager")
     model.generation_config = copy.deepcopy(lm.model.generation_config)
-    return wrap(model.to(lm.device), lm.tokenizer, f"{lm.name} (counterfactual)")
+    return wrap(cast("CausalModel", model).to(lm.device), lm.tokenizer, f"{lm.name} (counterfactual)")
 
 
 def counterfactual_prompt(text: Encoded, prompt: tuple[int, ...], separator: int) -> tuple[int, ...]:
@@ -105,7 +109,7 @@ def invented(text: Encoded, lm: LanguageModel, draw: torch.Generator) -> Encoded
 
 
 def _loss(lm: LanguageModel, sequences: list[Encoded]) -> Tensor:
-    batch = collate(sequences, lm.tokenizer.pad_token_id, lm.device)
+    batch = collate(sequences, lm.pad, lm.device)
     read = lm.model.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
     rows, positions = batch.predicting()
     logits = lm.logits(read.last_hidden_state[rows, positions])  # (N, d) x (d, V)

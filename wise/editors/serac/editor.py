@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -38,10 +38,10 @@ class Serac(RewritingEditor):
     matrices = 1
     artifact = "serac"
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         tokenizer = self.lm.tokenizer
-        self._separator = tokenizer.pad_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+        self._separator = self.lm.pad if tokenizer.eos_token_id is None else cast(int, tokenizer.eos_token_id)
         self._scope: ScopeClassifier | None = None
         self._counterfactual: LanguageModel | None = None
 

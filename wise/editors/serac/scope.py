@@ -39,6 +39,9 @@ class ScopePairs:
 class ScopeClassifier(nn.Module):
     """A small network over the frozen model's states of prompts: p(inside) = exp(-||e1 - e2||^2)."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, features: int, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
@@ -88,8 +91,8 @@ def _calibrate(scope: ScopeClassifier, held: ScopePairs) -> None:
     similarity = -scope.distance(scope(held.questions), scope(held.edits))
     end = -scope_threshold(similarity, held.owner, held.inside)
     factor = (math.log(2) / end.clamp(min=LEAST)).sqrt()
-    scope.layers[-1].weight.mul_(factor)
-    scope.layers[-1].bias.mul_(factor)
+    for parameter in scope.layers[-1].parameters():  # weight and bias
+        parameter.mul_(factor)
 
 
 def scope_loss(distance: Tensor, pairs: ScopePairs) -> Tensor:

@@ -22,7 +22,7 @@ def padded_rows(tail: Tail, lm: LanguageModel, prompts: Sequence[str], target: s
     row of its own: its tokens are in scope, all other positions of the edit's rows are out of it.
     """
     edit, own = encode(lm, prompts, [target] * len(prompts)), encode_prompts(lm, [irrelevant])
-    batch = collate([*edit, *own], lm.tokenizer.pad_token_id, lm.device, side="left")
+    batch = collate([*edit, *own], lm.pad, lm.device, side="left")
     inside = subject_span(lm, prompts, target, irrelevant, batch) if irrelevant in prompts[0] else None
     return rows_of(tail.read(batch), inside)
 
