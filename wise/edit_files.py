@@ -9,22 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from wise.errors import DataError
-from wise.records import EditRecord, free_id, record_from_dict
+from wise.records import EditRecord, free_id, record_from_dict, row_problems
 
 SHOWN = 20
 """Problems that an error lists."""
 
 Row = tuple[int, Any]
 """The number of a line, from 1, and what stands on it."""
-
-_PLAIN = {"id": "x", "prompt": "x", "target": "x"}
-_PLAIN_PROBE = {"kind": "paraphrase", "prompt": "x", "target": "x"}
 
 
 @dataclass(frozen=True)
@@ -79,44 +76,6 @@ def examine(path: str | Path, taken: Collection[str] = ()) -> EditFile:
     if not rows and not problems:
         problems.append("holds no edits")
     return EditFile(path, tuple(records), tuple(lines), tuple(sorted(problems, key=_line_of)))
-
-
-def row_problems(row: Any) -> list[str]:
-    """Everything that is wrong with an edit as parsed JSON, each problem with its key; none for a sound one."""
-    complaint = _complaint(row)
-    if complaint is None:
-        return []
-    if not isinstance(row, dict):
-        return [complaint]
-    found = [_complaint({key: value for key, value in _PLAIN.items() if key != missing})
-             for missing in _PLAIN if missing not in row]  # fmt: skip
-    for key, value in row.items():
-        if key == "probes" and isinstance(value, list):
-            found += [problem for index, probe in enumerate(value) for problem in _probe_problems(index, probe)]
-        else:
-            found.append(_complaint(_PLAIN | {key: value}))
-    return [problem for problem in found if problem] or [complaint]
-
-
-def _probe_problems(index: int, probe: Any) -> Iterator[str | None]:
-    def complaint(value: Any) -> str | None:
-        return _complaint(_PLAIN | {"probes": [_PLAIN_PROBE] * index + [value]})
-
-    if not isinstance(probe, dict):
-        yield complaint(probe)
-        return
-    for missing in (key for key in _PLAIN_PROBE if key not in probe):
-        yield complaint({key: value for key, value in _PLAIN_PROBE.items() if key != missing})
-    for key, value in probe.items():
-        yield complaint(_PLAIN_PROBE | {key: value})
-
-
-def _complaint(row: Any) -> str | None:
-    try:
-        record_from_dict(row, "record")
-    except DataError as error:
-        return str(error).removeprefix("record").lstrip(":, ")
-    return None
 
 
 def _rows(path: Path) -> tuple[list[Row], list[str]]:

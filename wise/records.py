@@ -11,15 +11,24 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from wise.errors import DataError, unknown
 from wise.files import write_json_lines
 
-PROBE_KINDS = ("paraphrase", "locality_near", "locality_far", "portability", "ood")
+EDIT_KIND = "edit"
+"""Kind of the question that is the edit prompt itself (reliability)."""
+
+Kind = Literal["edit", "paraphrase", "locality_near", "locality_far", "portability", "ood"]
+
+PROBE_KINDS = get_args(Kind)[1:]
 """What can be asked beside the edit itself.
 
 `paraphrase`: the edit in other words, same target (generalization). `locality_near`: the same
@@ -28,27 +37,29 @@ of subject altogether; both keep their true answer as target. `portability`: a q
 follows from the edit. `ood`: free text about the edited fact, to be continued.
 """
 
-EDIT_KIND = "edit"
-"""Kind of the question that is the edit prompt itself (reliability)."""
-
 IN_SCOPE = (EDIT_KIND, "paraphrase", "portability", "ood")
 """Kinds of questions whose answer the edit changes."""
 
 EDIT_INDEX = -1
 """Its index, beside those of the probes, which count from 0."""
 
+FILLED = ("id", "prompt", "target")
+"""Texts of edits and probes that must hold more than white space in a file; in code a record may still lack some."""
 
-@dataclass(frozen=True)
+CLOSED = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=CLOSED)
 class Probe:
     """One question: `prompt` is to be answered by `target`; `name` is the sub-kind."""
 
-    kind: str
+    kind: Kind
     prompt: str
     target: str
     name: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CLOSED)
 class EditRecord:
     """One edit: after it, `prompt` is to be answered by `target`.
 
@@ -59,11 +70,16 @@ class EditRecord:
     id: str
     prompt: str
     target: str
-    subject: str
+    subject: str = ""
     irrelevant: str = ""
     probes: tuple[Probe, ...] = ()
     relation: str = ""
     original: str = ""
+
+    def __post_init__(self) -> None:
+        for index, probe in enumerate(self.probes):
+            if probe.kind == EDIT_KIND:
+                raise ValueError(f"probe {index}: {unknown('probe kind', probe.kind, PROBE_KINDS)}")
 
     def questions(self) -> Iterator[tuple[int, Probe]]:
         """The edit itself with `EDIT_INDEX`, then every probe with its index."""
@@ -71,17 +87,29 @@ class EditRecord:
         yield from enumerate(self.probes)
 
 
+_RECORD = TypeAdapter(EditRecord)
+
+
 def record_from_dict(row: Any, where: str = "record") -> EditRecord:
-    """Build a validated record from parsed JSON; `where` (file and line) opens every error."""
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: expected a JSON object, found {type(row).__name__}")
-    fields = _texts(
-        row, where, ("id", "prompt", "target"), ("subject", "irrelevant", "relation", "original"), ("probes",)
-    )
-    probes = row.get("probes", [])
-    if not isinstance(probes, list):
-        raise DataError(f"{where}: 'probes' must be a list, found {type(probes).__name__}")
-    return EditRecord(**fields, probes=tuple(_probe(p, f"{where}, probe {i}") for i, p in enumerate(probes)))
+    """A record from parsed JSON. Raises `DataError`, which opens with `where` (file and line) and names every
+    problem: a missing or empty field, an unknown key or probe kind, a value that is no text.
+    """
+    try:
+        record = _RECORD.validate_python(row)
+    except ValidationError as error:
+        raise DataError(f"{where}: {'; '.join(_problems(row, error))}") from error
+    if empty := list(_empty(row)):
+        raise DataError(f"{where}: {'; '.join(empty)}")
+    return record
+
+
+def row_problems(row: Any) -> list[str]:
+    """Everything that is wrong with an edit as parsed JSON, each problem with its key; none for a sound one."""
+    try:
+        _RECORD.validate_python(row)
+    except ValidationError as error:
+        return _problems(row, error)
+    return list(_empty(row))
 
 
 def read_records(path: str | Path) -> list[EditRecord]:
@@ -91,16 +119,6 @@ def read_records(path: str | Path) -> list[EditRecord]:
     unknown key or probe kind, and a repeated id.
     """
     rows = _json_lines(Path(path))
-    return _unique(path, ((number, record_from_dict(row, f"{path}, line {number}")) for number, row in rows))
-
-
-def read_edits(path: str | Path, taken: Collection[str] = ()) -> list[EditRecord]:
-    """Read a JSONL file of edits as people write them, where only prompt and target are required.
-
-    An edit without an id is named after its line, such as "edit-00003", and differently where that is
-    among the ids already `taken`. Raises as `read_records` does.
-    """
-    rows = ((number, _named(row, number, taken)) for number, row in _json_lines(Path(path)))
     return _unique(path, ((number, record_from_dict(row, f"{path}, line {number}")) for number, row in rows))
 
 
@@ -131,10 +149,6 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
             raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
-def _named(row: Any, number: int, taken: Collection[str]) -> Any:
-    return row if not isinstance(row, dict) or "id" in row else {"id": free_id(f"edit-{number:05d}", taken)} | row
-
-
 def _unique(path: str | Path, numbered: Iterable[tuple[int, EditRecord]]) -> list[EditRecord]:
     """The records of a file, at least one, no id twice."""
     records: list[EditRecord] = []
@@ -149,28 +163,35 @@ def _unique(path: str | Path, numbered: Iterable[tuple[int, EditRecord]]) -> lis
     return records
 
 
-def _probe(row: Any, where: str) -> Probe:
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: expected a JSON object, found {type(row).__name__}")
-    fields = _texts(row, where, ("kind", "prompt", "target"), ("name",))
-    if fields["kind"] not in PROBE_KINDS:
-        raise DataError(f"{where}: {unknown('probe kind', fields['kind'], PROBE_KINDS)}")
-    return Probe(**fields)
+def _empty(row: Any) -> Iterator[str]:
+    """The texts of a row that must not be empty and are; what is no text at all is another problem."""
+    probes = row.get("probes", ()) if isinstance(row, dict) else ()
+    numbered = ((f"probe {index}: ", probe) for index, probe in enumerate(probes if isinstance(probes, list) else ()))
+    for where, part in (("", row), *numbered):
+        if isinstance(part, dict):
+            for key in FILLED:
+                value = part.get(key)
+                if isinstance(value, str) and not value.strip():
+                    yield f"{where}'{key}' is empty"
 
 
-def _texts(row: dict, where: str, required: Sequence[str], optional: Sequence[str], others: Sequence[str] = ()) -> dict:
-    """The text fields of `row`; required ones must be there and hold more than white space."""
-    for key in row:
-        if key not in (*required, *optional, *others):
-            raise DataError(f"{where}: {unknown('key', str(key), (*required, *optional, *others))}")
-    texts = {}
-    for key in (*required, *optional):
-        value = row.get(key, "" if key in optional else None)
-        if not isinstance(value, str):
-            raise DataError(
-                f"{where}: '{key}' must be a text, found {type(value).__name__ if key in row else 'nothing'}"
-            )
-        if key in required and not value.strip():
-            raise DataError(f"{where}: '{key}' is empty")
-        texts[key] = value
-    return texts
+def _problems(row: Any, error: ValidationError) -> list[str]:
+    return [*_empty(row), *map(_problem, error.errors(include_url=False))]
+
+
+def _problem(detail: ErrorDetails) -> str:
+    """One problem of a row: the index of the probe if it is in one, the key, and what is wrong."""
+    place, kind, found = detail["loc"], detail["type"], detail["input"]
+    in_probe = len(place) > 1 and place[0] == "probes"
+    where, place = (f"probe {place[1]}: ", place[2:]) if in_probe else ("", place)
+    if not place:  # of the row or the probe as a whole
+        message = f"expected a JSON object, found {type(found).__name__}"
+        return where + (str(detail["ctx"]["error"]) if kind == "value_error" else message)
+    key = str(place[0])
+    if kind == "unexpected_keyword_argument":
+        return where + str(unknown("key", key, (Probe if in_probe else EditRecord).__pydantic_fields__))
+    if kind == "literal_error" and isinstance(found, str):
+        return where + str(unknown("probe kind", found, PROBE_KINDS))
+    wanted = "a list" if key == "probes" else "a text"
+    missing = kind in ("missing", "missing_argument")
+    return f"{where}'{key}' must be {wanted}, found {'nothing' if missing else type(found).__name__}"

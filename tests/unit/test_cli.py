@@ -173,11 +173,10 @@ def test_a_mistyped_option_is_one_line_and_status_2(argv, message, capsys):
         ('{"prompt": "Ada was born in"}', "line 2: 'target' must be a text, found nothing"),
         ('{"prompt": "Ada was born in", "target": "Port", "tagret": "x"}', "line 2: unknown key 'tagret'"),
         ("Ada was born in", "line 2: not valid JSON"),
-        ('{"id": "edit-00001", "prompt": "Ada", "target": "Port"}', "line 2: id 'edit-00001' was already used"),
     ],
 )
 def test_a_malformed_line_is_named(line, message, tmp_path, caplog):
     path = tmp_path / "edits.jsonl"
     path.write_text(json.dumps(EDITS[0]) + "\n" + line + "\n")
     assert main(["edit", "--model", "unused", "--edits", str(path), "--out", str(tmp_path / "memory")]) == 2
-    assert f"{path}, {message}" in caplog.text
+    assert f"{path}: cannot be used, one problem" in caplog.text and message in caplog.text

@@ -1,11 +1,13 @@
 """Records survive the way to disk and back; what is wrong in a file is named with line and key."""
 
 import json
+from dataclasses import asdict
 
 import pytest
+from pydantic import ValidationError
 
 from wise.errors import ConfigError, DataError
-from wise.records import EditRecord, Probe, read_records, record_from_dict, write_records
+from wise.records import EditRecord, Probe, read_records, record_from_dict, row_problems, write_records
 
 RECORD = EditRecord(
     id="a",
@@ -90,3 +92,21 @@ def test_no_records(tmp_path, name):
 def test_where_opens_the_error():
     with pytest.raises(DataError, match="^here: expected"):
         record_from_dict("text", "here")
+
+
+def test_every_problem_of_a_row_is_named():
+    row = {"id": "a", "prompt": " ", "target": 3, "probes": [{"kind": "edit", "prompt": "p", "target": "t"}, 4], "x": 1}
+    with pytest.raises(DataError, match="'prompt' is empty; 'target' must be a text, found int; probe 1: expected"):
+        record_from_dict(row)
+    assert [problem.split(",")[0] for problem in row_problems(row)][-1].startswith("unknown key 'x'")
+    assert row_problems({"id": "a", "prompt": "p", "target": "t"}) == []
+
+
+def test_an_edit_is_no_probe_of_itself():
+    with pytest.raises(DataError, match="probe 0: unknown probe kind 'edit'. Valid choices: locality_far"):
+        record_from_dict({"id": "a", "prompt": "p", "target": "t", "probes": [{**asdict(Probe("edit", "p", "t"))}]})
+
+
+def test_a_record_made_in_code_is_checked_too():
+    with pytest.raises(ValidationError, match="prompt"):
+        EditRecord(id="a", prompt=3, target="t")

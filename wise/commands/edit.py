@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Edit, save, and say how it went."""
-    from wise.records import read_edits
+    from wise.edit_files import read_edits
 
     if args.memory is not None:
         _refuse_other_settings(args)

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Ask every question of the records and print the mean of every metric that they allow."""
     import wise
-    from wise.records import read_edits
+    from wise.edit_files import read_edits
 
     edited = wise.load(args.memory, args.model, device=args.device, dtype=args.dtype)
     records = edited.edits if args.records is None else read_edits(args.records)
