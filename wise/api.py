@@ -17,25 +17,25 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.edited import EditedModel, busy_with
-from wise.editors.base import Editor
 from wise.editors.registry import editor_class
+from wise.editors.shared.own_texts import pseudo_edits, training_records
 from wise.errors import ConfigError
 from wise.lm.architectures import default_layer
-from wise.lm.contexts import write_contexts
+from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel, load_language_model, wrap
+from wise.memory.artifact import use_artifact_file
 from wise.memory.folder import read_config
 from wise.memory.store import load_into
 from wise.options import build_options
 from wise.records import EditRecord
-from wise.seeds import derive_seed
 
 Model = str | Path | LanguageModel | tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
+Train = Sequence[EditRecord] | Sequence[str]
+"""Records of edits, or plain texts; none of them are edits to be made."""
+
 CONTEXT_TOKENS = 10
 """Length of a random prefix (WISE, appendix A)."""
-
-IRRELEVANT_TEXTS, IRRELEVANT_TOKENS = 64, 12
-"""How many unrelated texts the model writes, and their length, where the user gives none."""
 
 
 def attach(
@@ -44,7 +44,8 @@ def attach(
     *,
     layer: int | None = None,
     seed: int = 0,
-    irrelevant: Sequence[str] | None = None,
+    train: Train | None = None,
+    artifact: str | Path | None = None,
     contexts: Sequence[str] | None = None,
     revision: str | None = None,
     device: str = "auto",
@@ -56,22 +57,29 @@ def attach(
 
     `model` is a folder, a hub name, or an own pair `(model, tokenizer)`, which is set to evaluation mode and
     frozen; `revision`, `device` and `dtype` are for the first two. `chat` asks every prompt as a question in the
-    tokenizer's chat template. `layer` is the one whose down-projection
-    is edited, by default at the depth of the published runs. `irrelevant` are texts that have nothing to do with
-    the edits, from which a router learns what to leave alone, and `contexts` the prefixes that
-    augment prompts; by default the model writes both itself. `options` are those of the editor.
+    tokenizer's chat template. `layer` is the one whose down-projection is edited, by default at the depth of the
+    published runs. `options` are those of the editor.
 
-    Raises `ConfigError` for names, options and layers that do not exist and for a model of an unknown family.
+    Many editors learn something of the model before their first edit: statistics, scales, a small network. They
+    learn it here, from `train`: records of other edits (`wise.records.EditRecord`) or plain texts that have nothing
+    to do with the edits; by default, or where these are too few, from samples of the model itself. What took long is
+    kept by `EditedModel.save_artifact` and given back as `artifact`. `contexts` are the prefixes that augment prompts,
+    by default the model's own, too.
+
+    Raises `ConfigError` for names, options, layers and artifacts that do not exist or fit and for a model of an
+    unknown family.
     """
     kind = editor_class(editor)
     config = build_options(kind.Config, options, f"options of editor '{editor}'")
     lm = _language_model(model, revision, device, dtype, chat)
     if contexts is None:
         count = getattr(config, "context_prefixes", 0)
-        contexts = write_contexts(lm, count, CONTEXT_TOKENS, seed) if count else ()
+        contexts = write_samples(lm, count, CONTEXT_TOKENS, seed) if count else ()
     attached = kind(lm, config, default_layer(lm.model) if layer is None else layer, contexts, seed)
-    if kind.prepare is not Editor.prepare:  # others learn nothing from texts
-        attached.prepare(_training_records(lm, irrelevant, seed))
+    if artifact is not None:
+        use_artifact_file(attached, artifact)
+    if attached.learns_from_records():
+        attached.prepare(training_records(lm, _records(train), seed))
     return EditedModel(attached)
 
 
@@ -108,8 +116,12 @@ def _language_model(model: Model, revision: str | None, device: str, dtype: str,
     return lm
 
 
-def _training_records(lm: LanguageModel, texts: Sequence[str] | None, seed: int) -> list[EditRecord]:
-    """Unrelated texts in the form in which `Editor.prepare` takes them."""
-    if texts is None:
-        texts = write_contexts(lm, IRRELEVANT_TEXTS, IRRELEVANT_TOKENS, derive_seed(seed, "irrelevant"))
-    return [EditRecord(f"irrelevant-{i:05d}", text, "", "", irrelevant=text) for i, text in enumerate(texts)]
+def _records(train: Train | None) -> list[EditRecord]:
+    """What was given to learn from, as records."""
+    if train is None:
+        return []
+    if isinstance(train, str) or not all(isinstance(item, str | EditRecord) for item in train):
+        raise ConfigError("train is a list of records (wise.records.EditRecord) or of texts")
+    texts = [item for item in train if isinstance(item, str)]
+    records = [item for item in train if isinstance(item, EditRecord)]
+    return [*records, *pseudo_edits(texts)] if texts else records

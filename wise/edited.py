@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,9 +13,13 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.editors.base import Editor, EditOutcome
+from wise.editors.locate.subject import find_subject
 from wise.errors import ConfigError, DataError
+from wise.evaluate.taken import judged, warn_of_failures
 from wise.lm.batch import encode, encode_prompts
 from wise.lm.generate import generate_answers
+from wise.lm.vocabulary import require_writable
+from wise.memory.artifact import write_artifact
 from wise.memory.export import merged_weights, push_folder, put, what_is_lost, write_checkpoint
 from wise.memory.manifest import describe
 from wise.memory.routing_report import routes
@@ -86,9 +90,13 @@ class EditedModel:
         """Make the model answer a prompt with `target` from now on; `prompt` may also be a record, or several.
 
         `irrelevant` is a text that the edit must leave alone. All records are checked before the first is
-        learned. Raises `DataError` for an empty prompt or target, one that is too long for the model and an id
-        that an earlier edit has, and `EditError` where an edit's loss is not finite (earlier ones stay, those before
-        this call where edits are learned together).
+        learned. The outcome says whether the edit took, which is seen by asking the model; where it did not, a
+        warning `EditNotTaken` names the option to change. An editor that needs a `subject` and is given none takes
+        the longest name in the prompt, or else its last word, and says so in the outcome's `note`.
+
+        Raises `DataError` for an empty prompt or target, one that is too long for the model or that its tokenizer
+        cannot write, and an id that an earlier edit has, and `EditError` where an edit's loss is not finite (earlier
+        ones stay, those before this call where edits are learned together).
         """
         self._require_open()
         if isinstance(prompt, EditRecord):
@@ -141,12 +149,25 @@ class EditedModel:
         Raises `ConfigError` for an editor that does not learn in shards.
         """
         self._require_open()
-        return self.editor.undo(what)
+        gone = self.editor.undo(what)
+        for record in gone:
+            self.editor.not_taken.pop(record.id, None)
+        return gone
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the memory (not the base model) to `folder`, for `wise.load`; see `wise.memory.folder`."""
         self._require_open()
         save(self.editor, folder)
+
+    def save_artifact(self, path: str | Path) -> None:
+        """Write what the editor learned before its edits (statistics, networks), for `attach(..., artifact=path)`.
+
+        Raises `ConfigError` for an editor that needs nothing of the kind.
+        """
+        self._require_open()
+        if not self.editor.prepared:
+            raise ConfigError(f"{self.editor.name} prepared no artifact that could be saved")
+        write_artifact(self.editor.prepared, path)
 
     def push_to_hub(self, repo_id: str, private: bool = True, token: str | None = None) -> str:
         """Upload what `save_pretrained` writes to a model repository of the Hugging Face hub; returns its address.
@@ -199,7 +220,17 @@ class EditedModel:
             taken.add(record.id)
         if not records:
             return []
+        require_writable(self.editor.lm, records)
         encode(self.editor.lm, [record.prompt for record in records], [record.target for record in records])
+        completed, notes = zip(*(self._with_subject(record) for record in records), strict=True)
+        made = self._made(completed)
+        noted = [replace(outcome, note=note) for outcome, note in zip(made, notes, strict=True)]
+        outcomes = judged(self.editor, completed, noted)
+        warn_of_failures(self.editor, completed, outcomes)
+        return outcomes
+
+    def _made(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
+        """Make the edits, with a bar on a terminal for more than one."""
         quiet = None if len(records) > 1 else True  # None: a bar on a terminal, none in a log file
         with tqdm(total=len(records), unit="edit", desc=self.editor.name, disable=quiet) as bar:
             done = 0.0
@@ -210,6 +241,16 @@ class EditedModel:
                 bar.update(round(done) - bar.n)
 
             return self.editor.edit_all(records, report)
+
+    def _with_subject(self, record: EditRecord) -> tuple[EditRecord, str]:
+        """The record with a subject that its prompt names, where the editor needs one, and what was done about it."""
+        if not self.editor.needs_subject or (record.subject.strip() and record.subject in record.prompt):
+            return record, ""
+        found = find_subject(record.prompt)
+        if found:
+            return replace(record, subject=found), f"subject {found!r}, the longest name in the prompt"
+        last = record.prompt.split()[-1]
+        return replace(record, subject=last), f"no subject was found: edited at the prompt's last word {last!r}"
 
     def _require_open(self) -> None:
         if self._closed:

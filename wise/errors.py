@@ -22,6 +22,10 @@ class EditError(WiseError):
     """An edit that could not be made, such as one whose loss became NaN or infinite."""
 
 
+class EditNotTaken(UserWarning):
+    """An edit was made, but the model does not answer with its target; the message names the option to change."""
+
+
 def unknown(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
     """The error for a mistyped `name`: the nearest valid choice first, then all of them."""
     choices = sorted(choices)

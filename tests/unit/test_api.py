@@ -128,7 +128,7 @@ def test_what_the_model_writes_itself_depends_on_the_seed_alone():
     first, second, other = attached(), attached(), wise.attach(pair(), layer=2, seed=1)
     assert first.editor.contexts == second.editor.contexts != other.editor.contexts
     assert first.editor.measured() == second.editor.measured() != other.editor.measured()
-    given = wise.attach(pair(), layer=2, irrelevant=OTHERS, contexts=["the city of"])
+    given = wise.attach(pair(), layer=2, train=OTHERS * 3, contexts=["the city of"])
     assert given.editor.contexts == ("the city of",)
 
 

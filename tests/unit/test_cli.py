@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tests.models import tiny_language_model
 from wise.cli import VERBS, main
 from wise.editors.entries import EDITORS
 from wise.evaluate.metrics import METRICS
+from wise.files import read_json
 from wise.lm.architectures import FAMILIES
 
 EDITS = [
@@ -44,7 +46,10 @@ def edits(tmp_path):
 def memory(base, edits, tmp_path, capsys):
     folder = str(tmp_path / "memory")
     assert main(["edit", "--model", base, "--edits", edits, "--layer", "2", "--options", OPTIONS, "--out", folder]) == 0
-    assert re.fullmatch(rf"2 edits in [\d.]+ s; {folder} holds 2 by wise-retrieve\n", capsys.readouterr().out)
+    shown = capsys.readouterr().out
+    assert re.match(rf"2 edits in [\d.]+ s; {folder} holds 2 by wise-retrieve\n", shown)
+    failed = read_json(Path(folder, "config.json")).get("not_taken", {})
+    assert all(f"{name} did not take" in shown for name in failed) and shown.count("is answered") == len(failed)
     return folder
 
 
@@ -139,7 +144,7 @@ def test_ls_has_one_line_for_each(what, names, capsys, tmp_path):
         ),
         (["edit", "--model", "no/such/model", "--edits", "EDITS", "--out", "o"], "cannot load a language model"),
         (["edit", "--model", "m", "--edits", "nowhere.jsonl", "--out", "o"], "nowhere.jsonl: no such file"),
-        (["edit", "--model", "m", "--edits", "EDITS", "--out", "o", "--irrelevant", "EMPTY"], "holds no texts"),
+        (["edit", "--model", "m", "--edits", "EDITS", "--out", "o", "--train", "EMPTY"], "holds no texts"),
         (["inspect", "nowhere"], "nowhere: no such folder"),
     ],
 )

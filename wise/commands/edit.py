@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import time
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wise.commands.common import json_argument
 from wise.editors.entries import EDITORS
-from wise.errors import ConfigError, DataError
+from wise.errors import ConfigError, DataError, EditNotTaken
+
+if TYPE_CHECKING:
+    from wise.editors.base import EditOutcome
+    from wise.records import EditRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,14 +29,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--editor", help=f"one of {', '.join(EDITORS)} (default: wise-retrieve)")
     parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
     parser.add_argument("--options", type=json_argument, help="options of the editor, as JSON")
-    parser.add_argument("--irrelevant", type=Path, help="texts to leave alone, one a line (default: the model's own)")
+    parser.add_argument(
+        "--train",
+        type=Path,
+        help="what to learn from beside the edits: JSONL of records, or texts, "
+        "one a line (default: the model's own samples)",
+    )
+    parser.add_argument("--artifact", type=Path, help="what an earlier call learned, in place of --train")
+    parser.add_argument("--save-artifact", type=Path, help="file for what the editor learned before its edits")
     parser.add_argument("--seed", type=int, help="of every draw of the editor (default: 0)")
     parser.add_argument("--memory", type=Path, help="saved memory to go on from, with its editor and options")
     parser.add_argument("--out", type=Path, required=True, help="folder of the memory")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Edit, save, and say how it went."""
+def run(args: argparse.Namespace) -> int:
+    """Edit, save, and say how it went; 1 where no edit took."""
     from wise.edit_files import read_edits
 
     if args.memory is not None:
@@ -40,10 +54,29 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"{args.out}: is a file; the memory needs a folder")
     editor = _editor(args)
     started = time.perf_counter()
-    editor.edit(records)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EditNotTaken)  # printed below, each of them
+        outcomes = editor.edit(records)
     seconds = time.perf_counter() - started
     editor.save_pretrained(args.out)
+    if args.save_artifact is not None:
+        editor.save_artifact(args.save_artifact)
     print(f"{len(records)} edits in {seconds:.1f} s; {args.out} holds {len(editor.edits)} by {editor.editor.name}")
+    return _report(records, outcomes, editor.editor.remedy)
+
+
+def _report(records: Sequence[EditRecord], outcomes: Sequence[EditOutcome], remedy: str) -> int:
+    """Print what was done in the place of what edits did not say, and those that did not take; 1 where none took."""
+    failed = 0
+    for record, outcome in zip(records, outcomes, strict=True):
+        if outcome.note:
+            print(f"{record.id}: {outcome.note}")
+        if not outcome.took:
+            failed += 1
+            print(f"{record.id} did not take: {record.prompt!r} is answered {outcome.answer!r}, not {record.target!r}")
+    if failed:
+        print(f"{failed} of {len(records)} edits did not take. {remedy}")
+    return int(failed == len(records))
 
 
 def _editor(args: argparse.Namespace):
@@ -57,7 +90,8 @@ def _editor(args: argparse.Namespace):
         args.editor or "wise-retrieve",
         layer=args.layer,
         seed=args.seed or 0,
-        irrelevant=None if args.irrelevant is None else _lines(args.irrelevant),
+        train=None if args.train is None else _training(args.train),
+        artifact=args.artifact,
         revision=args.revision,
         device=args.device,
         dtype=args.dtype or "float32",
@@ -67,7 +101,7 @@ def _editor(args: argparse.Namespace):
 
 
 def _refuse_other_settings(args: argparse.Namespace) -> None:
-    for name in ("editor", "layer", "options", "irrelevant", "seed"):
+    for name in ("editor", "layer", "options", "train", "artifact", "seed"):
         if getattr(args, name) is not None:
             raise ConfigError(f"--{name} is the memory's own when one is continued: leave it out beside --memory")
 
@@ -76,6 +110,13 @@ def _ids(memory: Path) -> set[str]:
     from wise.memory.folder import read_folder
 
     return {record.id for record in read_folder(memory).edits}
+
+
+def _training(path: Path) -> list[EditRecord] | list[str]:
+    """Records of a JSONL file, or the lines of another."""
+    from wise.edit_files import read_edits
+
+    return read_edits(path) if path.suffix in (".jsonl", ".json") else _lines(path)
 
 
 def _lines(path: Path) -> list[str]:

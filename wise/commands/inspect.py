@@ -30,13 +30,15 @@ def run(args: argparse.Namespace) -> None:
     print(f"{'options':<10} {json.dumps(config['options'])}")
     shape = " x ".join(map(str, base["shape"]))
     print(f"{'base':<10} {base['name']}, matrix {shape} in {base['dtype']}, sha256 {base['sha256'][:12]}")
-    print(f"{'edits':<10} {len(saved.edits)}")
+    failed = config.get("not_taken", {})
+    print(f"{'edits':<10} {len(saved.edits)}" + (f", {len(failed)} of which did not take" if failed else ""))
     _print_memories(config["memories"])
     for part, size in _sizes(saved).items():
         print(f"{'tensors':<10} {part:<14} {size / 2**20:9.3f} MiB")
     if args.edits:
         for record in saved.edits:
-            print(f"{record.id}\t{record.prompt}\t{record.target}")
+            answered = f"\tdid not take: {failed[record.id]}" if record.id in failed else ""
+            print(f"{record.id}\t{record.prompt}\t{record.target}{answered}")
 
 
 def _print_memories(memories: list[dict]) -> None:

@@ -23,6 +23,7 @@ from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
 from wise.lm.load import device_name, weights_digest
 from wise.lm.peak_memory import peak_memory
+from wise.lm.vocabulary import require_writable
 from wise.memory.store import save
 from wise.records import EDIT_INDEX, read_records
 from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> None:
     if len(records) < args.edits:
         raise ConfigError(f"{args.records}: holds {len(records)} records, evaluation.edits asks for {args.edits}")
     lm = load_model(args, args.batch_size, {args.editor: args.options})
+    require_writable(lm, records[: args.edits])
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
     if args.artifact is not None:
         editor.use_artifact(load_file(args.artifact))

@@ -28,10 +28,17 @@ from wise.tail.tail import FrozenStates, Tail
 
 @dataclass(frozen=True)
 class EditOutcome:
-    """How one edit went: optimisation steps taken and the last edit loss (nats per target token)."""
+    """How one edit went: optimisation steps taken and the last edit loss (nats per target token).
+
+    `took` says whether the model now answers with the target, and `answer` what it answers; None and empty where
+    nobody asked, as in the workflow. `note` is what was done in the place of something that the edit did not say.
+    """
 
     iterations: int
     loss: float
+    took: bool | None = None
+    answer: str = ""
+    note: str = ""
 
 
 TEXTS = "texts."
@@ -65,6 +72,10 @@ class Editor(ABC):
     matrices: ClassVar[int] = 5
     """Copies of the edited matrix (d, f) in float32 that are held while an edit is learned: the memory, its gradient,
     the optimiser's states, masks."""
+    remedy: ClassVar[str] = "Raise 'lr' or 'steps'."
+    """What to change where edits do not take, for a warning."""
+    needs_subject: bool = False
+    """Whether an edit is written at its subject, which its prompt then has to name."""
     _aside: bool = False
 
     def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
@@ -78,6 +89,7 @@ class Editor(ABC):
         self.tail = Tail(lm, self.site)
         self.edits: list[EditRecord] = []
         self.prepared: dict[str, Tensor] = {}
+        self.not_taken: dict[str, str] = {}  # by the id of an edit, what was answered in the place of its target
 
     # What is asked before anything is loaded
 
@@ -95,6 +107,10 @@ class Editor(ABC):
         return 4 * cls.matrices * cls.layers(config) * width * inner
 
     # What a user calls
+
+    def learns_from_records(self) -> bool:
+        """Whether `prepare` has something to learn, with these options and what was given already."""
+        return self.artifact is not None and not self.prepared
 
     def prepare(self, records: Sequence[EditRecord]) -> None:
         """Learn from training records, before any edit, whatever the editor needs beside the edits.
@@ -141,6 +157,7 @@ class Editor(ABC):
         """Forget every edit: the unedited model, and the same results again for the same edits."""
         self._detach()
         self.edits.clear()
+        self.not_taken.clear()
         self._forget()
 
     def undo(self, what: str = "all") -> list[EditRecord]:

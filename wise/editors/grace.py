@@ -66,6 +66,10 @@ class Grace(RoutedEditor):
         self._first_radius = torch.tensor(self.config.radius)
         self._forget()
 
+    def learns_from_records(self) -> bool:
+        """See `Editor.learns_from_records`: distances, where the radius is relative to them."""
+        return self.config.relative
+
     def prepare(self, records: list[EditRecord]) -> None:
         """Measure the distance between unrelated prompts, when the radius is relative to it."""
         if self.config.relative:

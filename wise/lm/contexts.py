@@ -1,14 +1,19 @@
-"""Random prefixes that the model writes itself, to augment edit prompts (WISE, appendix A)."""
+"""Texts that the model writes itself: random prefixes that augment edit prompts (WISE, appendix A), and samples."""
 
 from __future__ import annotations
 
 from typing import cast
 
 import torch
+from torch import Tensor
+from transformers import DynamicCache
 
 from wise.errors import ConfigError
 from wise.lm.load import LanguageModel
 from wise.seeds import generator
+
+ROUNDS = 10
+"""How often a model that repeats itself is asked for more texts."""
 
 
 def write_contexts(lm: LanguageModel, count: int, length: int, seed: int = 0) -> list[str]:
@@ -17,25 +22,50 @@ def write_contexts(lm: LanguageModel, count: int, length: int, seed: int = 0) ->
     The draws come from one CPU generator, so the same model and seed give the same texts. Raises
     `ConfigError` when the model repeats itself so much that not enough different texts come out.
     """
-    tokenizer = lm.tokenizer
-    first = cast(int, tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id)
-    banned = [i for i in tokenizer.all_special_ids if i < lm.model.config.vocab_size]
+    texts = _different(lm, count, length, seed, cached=False)
+    if len(texts) < count:
+        raise ConfigError(
+            f"the model wrote only {len(texts)} different contexts of {length} tokens, {count} are wanted"
+        )
+    return texts
+
+
+def write_samples(lm: LanguageModel, count: int, length: int, seed: int) -> list[str]:
+    """As `write_contexts`, but several times faster, and with fewer texts where a model repeats itself.
+
+    A key-value cache rounds differently from reading each text anew, so the two do not give the same texts.
+    """
+    return _different(lm, count, length, seed, cached=True)
+
+
+def _different(lm: LanguageModel, count: int, length: int, seed: int, cached: bool) -> list[str]:
     draw = generator(seed, "contexts")
     texts: list[str] = []
-    for _ in range(10):  # a short text may come twice; ask again for what is missing
-        ids = torch.full((count, 1), first, device=lm.device)
-        with torch.inference_mode():
-            for _ in range(length):
-                logits = (
-                    lm.model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[:, -1].float().cpu()
-                )  # (B, V)
-                logits[:, banned] = float("-inf")
-                following = torch.multinomial(logits.softmax(-1), 1, generator=draw)  # (B, 1)
-                ids = torch.cat([ids, following.to(ids)], 1)
-        for row in ids.tolist():
-            text = cast(str, tokenizer.decode(row, skip_special_tokens=True)).strip()
+    for _ in range(ROUNDS):  # a short text may come twice; ask again for what is missing
+        for row in _sampled(lm, count, length, draw, cached).tolist():
+            text = cast(str, lm.tokenizer.decode(row, skip_special_tokens=True)).strip()
             if text and text not in texts:
                 texts.append(text)
         if len(texts) >= count:
-            return texts[:count]
-    raise ConfigError(f"the model wrote only {len(texts)} different contexts of {length} tokens, {count} are wanted")
+            break
+    return texts[:count]
+
+
+@torch.inference_mode()
+def _sampled(lm: LanguageModel, count: int, length: int, draw: torch.Generator, cached: bool) -> Tensor:
+    """Token ids (count, 1 + length): a first token, then draws from the model's own distribution."""
+    tokenizer = lm.tokenizer
+    starts = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, 0
+    banned = [i for i in tokenizer.all_special_ids if i < lm.model.config.vocab_size]
+    first = cast(int, next(start for start in starts if start is not None))
+    ids = torch.full((count, 1), first, device=lm.device)
+    reading = {"past_key_values": DynamicCache(config=lm.model.config)} if cached else {}
+    for _ in range(length):
+        last = ids[:, -1:] if cached else ids
+        logits = (
+            lm.model(input_ids=last, use_cache=cached, logits_to_keep=1, **reading).logits[:, -1].float().cpu()
+        )  # (B, V)
+        logits[:, banned] = float("-inf")
+        following = torch.multinomial(logits.softmax(-1), 1, generator=draw)  # (B, 1)
+        ids = torch.cat([ids, following.to(ids)], 1)
+    return ids

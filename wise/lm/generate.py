@@ -17,8 +17,16 @@ def generate_answers(
 
     Prompts are padded on the left, in batches of like length; a KV cache is used.
     """
+    answers = generate_tokens(lm, prompts, max_new_tokens, batch_size)
+    return [text.strip() for text in lm.tokenizer.batch_decode(answers, skip_special_tokens=True)]
+
+
+def generate_tokens(
+    lm: LanguageModel, prompts: Sequence[str], max_new_tokens: int = 16, batch_size: int = 64
+) -> list[list[int]]:
+    """The same as token ids, with padding behind an end token."""
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    answers = [""] * len(prompts)
+    answers: list[list[int]] = [[]] * len(prompts)
     for first in range(0, len(order), batch_size):
         indices = order[first : first + batch_size]
         inputs = lm.tokenizer(
@@ -38,6 +46,6 @@ def generate_answers(
                 eos_token_id=lm.tokenizer.eos_token_id,
             )
         new = tokens[:, inputs["input_ids"].shape[1] :]
-        for index, text in zip(indices, lm.tokenizer.batch_decode(new, skip_special_tokens=True), strict=True):
-            answers[index] = text.strip()
+        for index, row in zip(indices, new.tolist(), strict=True):
+            answers[index] = row
     return answers

@@ -28,6 +28,7 @@ def describe(editor: Editor) -> dict[str, Any]:
         "measured": editor.measured(),
         "memories": inventory(editor),
         "edits": len(editor.edits),
+        **({"not_taken": editor.not_taken} if editor.not_taken else {}),  # only known where somebody asked
         "base": base_of(editor),
         "versions": {name: version(name) for name in ("torch", "transformers", "wise-editing")},
     }

@@ -47,3 +47,4 @@ def load_into(editor: Editor, folder: str | Path) -> None:
     if artifact:
         editor.use_artifact(artifact)
     editor.restore(saved.edits, tensors)
+    editor.not_taken = dict(saved.config.get("not_taken", {}))

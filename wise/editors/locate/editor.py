@@ -47,6 +47,15 @@ class LocateEditor(MatricesEditor):
         squares = 3 * cls.layers(config) + cls.solving if cls.uses_moments(config) else 0
         return max(SUMS_BYTES, super().memory_need(config, width, inner) + 4 * squares * inner**2)
 
+    @property
+    def needs_subject(self) -> bool:
+        """Whether the subject's last token is edited."""
+        return self.config.token == "subject_last"
+
+    def learns_from_records(self) -> bool:
+        """See `Editor.learns_from_records`: moments where the update uses them, and the norm of values."""
+        return self.config.norm_anchor or (self.uses_moments(self.config) and not self.prepared)
+
     def prepare(self, records: Sequence[EditRecord]) -> None:
         """Measure second moments on the records' texts, and the norm that `norm_anchor` holds values to."""
         if self.uses_moments(self.config):

@@ -35,12 +35,16 @@ class Learning(Editor):
     watch: Callable[..., Any] | None = None
     retrieve: bool
 
+    def learns_from_records(self) -> bool:
+        """See `Editor.learns_from_records`: the model's own scales, where options are relative."""
+        return self.config.units != "absolute" or self.config.irrelevant > 0
+
     def prepare(self, records: Sequence[EditRecord]) -> None:
         """Measure the model's own scales on the irrelevant texts of training records, where options are relative.
 
         Raises `ConfigError` when none of them has one.
         """
-        if self.config.units == "absolute" and not self.config.irrelevant:
+        if not self.learns_from_records():
             return
         texts = [record.irrelevant for record in records if record.irrelevant.strip()]
         if not texts:
