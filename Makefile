@@ -7,7 +7,7 @@ SHELL := bash
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/default.yaml
-RESULTS ?= results
+RESULTS ?= $(or $(shell sed -n 's/^results: *//p' $(CONFIG) 2>/dev/null),results)
 PORT ?= 5000
 INSTALL := pip install -c constraints.txt -e .[dev]
 
@@ -45,8 +45,9 @@ ui: $(READY)  ## MLflow on this machine, with the runs of RESULTS
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///$(RESULTS)/mlflow.db \
 		--host 127.0.0.1 --port $(PORT) --workers 1
 
-report: $(READY)  ## one HTML file with all tables, figures and the workflow
-	snakemake --cores 1 --configfile $(CONFIG) --report $(RESULTS)/report.html
+report: $(READY)  ## one HTML file with all tables, figures, the workflow and a page that says what they were made of
+	RESULTS=$(RESULTS) snakemake --cores 1 --configfile $(CONFIG) --report $(RESULTS)/report.html \
+		--report-metadata report/landing.yaml
 	@echo "report: $(RESULTS)/report.html"
 
 clean:  ## remove all results (not the environment)

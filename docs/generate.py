@@ -2,6 +2,7 @@
 
     docs/api.md       the Python interface, from signatures and docstrings
     docs/metrics.md   the table of metrics, between two comments
+    docs/extending/   the examples, which are files that tests run
     README.md         the main comparison, as committed in docs/results/default, between two comments
 
 A test compares them with the code, so that they cannot go stale.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ API: dict[str, tuple[tuple[str, str], ...]] = {
     "Edits and questions": (("wise/records.py", "EditRecord"), ("wise/records.py", "Probe")),
     "Writing an editor": (
         ("wise/editors/base.py", "Editor"),
-        ("wise/editors/registry.py", "Entry"),
+        ("wise/editors/entries.py", "Entry"),
         ("wise/editors/base.py", "Routing"),
         ("wise/editors/base.py", "Reading"),
     ),
@@ -41,6 +43,9 @@ NOTES = {"property": "property", "class method": "classmethod", "provided by a s
 """What is said of a method with a decorator."""
 
 WIDTH = 118
+
+FILE_BLOCK = r"(?P<comment><!-- file: (?P<file>\S+) -->)\n```(?P<language>\w*)\n.*?```\n"
+"""A code block whose text is that of a file."""
 
 HEAD = """# Python interface
 
@@ -201,6 +206,16 @@ def with_part(text: str, name: str, part: str) -> str:
     return f"{before}{begin}{part}\n{found}{after}"
 
 
+def with_files(text: str) -> str:
+    """`text` with the content of a file in each code block below a comment that names it: `<!-- file: PATH -->`."""
+
+    def filled(found: re.Match[str]) -> str:
+        code = (ROOT / found["file"]).read_text(encoding="utf-8").rstrip("\n")
+        return f"{found['comment']}\n```{found['language']}\n{code}\n```\n"
+
+    return re.sub(FILE_BLOCK, filled, text, flags=re.DOTALL)
+
+
 def documents() -> dict[Path, str]:
     """Every derived document with the text that it should have."""
     parts = {"README.md": ("results", results_table), "docs/metrics.md": ("metrics", metrics_table)}
@@ -208,6 +223,8 @@ def documents() -> dict[Path, str]:
     for file, (name, write) in parts.items():
         path = ROOT / file
         made[path] = with_part(path.read_text(encoding="utf-8"), name, write())
+    for path in sorted((ROOT / "docs/extending").glob("*.md")):
+        made[path] = with_files(path.read_text(encoding="utf-8"))
     return made
 
 
