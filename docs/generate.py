@@ -32,8 +32,8 @@ API: dict[str, tuple[tuple[str, str], ...]] = {
     "Writing an editor": (
         ("wise/editors/base.py", "Editor"),
         ("wise/editors/entries.py", "Entry"),
-        ("wise/editors/base.py", "Routing"),
-        ("wise/editors/base.py", "Reading"),
+        ("wise/editors/decision.py", "Routing"),
+        ("wise/editors/decision.py", "Reading"),
     ),
     "Metrics": (("wise/evaluate/metrics.py", "Metric"),),
 }
