@@ -13,7 +13,8 @@ from torch import Tensor
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
-from wise.editors.shared.loss import edit_loss, finite
+from wise.editors.shared.loss import edit_loss
+from wise.editors.shared.minimise import adam, minimise
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 from wise.seeds import generator
@@ -100,19 +101,16 @@ class Defer(RoutedEditor):
         config: DeferConfig = self.config
         frozen = self.rows(record, config.context_prefixes)
         layers = Layers(**{name: tensor.clone().requires_grad_(True) for name, tensor in self.memory().items()})
-        optimizer = torch.optim.Adam(vars(layers).values(), lr=config.lr)
-        step, value = 0, float("inf")
-        while step < config.steps:
-            loss = edit_loss(self.tail, frozen, soft_output(layers, frozen))
-            value = finite(loss.item(), record)
-            if value < config.stop_loss:
-                break
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            step += 1
+        step = adam(vars(layers).values(), config.lr)
+        outcome = minimise(
+            lambda: edit_loss(self.tail, frozen, soft_output(layers, frozen)),
+            step,
+            config.steps,
+            config.stop_loss,
+            record,
+        )
         self._take_memory({name: tensor.detach() for name, tensor in vars(layers).items()})
-        return EditOutcome(step, value)
+        return outcome
 
     def _forget(self) -> None:
         """Both layers as `torch.nn.Linear` starts them: U(-1/sqrt(f), 1/sqrt(f)), drawn from the seed."""

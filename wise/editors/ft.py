@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pydantic.dataclasses import dataclass
+from torch import Tensor
 
 from wise.editors.base import EditOutcome
 from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.shared.descent import Descent, Preservation
-from wise.editors.shared.loss import Objective, edit_loss, finite
+from wise.editors.shared.loss import Objective, edit_loss
+from wise.editors.shared.minimise import minimise
 from wise.errors import DataError
 from wise.lm.batch import encode_prompts
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
@@ -51,18 +53,16 @@ class FineTuning(WeightEditor):
         frozen, preservation = self.rows(record, config.context_prefixes), self._preservation(record)
         start = self.site.weight if self._weight is None else self._weight  # (d, f)
         descent = Descent(start, self.site.bias, config.lr, config.weight_decay, config.box)
-        step, value = 0, float("inf")
-        while step < config.steps:
-            loss = edit_loss(self.tail, frozen, descent.output(frozen.inner), config.objective)
+
+        def loss() -> Tensor:
+            total = edit_loss(self.tail, frozen, descent.output(frozen.inner), config.objective)
             if preservation is not None:
-                loss = loss + config.kl * preservation.divergence(descent.output(preservation.frozen.inner))
-            value = finite(loss.item(), record)
-            if value < config.stop_loss:
-                break
-            descent.step(loss)
-            step += 1
+                total = total + config.kl * preservation.divergence(descent.output(preservation.frozen.inner))
+            return total
+
+        outcome = minimise(loss, descent.step, config.steps, config.stop_loss, record)
         self._weight = descent.result()
-        return EditOutcome(step, value)
+        return outcome
 
     def _preservation(self, record: EditRecord) -> Preservation | None:
         """What the unedited model says of the unrelated text, where the KL term is on."""

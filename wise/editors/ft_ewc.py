@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from wise.editors.base import EditOutcome
 from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.shared.descent import Descent
-from wise.editors.shared.loss import edit_loss, finite, rows_loss
+from wise.editors.shared.loss import edit_loss, rows_loss
+from wise.editors.shared.minimise import Evaluation, minimise
 from wise.lm.batch import encode
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
@@ -55,20 +56,18 @@ class ElasticFineTuning(WeightEditor):
         anchor = (self.site.weight if self._weight is None else self._weight).detach()  # (d, f)
         importance = self._importance(anchor)
         descent = Descent(anchor, self.site.bias, config.lr)
-        step, value = 0, float("inf")
-        while step < config.steps:
+
+        def evaluate() -> Evaluation:
             logits = self.tail.logits(frozen, descent.output(frozen.inner))  # (N, V)
-            correct = logits.argmax(-1) == frozen.targets.tokens  # (N,)
-            loss = rows_loss(frozen, logits)
-            value = finite(loss.item(), record)
-            if correct.all():
-                break
+            correct = bool((logits.argmax(-1) == frozen.targets.tokens).all())
+            nll = loss = rows_loss(frozen, logits)
             if importance is not None:
                 loss = loss + config.penalty * (importance * (descent.weight - anchor).square()).sum()
-            descent.step(loss)
-            step += 1
+            return Evaluation(loss, nll, correct)
+
+        outcome = minimise(evaluate, descent.step, config.steps, stop_loss=0.0, record=record)
         self._weight = descent.result()
-        return EditOutcome(step, value)
+        return outcome
 
     def _importance(self, weight: Tensor) -> Tensor | None:
         """Fisher information (d, f) of the most recent edits at `weight`; None where nothing is to be kept."""

@@ -11,7 +11,8 @@ from torch import Tensor
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
-from wise.editors.shared.loss import edit_loss, finite
+from wise.editors.shared.loss import edit_loss
+from wise.editors.shared.minimise import adam, minimise
 from wise.editors.shared.pooling import pooled_prompts
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
@@ -169,19 +170,14 @@ class Grace(RoutedEditor):
     def _fit(self, start: Tensor, frozen: FrozenStates, record: EditRecord) -> tuple[Tensor, EditOutcome]:
         """Train one value (d,) with Adam on the edit loss, all else frozen."""
         value = start.clone().requires_grad_(True)
-        optimizer = torch.optim.Adam([value], lr=self.config.lr)
         last = frozen.batch.start - 1  # (B,)
-        step, number = 0, float("inf")
-        while step < self.config.steps:
-            loss = edit_loss(self.tail, frozen, self._replaced(frozen.output, value, last))  # (B, L, d)
-            number = finite(loss.item(), record)
-            if number < self.config.stop_loss:
-                break
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            step += 1
-        return value.detach(), EditOutcome(step, number)
+
+        def loss() -> Tensor:
+            return edit_loss(self.tail, frozen, self._replaced(frozen.output, value, last))  # (B, L, d)
+
+        config = self.config
+        outcome = minimise(loss, adam([value], config.lr), config.steps, config.stop_loss, record)
+        return value.detach(), outcome
 
     def _forget(self) -> None:
         width, features = self.site.weight.shape

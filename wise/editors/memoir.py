@@ -13,7 +13,8 @@ from torch.nn.functional import linear
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
-from wise.editors.shared.loss import edit_loss, finite
+from wise.editors.shared.loss import edit_loss
+from wise.editors.shared.minimise import minimise
 from wise.editors.shared.pooling import Pooling, pooled, pooled_prompts
 from wise.errors import ConfigError
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, Share
@@ -119,19 +120,19 @@ class Memoir(RoutedEditor):
         columns = mask[0].nonzero(as_tuple=True)[0]  # (k,)
         inner = frozen.inner[..., columns]  # (B, L, k): what lies outside of the mask has neither value nor gradient
         weight = self._memory[:, columns].clone().requires_grad_(True)  # (d, k)
-        step, value = 0, float("inf")
-        while step < config.steps:
-            loss = edit_loss(self.tail, frozen, frozen.output + linear(inner, weight))  # (B, L, k) x (k, d)
-            value = finite(loss.item(), record)
-            if value < config.stop_loss:
-                break
+
+        def loss() -> Tensor:
+            return edit_loss(self.tail, frozen, frozen.output + linear(inner, weight))  # (B, L, k) x (k, d)
+
+        def step(loss: Tensor) -> None:
             (gradient,) = torch.autograd.grad(loss, weight)
             weight.data.sub_(gradient, alpha=config.lr)
-            step += 1
+
+        outcome = minimise(loss, step, config.steps, config.stop_loss, record)
         memory = self._memory.clone()
         memory[:, columns] = weight.detach()
         self._memory, self._masks = memory, torch.cat([self._masks, mask])
-        return EditOutcome(step, value)
+        return outcome
 
     def _forget(self) -> None:
         self._memory = torch.zeros_like(self.site.weight)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.locate.request import Request, Token
-from wise.editors.shared.loss import finite
+from wise.editors.shared.minimise import Evaluation, adam, minimise
 from wise.lm.likelihood import token_nll
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.tail.frozen_states import FrozenStates
@@ -61,21 +61,19 @@ def find_value(tail: Tail, frozen: FrozenStates, request: Request, start: Tensor
     objective = _Objective(tail, frozen, request)
     size = start.float().norm()
     delta = torch.zeros_like(start, dtype=torch.float32, requires_grad=True)  # (d,)
-    optimizer = torch.optim.Adam([delta], lr=config.lr)
-    step, value = 0, float("inf")
-    while step < config.steps:
+    descend = adam([delta], config.lr)
+
+    def evaluate() -> Evaluation:
         nll, divergence = objective(delta)
-        loss = nll + config.kl * divergence + config.weight_decay * delta.norm() / size**2
-        total, value = finite(loss.item(), request.record), nll.item()
-        if total < config.stop_loss:
-            break
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        return Evaluation(nll + config.kl * divergence + config.weight_decay * delta.norm() / size**2, nll)
+
+    def step(loss: Tensor) -> None:
+        descend(loss)
         with torch.no_grad():
             delta.mul_((config.clamp * size / delta.norm()).clamp(max=1.0))
-        step += 1
-    return Value(start.float() + delta.detach(), step, value)
+
+    outcome = minimise(evaluate, step, config.steps, config.stop_loss, request.record)
+    return Value(start.float() + delta.detach(), outcome.iterations, outcome.loss)
 
 
 class _Objective:
