@@ -176,7 +176,7 @@ def metrics_table() -> str:
 
 def results_table() -> str:
     """The main comparison as committed in docs/results/default: averages by T, then what is kept at the largest T."""
-    from analysis.style import editor_style
+    from wise.editors.entries import EDITORS
 
     def rows(name: str) -> list[dict[str, str]]:
         with (ROOT / f"docs/results/default/tables/{name}.csv").open(encoding="utf-8", newline="") as stream:
@@ -192,7 +192,7 @@ def results_table() -> str:
     for editor in dict.fromkeys(editor for editor, _, _ in cells):
         numbers = [f"{cells[editor, T, metric]:.2f}" for _, T, metric in columns]
         cost = f"{float(seconds[editor]):.3f}" if editor != "none" else ""
-        lines.append(f"| {editor_style(editor).label} | {' | '.join(numbers)} | {cost} |")
+        lines.append(f"| {EDITORS[editor].label} | {' | '.join(numbers)} | {cost} |")
     return "\n".join(lines)
 
 
