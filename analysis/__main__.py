@@ -12,33 +12,15 @@ import logging
 import sys
 from pathlib import Path
 
+from analysis.artifacts import ARTIFACTS
 from analysis.inputs import Inputs
 from analysis.output import write
 from wise.errors import WiseError, unknown
 
-ARTIFACTS = {
-    "main_table": "the headline metrics of each setting by T for every editor",
-    "paired_table": "each WISE editor against each other editor on the same edits, Holm-corrected",
-    "perplexity_table": "perplexity of the targets: raw, clipped, median and geometric",
-    "cost_table": "time of an edit, extra parameters and memory of every editor in the main runs",
-    "published_table": "measured scores beside those of the WISE paper",
-    "scores_vs_t": "scores against the number of edits",
-    "triangle": "reliability, generalization and locality at the largest T as a triangle, or perplexity and locality",
-    "retention": "scores of an edit against the number of later edits",
-    "routing": "routing scores of edit, paraphrase and irrelevant queries with the threshold",
-    "layer": "ablation: the edited layer",
-    "shards": "ablation: number of shards and mask ratio",
-    "generation": "teacher-forced against freely generated answers, by routing",
-    "switches": "variants of an editor against the first of them on the same edits",
-    "grace_radius": "distance to GRACE's nearest key against the deferral radius, by first radius",
-    "router": "routing scores against the number of edits, their distributions and ROC",
-    "overhead": "extra parameters, memory, time of an edit and of inference",
-}
-
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    lines = "\n".join(f"  {name:17}{text}" for name, text in ARTIFACTS.items())
+    lines = "\n".join(f"  {name:17}{artifact.description}" for name, artifact in ARTIFACTS.items())
     made = argparse.ArgumentParser(
         prog="analysis",
         description="Make a table or a figure.",
@@ -62,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.artifact not in ARTIFACTS:
             raise unknown("artifact", args.artifact, ARTIFACTS)
-        module = importlib.import_module(f"analysis.{args.artifact}")
+        module = importlib.import_module(ARTIFACTS[args.artifact].module)
         inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores)
         write(module, inputs, args.out)
     except WiseError as error:

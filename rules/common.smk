@@ -1,5 +1,4 @@
 # What all rules share: the checked configuration, names of folders, and input functions.
-import itertools
 import json
 import re
 import shlex
@@ -7,12 +6,15 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import pandas as pd
-from snakemake.utils import Paramspace, validate
+from snakemake.utils import validate
 
-from wise.config import plan
+from analysis.artifacts import ARTIFACTS, MAIN
+from wise.config import jobs, plan
+from wise.config.studies import STUDIES as KNOWN_STUDIES
+from wise.config.study_kinds import MainRuns
 from wise.datasets import registry
-from wise.editors.entries import EDITORS as EDITORS_KNOWN
+from wise.editors.entries import EDITORS as KNOWN_EDITORS
+from wise.errors import unknown
 from wise.code_inputs import code, dataset_code, editor_code
 
 validate(config, "../config/schema.yaml")
@@ -25,6 +27,7 @@ PRETRAINED = [name for name, model in config["models"].items() if model["source"
 FETCHED = [name for name in MODELS if plan.is_fetched(config, name)]
 STUDIES = config["ablations"]
 STUDY_DATASET, STUDY_MODEL = plan.study_place(config)
+MAIN_RUN = "{dataset}/{model}/{editor}/seed{seed}"
 
 # Only `fetch_model` asks the network for a model.
 ENVIRONMENT = "export HF_HUB_OFFLINE=1"
@@ -40,7 +43,10 @@ onstart:
     if find_spec("torch"):
         from wise.config.check import check_options
 
-        check_options(config, {job.rule.name for job in workflow.dag.jobs})
+        rules_and_studies = {job.rule.name for job in workflow.dag.jobs} | {
+            job.wildcards.study for job in workflow.dag.jobs if "study" in job.wildcards.keys()
+        }
+        check_options(config, rules_and_studies)
 
 
 wildcard_constraints:
@@ -49,6 +55,8 @@ wildcard_constraints:
     editor="|".join(EDITORS),
     seed=r"\d+",
     artifact=r"[a-z]+",
+    study="|".join(name for name, study in KNOWN_STUDIES.items() if study.is_edited),
+    point=r".+/seed\d+",
 
 
 def model_input(model):
@@ -69,28 +77,9 @@ def model_options(model):
     return f"--model {folder} --dtype {described['dtype']} --device {device}{chat}"
 
 
-def generate_flag(dataset):
-    """Whether the model also answers freely, as an option of the verbs."""
-    return "--generate" if plan.evaluation(config, dataset)["generate"] else ""
-
-
-def checkpoint_options(wildcards, output):
-    """Where the job writes checkpoints, and what it does with an edit that fails."""
-    asked = plan.evaluation(config, wildcards.get("dataset", STUDY_DATASET))
-    folder = Path(R, "checkpoints", Path(output.run).parent.relative_to(R))
-    where = f"--checkpoint {folder} --checkpoint-every {asked['checkpoint']} " if asked["checkpoint"] else ""
-    return f"{where}--on-nan {asked['on_nan']}"
-
-
 def dataset_files(dataset):
     """What a dataset is made from: the mark of its downloads, files of one's own, or nothing."""
     return f"{R}/downloads/{dataset}.done" if dataset in registry.RAW else plan.own_files(config, dataset)
-
-
-def artifact_file(editor, dataset, model):
-    """What an editor has to be prepared with; nothing for most."""
-    artifact = EDITORS_KNOWN[editor].artifact
-    return f"{R}/prepared/{dataset}/{model}/{artifact}.safetensors" if artifact else []
 
 
 def main_runs(pattern, **chosen):
@@ -105,31 +94,16 @@ def main_runs(pattern, **chosen):
     ]
 
 
-def study_space(study, *keys):
-    """Every combination of the values that a study lists under `keys`."""
-    points = itertools.product(*(STUDIES[study][key] for key in keys))
-    return Paramspace(pd.DataFrame(points, columns=list(keys)))
+def runs_of(study):
+    """Folders of the runs that an artifact is made from: those of a study of its own, or the main ones."""
+    if study in KNOWN_STUDIES and KNOWN_STUDIES[study].is_edited:
+        return [f"{R}/ablations/{path}" for path in jobs.study_points(config, study)]
+    of_one = study in KNOWN_STUDIES and isinstance(KNOWN_STUDIES[study].runs, MainRuns)
+    chosen = {"editor": STUDIES[study]["editor"]} if of_one else {}
+    return main_runs(f"{R}/edit/{MAIN_RUN}", **chosen)
 
 
-def study_runs(study, space):
-    """Folders of all runs of a study."""
-    pattern = f"{R}/ablations/{study}/{{point}}/seed{{seed}}"
-    return expand(pattern, point=space.instance_patterns, seed=STUDIES[study]["seeds"])
-
-
-def variant_runs(study, pattern):
-    """Folders of all runs of a study of named variants."""
-    wildcards = {key: STUDIES[study][f"{key}s"] for key in ("editor", "variant", "seed")}
-    return expand(f"{R}/ablations/{pattern}", study=study, dataset=plan.study_datasets(config, study), **wildcards)
-
-
-def figure(name, category):
-    """The two files of a figure: the report shows the PNG, papers take the PDF."""
-    shown = report(f"{R}/figures/{name}.png", caption=f"../report/{name}.rst", category=category)
-    return [f"{R}/figures/{name}.pdf", shown]
-
-
-def table(name, category, *others):
-    """A table as CSV, which the report shows, and in the `others` among md and tex."""
-    shown = report(f"{R}/tables/{name}.csv", caption=f"../report/{name}.rst", category=category)
-    return [shown, *(f"{R}/tables/{name}.{suffix}" for suffix in others)]
+def scores_of(folder):
+    """The file of scores of a run in that folder."""
+    main = f"{R}/edit/"
+    return f"{R}/scores/{folder.removeprefix(main)}.parquet" if folder.startswith(main) else f"{folder}/scores.parquet"

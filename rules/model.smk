@@ -136,7 +136,7 @@ rule preedit:
         model=lambda wildcards: model_options(wildcards.model),
         edits=lambda wildcards: plan.evaluation(config, wildcards.dataset)["edits"],
         batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
-        generate=lambda wildcards: generate_flag(wildcards.dataset),
+        generate=lambda wildcards: "--generate" if plan.evaluation(config, wildcards.dataset)["generate"] else "",
     message:
         "Asking {wildcards.model} every question of {wildcards.dataset} before any edit"
     shell:

@@ -6,9 +6,9 @@ rule score:
         transcript=rules.edit.output.transcript,
         run=rules.edit.output.run,
     output:
-        scores=f"{R}/scores/{{dataset}}/{{model}}/{{editor}}/seed{{seed}}.parquet",
+        scores=f"{R}/scores/{MAIN_RUN}.parquet",
     log:
-        f"{R}/logs/score/{{dataset}}/{{model}}/{{editor}}/seed{{seed}}.log",
+        f"{R}/logs/score/{MAIN_RUN}.log",
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -19,3 +19,15 @@ rule score:
         "Scoring {wildcards.editor} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m wise score --transcript {input.transcript} --run {input.run} --out {output.scores} 2> {log}"
+
+
+use rule score as study_score with:
+    input:
+        transcript=rules.study_edit.output.transcript,
+        run=rules.study_edit.output.run,
+    output:
+        scores=f"{R}/ablations/{{study}}/{{point}}/scores.parquet",
+    log:
+        f"{R}/logs/ablations/{{study}}/{{point}}.score.log",
+    message:
+        "Scoring the study {wildcards.study}, {wildcards.point}"

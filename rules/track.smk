@@ -1,19 +1,14 @@
 # MLflow: one job is its only writer, so that no two jobs race for the database. The store is a copy for people, which
 # no rule reads back, and can be deleted at any time.
-STUDY_RUNS = dict(
-    layer=LAYER_RUNS,
-    shards=SHARDS_RUNS,
-    generation=GENERATION_RUNS,
-    switches=SWITCHES_RUNS,
-    grace_radius=RADIUS_RUNS,
-)
-TRACKED = [folder for study in STUDIES["include"] for folder in STUDY_RUNS.get(study, [])]
+TRACKED = main_runs(f"{R}/edit/{MAIN_RUN}") + [
+    folder for study in STUDIES["include"] if KNOWN_STUDIES[study].is_edited for folder in runs_of(study)
+]
 
 
 rule track:
     input:
-        runs=main_runs(rules.edit.output.run) + expand("{run}/run.json", run=TRACKED),
-        scores=SCORES + expand("{run}/scores.parquet", run=TRACKED),
+        runs=[f"{folder}/run.json" for folder in TRACKED],
+        scores=[scores_of(folder) for folder in TRACKED],
         records=expand(f"{R}/data/{{dataset}}/edits.jsonl", dataset=config["datasets"]),
         tables=[file for file in [*rules.tables.input, *rules.ablations.input] if "/tables/" in file],
         figures=[file for file in [*rules.figures.input, *rules.ablations.input] if "/figures/" in file],

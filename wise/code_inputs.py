@@ -35,9 +35,12 @@ def sources(*modules: str) -> list[str]:
     return sorted(_file(module).relative_to(ROOT).as_posix() for module in _closure(modules))
 
 
-def code(*modules: str) -> str:
-    """Digest of `modules` and of all project modules that they import: the parameter `code` of a rule."""
-    return _digest(_closure(modules))
+def code(*modules: str, data: Iterable[str] = ()) -> str:
+    """Digest of `modules` and of all project modules that they import: the parameter `code` of a rule.
+
+    `data` are files of the project that these modules read.
+    """
+    return _digest(_closure(modules), data)
 
 
 def editor_code(verb: str, editor: str) -> str:
@@ -67,15 +70,16 @@ def _closure(modules: Iterable[str]) -> set[str]:
     return found
 
 
-def _digest(modules: Iterable[str]) -> str:
-    """Names and contents of modules as 32 hexadecimal digits."""
-    listed = "".join(f"{module} {_content(module)}\n" for module in sorted(modules))
+def _digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
+    """Names and contents of modules and other files as 32 hexadecimal digits."""
+    files = {**{module: _file(module) for module in modules}, **{file: ROOT / file for file in data}}
+    listed = "".join(f"{name} {_content(files[name])}\n" for name in sorted(files))
     return hashlib.sha256(listed.encode()).hexdigest()[:32]
 
 
 @cache
-def _content(module: str) -> str:
-    return hashlib.sha256(_file(module).read_bytes()).hexdigest()
+def _content(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @cache

@@ -19,6 +19,8 @@ from snakemake.utils import validate
 
 from wise.code_inputs import sources
 from wise.config import plan
+from wise.config.jobs import study_job, study_points
+from wise.config.studies import STUDIES
 from wise.editors.registry import EDITORS, editor_class
 from wise.editors.wise.config import WiseConfig
 from wise.errors import ConfigError
@@ -80,12 +82,11 @@ def test_every_editor_of_a_shipped_config_takes_its_options(project: Path, name:
         for editor in config["editors"]:
             where = f"{name}: {editor} on {model}"
             build_options(editor_class(editor).Config, plan.options(config, editor, model=model), where)
-    for study in plan.VARIANT_STUDIES:
-        asked = config["ablations"][study]
-        for editor in set(asked["editors"]) & set(config["editors"]):
-            for variant in asked["variants"]:
-                values = plan.variant_options(config, study, editor, variant)
-                build_options(editor_class(editor).Config, values, f"{name}: {study}, {variant}")
+    for study in STUDIES:
+        for path, point in study_points(config, study).items():
+            if point.editor in config["editors"]:
+                values = study_job(config, study, point).options
+                build_options(editor_class(point.editor).Config, values, f"{name}: {path}")
 
 
 def test_published_settings_are_those_of_the_paper(project: Path):
@@ -182,22 +183,36 @@ def test_settings_of_a_dataset_override_the_common_ones(config: dict[str, Any]):
     assert plan.evaluation(config, "factworld-qa")["edits"] == config["evaluation"]["edits"]
 
 
+def datasets_of(config: dict[str, Any], study: str) -> list[str]:
+    """Distinct datasets of the jobs of a study."""
+    return list(dict.fromkeys(point.dataset for point in study_points(config, study).values()))
+
+
 def test_variants_may_be_studied_on_datasets_outside_of_the_main_comparison(config: dict[str, Any]):
-    assert plan.study_datasets(config, "generation") == ["factworld-qa", "factworld-ood"]
+    assert datasets_of(config, "generation") == ["factworld-qa", "factworld-ood"]
     plan.check(config)
-    assert plan.study_datasets(config, "switches") == plan.study_datasets(config, "layer") == ["factworld-qa"]
+    assert datasets_of(config, "switches") == datasets_of(config, "layer") == ["factworld-qa"]
 
 
 def test_every_variant_of_the_switches_is_a_configuration_of_each_editor(config: dict[str, Any]):
     asked = config["ablations"]["switches"]
     assert next(iter(asked["variants"])) == "refined" and "switches" not in config["ablations"]["include"]
+    jobs = [study_job(config, "switches", point) for point in study_points(config, "switches").values()]
     for editor in asked["editors"]:
-        made = [
-            build_options(WiseConfig, plan.variant_options(config, "switches", editor, variant), variant)
-            for variant in asked["variants"]
-        ]
-        assert len(set(made)) == len(made), "two variants are the same"
+        made = [build_options(WiseConfig, job.options, editor) for job in jobs if job.editor == editor]
+        assert len(set(made)) == len(made) == len(asked["variants"]), "two variants are the same"
         assert made[0] == build_options(WiseConfig, plan.options(config, editor), editor)
+
+
+def test_points_of_a_grid_have_their_values_as_options_or_as_layer(config: dict[str, Any]):
+    config["ablations"]["shards"] |= {"k": [2], "rho": [0.5], "seeds": [0, 1], "options": {"steps": 7}}
+    config["ablations"]["layer"]["layer"] = [3]
+    points = study_points(config, "shards")
+    assert list(points) == ["shards/k~2/rho~0.5/seed0", "shards/k~2/rho~0.5/seed1"]
+    job = study_job(config, "shards", points["shards/k~2/rho~0.5/seed1"])
+    own = {"shards": 2, "rho": 0.5, "steps": 7}
+    assert job.seed == 1 and {name: job.options[name] for name in own} == own
+    assert study_job(config, "layer", study_points(config, "layer")["layer/layer~3/seed0"]).layer == 3
 
 
 def test_layer_is_not_an_option_and_an_editors_own_wins(config: dict[str, Any]):

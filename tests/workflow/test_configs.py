@@ -12,8 +12,8 @@ import yaml
 from snakemake.utils import validate
 
 from tests.workflow.conftest import Workspace, copy_project
-from wise.config import plan
 from wise.config.check import uses
+from wise.config.studies import STUDIES
 
 
 @pytest.mark.parametrize("config", ["default", "smoke", "tiny"])
@@ -99,10 +99,7 @@ def test_a_mistyped_option_stops_a_run_before_its_first_job(project: Path, tmp_p
 def test_what_is_checked_before_the_first_job_is_what_jobs_are_told(copied: Workspace):
     config = yaml.safe_load((copied.folder / "config/default.yaml").read_text())
     validate(config, str(copied.folder / "config/schema.yaml"))
-    checked = {
-        (use.editor, json.dumps(use.options, sort_keys=True), use.layer)
-        for use in uses(config, (*plan.STREAM_STUDIES, "overhead"))
-    }
+    checked = {(use.editor, json.dumps(use.options, sort_keys=True), use.layer) for use in uses(config, STUDIES)}
     run = copied.snakemake("--dry-run", "--printshellcmds", "all", "switches", config="config/default.yaml")
     told = set()
     for line in re.findall(r"python -m wise (?:prepare|stream|overhead) .*", run.stdout):
@@ -112,3 +109,19 @@ def test_what_is_checked_before_the_first_job_is_what_jobs_are_told(copied: Work
         layer = int(words[words.index("--layer") + 1])
         told |= {(editor, json.dumps(options, sort_keys=True), layer) for editor, options in editors.items()}
     assert told == checked and len(told) > 60
+
+
+def test_runs_of_every_study_reach_mlflow(copied: Workspace):
+    config = yaml.safe_load((copied.folder / "config/smoke.yaml").read_text())
+    config["ablations"]["include"] = list(STUDIES)
+    (copied.folder / "config/every.yaml").write_text(yaml.safe_dump(config))
+    printed = copied.snakemake("--dry-run", "--printshellcmds", config="config/every.yaml").stdout
+    tracked = re.findall(r"/ablations/(\w+)/\S+/run\.json", re.findall(r"python -m wise track .*", printed)[0])
+    assert set(tracked) == {name for name, study in STUDIES.items() if study.is_edited}
+    made = set(re.findall(r"-m wise stream .* --out \S+/ablations/(\S+)", printed))
+    assert len(made) == len(tracked)
+
+
+def test_a_point_that_a_study_does_not_have_is_refused(copied: Workspace):
+    run = copied.snakemake("--dry-run", "results-tiny/ablations/layer/layer~7/seed0/run.json")
+    assert run.returncode != 0 and "point of a study 'layer/layer~7/seed0'" in run.stdout

@@ -50,7 +50,9 @@ def test_tracking_holds_every_run_and_the_report(finished: Workspace):
     assert summary["runs"] == 3 + 1 + 1 + 2 + 4  # editors, layers, shard settings, routing variants, radii
     with sqlite3.connect(finished.results / "mlflow.db") as database:
         active = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
+        studies = database.execute("select distinct value from tags where key = 'study'").fetchall()
     assert active == summary["runs"] + 1
+    assert {name for (name,) in studies} == {"main", "layer", "shards", "generation", "grace_radius"}
 
 
 def test_a_killed_run_resumes_without_repeating_finished_jobs(finished: Workspace):
@@ -81,9 +83,9 @@ def test_a_changed_module_repeats_only_what_it_is_part_of(finished: Workspace, m
     assert {rule: jobs.get(rule) for rule in expected} == expected
     assert not {"pretrain", "preedit", "contexts"} & set(jobs)
     if module == "wise/editors/grace.py":
-        assert "layer_edit" not in jobs and jobs["variant_edit"] == 4, "of the studies only the one of GRACE's radius"
+        assert jobs["study_edit"] == 4, "of the studies only the one of GRACE's radius"
     else:
-        assert "edit" not in jobs and "layer_edit" not in jobs
+        assert "edit" not in jobs and "study_edit" not in jobs
     if module == "analysis/triangle.py":
         assert set(jobs) == {"triangle", *ALWAYS}
     if module == "wise/tracking/store.py":
@@ -103,10 +105,11 @@ def test_a_changed_option_repeats_one_editor(finished: Workspace):
     )
     jobs = finished.planned(config="config/other.yaml")
     assert jobs["edit"] == 1 and jobs["score"] == 1
-    assert not {"pretrain", "preedit", "layer_edit", "shards_edit"} & set(jobs)
+    assert jobs["study_edit"] == 4, "of the studies only the one of GRACE's radius"
+    assert not {"pretrain", "preedit"} & set(jobs)
 
 
 def test_one_figure_waits_only_for_what_it_needs(copied: Workspace):
     jobs = copied.planned("results-tiny/figures/overhead.pdf")
-    assert set(jobs) == {"factworld", "pretrain", "contexts", "preedit", "measure_overhead", "overhead"}
+    assert set(jobs) == {"factworld", "pretrain", "contexts", "measure_overhead", "overhead"}
     assert "edit" not in copied.planned("shards")

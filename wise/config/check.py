@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wise.config import plan
+from wise.config.studies import STUDIES, Study
+from wise.config.study_kinds import Measured, Override
 from wise.editors.registry import editor_class
 from wise.errors import ConfigError
 from wise.files import read_json
 from wise.options import build_options, mistakes
 from wise.pretraining.recipe import PretrainOptions
-
-Part = tuple[str, Mapping[str, Any]]
-"""Options as they are written in one place of the configuration, behind the key of that place."""
 
 
 class Use(NamedTuple):
@@ -50,44 +49,37 @@ def uses(config: Mapping[str, Any], studies: Collection[str]) -> Iterator[Use]:
     for model, editor in product(config["models"], config["editors"]):
         yield _use(config, model, editor)
     model = plan.study_place(config)[1]
-    for study in plan.STREAM_STUDIES:
-        if study in studies:
-            yield from _stream_uses(config, study, model)
-    if "overhead" in studies:
+    for study in STUDIES.values():
+        if study.name in studies:
+            yield from _study_uses(config, study, model)
+
+
+def _study_uses(config: Mapping[str, Any], study: Study, model: str) -> Iterator[Use]:
+    """What the jobs of one study make."""
+    for point in study.points(config, plan.study_place(config)[0]):
+        if point.editor in config["editors"]:  # a study that is not included may name others
+            yield _use(config, model, point.editor, *point.overrides, place=point.layer)
+    if isinstance(study.runs, Measured):
         place = config["models"][model]["layer"], f"models.{model}.layer"
-        for editor in config["ablations"]["overhead"]["editors"]:
+        for editor in config["ablations"][study.name]["editors"]:
             yield _use(config, model, editor, place=place)
 
 
-def _stream_uses(config: Mapping[str, Any], study: str, model: str) -> Iterator[Use]:
-    """What the edit jobs of one study make, as rules/ablations.smk tells them."""
-    where, asked = f"ablations.{study}", config["ablations"][study]
-    common = f"{where}.options", asked["options"]
-    if study == "layer":
-        for layer in asked["layer"]:
-            yield _use(config, model, asked["editor"], common, place=(layer, f"{where}.layer"))
-    elif study == "shards":
-        for k, rho in product(asked["k"], asked["rho"]):
-            use = _use(config, model, asked["editor"], common, (where, {"shards": k, "rho": float(rho)}))
-            yield use._replace(keys={**use.keys, "shards": f"{where}.k"})
-    else:
-        for editor, (variant, values) in product(asked["editors"], asked["variants"].items()):
-            if editor in config["editors"]:  # a study that is not included may name others
-                yield _use(config, model, editor, common, (f"{where}.variants.{variant}", values))
-
-
-def _use(config: Mapping[str, Any], model: str, editor: str, *parts: Part, place: tuple[int, str] | None = None) -> Use:
-    """An editor with what a study says in `parts` over its options in the comparison, and perhaps at another layer."""
-    common = f"editors.{editor}", config["editors"][editor]
-    own = f"models.{model}.editors.{editor}", config["models"][model]["editors"].get(editor, {})
-    for where, values in parts:
-        if "layer" in values:
-            raise ConfigError(f"{where}.layer: no option of a study, which keeps the layer of the main comparison")
+def _use(
+    config: Mapping[str, Any], model: str, editor: str, *overrides: Override, place: tuple[int, str] | None = None
+) -> Use:
+    """An editor with what a study says over its options in the comparison, and perhaps at another layer."""
+    common = Override.written(f"editors.{editor}", config["editors"][editor])
+    own = Override.written(f"models.{model}.editors.{editor}", config["models"][model]["editors"].get(editor, {}))
+    for override in overrides:
+        if "layer" in override.values:
+            key = override.keys["layer"]
+            raise ConfigError(f"{key}: no option of a study, which keeps the layer of the main comparison")
     if place is None:
-        holders = [f"{where}.layer" for where, values in (own, common) if "layer" in values]
+        holders = [part.keys["layer"] for part in (own, common) if "layer" in part.values]
         place = plan.layer(config, model, editor), (holders or [f"models.{model}.layer"])[0]
-    options = plan.options(config, editor, *(values for _, values in parts), model=model)
-    keys = {option: f"{where}.{option}" for where, values in (common, own, *parts) for option in values}
+    options = plan.options(config, editor, *(override.values for override in overrides), model=model)
+    keys = {option: key for part in (common, own, *overrides) for option, key in part.keys.items()}
     return Use(model, editor, options, keys, *place)
 
 

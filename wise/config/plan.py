@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wise.config.studies import STUDIES, Study
 from wise.datasets import registry
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.own.split import read_own
@@ -18,13 +19,6 @@ from wise.editors.entries import EDITORS
 from wise.errors import ConfigError, DataError, unknown
 from wise.evaluate.grid import plan_runs
 from wise.options import build_options
-
-VARIANT_STUDIES = ("generation", "switches", "locate", "grace_radius")
-"""Ablations of named variants, each on datasets of its own choice."""
-
-STREAM_STUDIES = ("layer", "shards", *VARIANT_STUDIES)
-"""Ablations with edit jobs of their own; `router` reads the main runs and `overhead` times single edits."""
-
 
 SHARED_DATA = ("local_dir", "offline", "invalid")
 """Keys of the section `data` that are no datasets."""
@@ -122,17 +116,6 @@ def study_place(config: Mapping[str, Any]) -> tuple[str, str]:
     """Dataset and model of the ablations: the named ones, or the first of each."""
     ablations = config["ablations"]
     return ablations["dataset"] or config["datasets"][0], ablations["model"] or next(iter(config["models"]))
-
-
-def study_datasets(config: Mapping[str, Any], study: str) -> list[str]:
-    """Datasets of a study: its own, which need not be in the main comparison, or that of all studies."""
-    return config["ablations"][study].get("datasets") or [study_place(config)[0]]
-
-
-def variant_options(config: Mapping[str, Any], study: str, editor: str, variant: str) -> dict[str, Any]:
-    """Options of an editor in one variant of a study: the main run's, the study's, then the variant's own."""
-    asked = config["ablations"][study]
-    return options(config, editor, asked["options"], asked["variants"][variant])
 
 
 def artifact_editor(config: Mapping[str, Any], artifact: str) -> str:
@@ -240,23 +223,22 @@ def _check_ablations(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"ablations.model: {unknown('model', model, config['models'])}")
     if (dataset, model) not in pairs(config):
         raise ConfigError(f"ablations: the model '{model}' is not evaluated on '{dataset}'; name another of them")
-    for study in (*STREAM_STUDIES, "router", "overhead"):
-        if study not in ablations["include"]:
-            continue  # may name editors that this comparison does not have, and more edits
-        asked = ablations[study]
-        for editor in asked["editors"] if "editors" in asked else [asked["editor"]]:
-            if editor not in config["editors"]:
-                raise ConfigError(f"ablations.{study}: {unknown('editor', editor, config['editors'])}")
-    for study in STREAM_STUDIES:
-        _check_stream(config, study)
+    for study in STUDIES.values():
+        _check_study(config, study, study.name in ablations["include"])
 
 
-def _check_stream(config: Mapping[str, Any], study: str) -> None:
-    edits = config["ablations"][study]["edits"]
-    for dataset in study_datasets(config, study):
+def _check_study(config: Mapping[str, Any], study: Study, included: bool) -> None:
+    """One that is not included may name editors that this comparison does not have, and more edits."""
+    asked, where = config["ablations"][study.name], f"ablations.{study.name}"
+    for editor in asked["editors"] if "editors" in asked else [asked["editor"]]:
+        if included and editor not in config["editors"]:
+            raise ConfigError(f"{where}: {unknown('editor', editor, config['editors'])}")
+    points = study.points(config, study_place(config)[0])
+    for dataset in dict.fromkeys(point.dataset for point in points):
         if dataset not in streams(config):
-            raise ConfigError(f"ablations.{study}.datasets: {unknown('dataset', dataset, streams(config))}")
+            raise ConfigError(f"{where}.datasets: {unknown('dataset', dataset, streams(config))}")
         available = evaluation(config, dataset)["edits"]
-        if edits > available and study in config["ablations"]["include"]:
-            raise ConfigError(f"ablations.{study}.edits is {edits}, the evaluation of {dataset} has only {available}")
-    _check_grid(f"ablations.{study}", config["ablations"][study]["grid"], edits)
+        if included and asked["edits"] > available:
+            raise ConfigError(f"{where}.edits is {asked['edits']}, the evaluation of {dataset} has only {available}")
+    if points:
+        _check_grid(where, asked["grid"], asked["edits"])

@@ -1,0 +1,141 @@
+"""The table of tables and figures: one entry each, from which rules, captions and this room's command follow.
+
+The module of an entry has a function `table(inputs)`, a function `figure(inputs)`, or both. The artifacts of studies
+follow from `wise.config.studies`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wise.config.studies import STUDIES, Study
+
+MAIN, STUDY = "Main comparison", "Ablations"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One table, figure, or both, called `file` or, where that is empty, by the artifact's name.
+
+    It `reads` files of runs by the names of options of `python -m analysis`; `tables` are its forms among csv, md and
+    tex. The report shows it under `category` with the `caption`; `data` are files of the project that the module reads.
+    """
+
+    name: str
+    module: str
+    description: str
+    caption: str
+    reads: tuple[str, ...] = ("scores",)
+    tables: tuple[str, ...] = ()
+    figure: bool = False
+    file: str = ""
+    category: str = MAIN
+    data: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Name of its files without suffix."""
+        return self.file or self.name
+
+
+def _of(study: Study) -> Artifact:
+    return Artifact(
+        study.name,
+        study.module,
+        study.question,
+        study.caption or study.question,
+        study.reads,
+        study.tables,
+        study.figure,
+        category=STUDY,
+    )
+
+
+_ARTIFACTS = (
+    Artifact(
+        "main_table",
+        "analysis.main_table",
+        "every metric of every editor by T",
+        "Every metric of every editor by T: mean and 95% interval over seeds and edits. Rel: the edit itself; Gen: the "
+        "edit in other words; OOD: text about the edited fact in another form; PPL: perplexity of the edit's target, "
+        "each clipped to [0, 100]; Loc: unrelated questions are answered as before (far: other kinds of entities, "
+        "near: same relation or subject); Avg: mean of Rel, Gen (or OOD) and Loc.",
+        tables=("csv", "md", "tex"),
+        file="main",
+    ),
+    Artifact(
+        "paired_table",
+        "analysis.paired_table",
+        "WISE against each other editor on the same edits",
+        "WISE against each other editor on the same edits and seeds, by the average of the dataset's scores, or by the "
+        "log-likelihood of the target where it has none; p-values corrected for the number of comparisons on a dataset "
+        "(Holm).",
+        tables=("csv", "md"),
+        file="paired",
+    ),
+    Artifact(
+        "perplexity_table",
+        "analysis.perplexity_table",
+        "perplexity of the targets",
+        "Perplexity of the edits' targets: raw mean, mean clipped to [0, 100] as in the paper, median and geometric "
+        "mean.",
+        tables=("csv",),
+        file="perplexity",
+    ),
+    Artifact(
+        "published_table",
+        "analysis.published_table",
+        "measured scores beside those of the WISE paper",
+        "Scores beside those that the WISE paper reports for other models, at the same T, and how far the two orders "
+        "of editors agree.",
+        tables=("csv", "md"),
+        file="published",
+        data=("analysis/published.csv",),
+    ),
+    Artifact(
+        "cost_table",
+        "analysis.cost_table",
+        "what each editor cost",
+        "What each editor cost: seconds of an edit, extra parameters, peak memory of the process and time of all "
+        "questions.",
+        reads=("runs",),
+        tables=("csv", "md"),
+        file="cost",
+    ),
+    Artifact(
+        "scores_vs_t",
+        "analysis.scores_vs_t",
+        "scores against the number of edits",
+        "Scores against the number of edits T, one line per editor; bands are 95% intervals. Many editors are shown "
+        "family by family, with all others in grey.",
+        figure=True,
+    ),
+    Artifact(
+        "triangle",
+        "analysis.triangle",
+        "reliability, generalization and locality at the largest T, or perplexity and locality",
+        "Reliability, generalization and locality at the largest T: no editor but a good one fills the triangle. Where "
+        "a dataset asks for no generalization, perplexity of the target against locality.",
+        figure=True,
+    ),
+    Artifact(
+        "retention",
+        "analysis.retention",
+        "scores of an edit against its age",
+        "Scores of an edit against its age, the number of edits made after it, at the largest T.",
+        figure=True,
+    ),
+    Artifact(
+        "routing",
+        "analysis.routing",
+        "routing scores of edits, paraphrases and irrelevant questions",
+        "Routing scores of edits, paraphrases and irrelevant questions at the largest T, with the threshold above "
+        "which a side memory answers.",
+        reads=("transcripts", "runs"),
+        figure=True,
+    ),
+    *map(_of, STUDIES.values()),
+)
+
+ARTIFACTS: dict[str, Artifact] = {artifact.name: artifact for artifact in _ARTIFACTS}
+"""Every artifact by name, which is also that of its rule."""

@@ -1,0 +1,47 @@
+# From an entry of analysis/artifacts.py to the inputs, outputs and options of its rule.
+
+
+def artifact_inputs(artifact):
+    """Files that an artifact is made from, by the names of options of `python -m analysis`."""
+    runs = runs_of(artifact.name)
+    files = dict(
+        scores=map(scores_of, runs),
+        transcripts=(f"{run}/transcript.parquet" for run in runs),
+        runs=(f"{run}/run.json" for run in runs),
+        overhead=rules.measure_overhead.output,
+    )
+    inputs = {kind: list(files[kind]) for kind in artifact.reads}
+    study = KNOWN_STUDIES[artifact.name] if artifact.name in KNOWN_STUDIES else None
+    if study is not None and study.reference in EDITORS:
+        place = dict(dataset=STUDY_DATASET, model=STUDY_MODEL, editor=study.reference)
+        inputs["reference_scores"] = main_runs(rules.score.output.scores, **place)
+    return inputs
+
+
+def artifact_outputs(artifact):
+    """Its tables and figures; the report shows CSV and PNG, papers take LaTeX and PDF."""
+    shown = dict(caption="../report/artifact.rst", category=artifact.category)
+    tables = [f"{R}/tables/{artifact.stem}.{suffix}" for suffix in artifact.tables]
+    figures = [f"{R}/figures/{artifact.stem}.{suffix}" for suffix in ("pdf", "png") if artifact.figure]
+    outputs = dict(
+        table=[report(path, **shown) if path.endswith(".csv") else path for path in tables],
+        figure=[report(path, **shown) if path.endswith(".png") else path for path in figures],
+    )
+    return {kind: files for kind, files in outputs.items() if files}
+
+
+def caption_of(artifact):
+    """Its caption, with values of the section of its study."""
+    section = STUDIES[artifact.name] if artifact.name in KNOWN_STUDIES else {}
+    shown = {key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in section.items()}
+    return artifact.caption.format(**shown)
+
+
+def analysis_options(wildcards, input):
+    """Input files as options of `python -m analysis`."""
+    return " ".join(f"--{kind.replace('_', '-')} {files}" for kind, files in input.items())
+
+
+def outputs_of(names):
+    """Files of some artifacts."""
+    return [file for name in names for file in getattr(rules, name).output]

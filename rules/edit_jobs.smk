@@ -1,0 +1,45 @@
+# What edit jobs are told: those of the main comparison, and those of studies, see wise/config/jobs.py.
+POINTS = {path: (study, point) for study in KNOWN_STUDIES for path, point in jobs.study_points(config, study).items()}
+
+
+def job_of(wildcards):
+    """What the edit job of a main run, or of a point of a study, is told."""
+    if "point" not in wildcards.keys():
+        return jobs.main_job(config, wildcards.dataset, wildcards.model, wildcards.editor, int(wildcards.seed))
+    path = f"{wildcards.study}/{wildcards.point}"
+    if path not in POINTS:
+        raise unknown("point of a study", path, POINTS)
+    return jobs.study_job(config, *POINTS[path])
+
+
+def edit_inputs(wildcards):
+    """Files that an edit job reads; most editors need no artifact."""
+    job = job_of(wildcards)
+    artifact = KNOWN_EDITORS[job.editor].artifact
+    return dict(
+        records=f"{R}/data/{job.dataset}/edits.jsonl",
+        train=f"{R}/data/{job.dataset}/train.jsonl",
+        contexts=f"{R}/contexts/{job.model}.json",
+        preedit=f"{R}/preedit/{job.dataset}/{job.model}.parquet",
+        folder=model_input(job.model),
+        artifact=f"{R}/prepared/{job.dataset}/{job.model}/{artifact}.safetensors" if artifact else [],
+    )
+
+
+def edit_options(wildcards):
+    """What the job is told beside its files; a change of it repeats the job."""
+    job = job_of(wildcards)
+    batch_size = plan.evaluation(config, job.dataset)["batch_size"]
+    return (
+        f"{model_options(job.model)} --dataset {job.dataset} --model-name {job.model} --editor {job.editor}"
+        f" --options {shlex.quote(json.dumps(job.options))} --layer {job.layer} --edits {job.edits} --seed {job.seed}"
+        f" --grid {shlex.quote(json.dumps(job.grid))} --batch-size {batch_size}{' --generate' if job.generate else ''}"
+    )
+
+
+def checkpoint_options(wildcards, output):
+    """Where the job writes checkpoints, and what it does with an edit that fails."""
+    asked = plan.evaluation(config, job_of(wildcards).dataset)
+    folder = Path(R, "checkpoints", Path(output.run).parent.relative_to(R))
+    where = f"--checkpoint {folder} --checkpoint-every {asked['checkpoint']} " if asked["checkpoint"] else ""
+    return f"{where}--on-nan {asked['on_nan']}"

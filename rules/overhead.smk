@@ -1,0 +1,33 @@
+# The cost of editors, timed in one job so that their numbers compare.
+
+
+rule measure_overhead:
+    input:
+        records=f"{R}/data/{STUDY_DATASET}/edits.jsonl",
+        train=f"{R}/data/{STUDY_DATASET}/train.jsonl",
+        contexts=f"{R}/contexts/{STUDY_MODEL}.json",
+        folder=model_input(STUDY_MODEL),
+    output:
+        measured=f"{R}/overhead/{STUDY_DATASET}/{STUDY_MODEL}.json",
+    log:
+        f"{R}/logs/overhead/{STUDY_DATASET}/{STUDY_MODEL}.log",
+    benchmark:
+        f"{R}/benchmarks/overhead/{STUDY_DATASET}/{STUDY_MODEL}.tsv"
+    conda:
+        "../envs/model.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    params:
+        code=code("wise.commands.overhead"),
+        model=model_options(STUDY_MODEL),
+        editors=json.dumps({name: plan.options(config, name) for name in STUDIES["overhead"]["editors"]}),
+        layer=config["models"][STUDY_MODEL]["layer"],
+        T=json.dumps(STUDIES["overhead"]["T"]),
+        seed=STUDIES["overhead"]["seed"],
+    message:
+        "Measuring parameters, memory and time of every editor"
+    shell:
+        "python -m wise overhead --records {input.records} --train {input.train} {params.model}"
+        " --contexts {input.contexts} --editors {params.editors:q} --layer {params.layer} --T {params.T:q}"
+        " --seed {params.seed} --out {output.measured} 2> {log}"

@@ -1,0 +1,162 @@
+"""The table of studies beside the main comparison: one entry each, from which everything else follows.
+
+An entry gives the keys of its section `ablations.NAME` of the configuration, its edit jobs, its rule (`snakemake
+NAME`), its table and figure in the report, and its runs in MLflow. A study of named variants needs no code:
+`analysis.switches` compares them with the first. One that wants a picture of its own names its module, with functions
+`table` and `figure` of what it `reads`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, create_model
+
+from wise.config.study_kinds import Axis, Grid, Kind, MainRuns, Measured, Point, Variants
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study: the `question` that it answers, and by which edit jobs (see `wise.config.study_kinds`).
+
+    `module` makes its table in the forms `tables` and, unless `figure` is false, its figure. It `reads` scores, runs,
+    transcripts or overhead of its own points, where it has any, else of the main runs of its editor. `reference` names
+    an editor whose main scores are shown beside. `caption` stands below both in the report; "{editor}" and other keys
+    of the section are filled in. With `generate` the model also answers freely.
+    """
+
+    name: str
+    question: str
+    runs: Kind
+    module: str = "analysis.switches"
+    reads: tuple[str, ...] = ("scores", "runs")
+    tables: tuple[str, ...] = ("csv", "md")
+    figure: bool = True
+    reference: str | None = None
+    caption: str = ""
+    generate: bool = False
+
+    @property
+    def section(self) -> type[BaseModel]:
+        """The pydantic model of its section of the configuration."""
+        forbid = ConfigDict(extra="forbid", strict=True)
+        return create_model(self.name, __config__=forbid, __doc__=self.question, **self.runs.fields())
+
+    def points(self, config: Mapping[str, Any], dataset: str) -> list[Point]:
+        """Its edit jobs; `dataset` is the one of all studies that choose none."""
+        return list(self.runs.points(config["ablations"][self.name], f"ablations.{self.name}", dataset))
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether it has edit jobs of its own."""
+        return isinstance(self.runs, Grid | Variants)
+
+
+_STUDIES = (
+    Study(
+        "layer",
+        "Which layer should be edited?",
+        Grid("wise-retrieve", {"layer": Axis(range(6), NonNegativeInt, "Layers to try.", option=None)}),
+        module="analysis.layer",
+        reference="grace",
+        caption="The same edits written into each layer by {editor}.",
+    ),
+    Study(
+        "shards",
+        "How many shards k, and which share rho of the weights does each mask leave free?",
+        Grid(
+            "wise-merge",
+            {
+                "k": Axis([2, 4], PositiveInt, "Numbers of shards to try.", option="shards"),
+                "rho": Axis([0.2, 0.5], Annotated[float, Field(gt=0, le=1)], "Mask ratios to try.", option="rho"),
+            },
+        ),
+        module="analysis.shards",
+        caption="Number of shards k and mask ratio rho of {editor}.",
+    ),
+    Study(
+        "generation",
+        "Do answers survive free generation, by when and on what the router decides?",
+        Variants(
+            ["wise-retrieve"],
+            {"prefill": {"routing": "prefill"}, "per-step": {"routing": "per_step"}},
+            grid={"1": 20, "10": 2},
+            about_editors="Editors under study; they have to route.",
+            about_variants="Routing options by name; variants have to differ in `routing`, `positions` or `threshold`.",
+        ),
+        module="analysis.generation",
+        tables=("csv", "md", "tex"),
+        caption=(
+            "Edit prompts answered teacher forced and by free greedy generation, with 95% intervals, by when the router"
+            " decides (once, on the prompt; or anew at each step) and by what it looks at. Dashed: WISE as published by"
+            " The Mirage of Model Editing."
+        ),
+        generate=True,
+    ),
+    Study(
+        "switches",
+        "What does each switch of a convention do to the scores?",
+        Variants(["wise-retrieve"], {"refined": {}, "per-step": {"routing": "per_step"}}, grid={"1": 20, "10": 2}),
+        tables=("csv", "md", "tex"),
+        caption=(
+            "What each switch of WISE does to the scores: the difference of the average (Rel, Gen, far Loc) to the "
+            "default on the same edits, with its 95% interval, when one option is set to what the paper or the "
+            "released code does, and for both as a whole."
+        ),
+    ),
+    Study(
+        "locate",
+        "Which token do locate-then-edit methods rewrite, and how large may its value be?",
+        Variants(["rome"], {"as-configured": {}, "subject-last": {"token": "subject_last"}}),
+        tables=("csv", "md", "tex"),
+        caption=(
+            "{editors} by the token whose value they rewrite and the norm of that value: the difference of the average "
+            "(Rel, Gen, far Loc) to the first variant on the same edits, with its 95% interval."
+        ),
+    ),
+    Study(
+        "grace_radius",
+        "Does GRACE's deferral radius reach paraphrases without reaching everything? (WISE, appendix B.1)",
+        Variants(
+            ["grace"],
+            {f"eps-{radius:g}": {"radius": radius} for radius in (1.0, 3.0, 10.0, 500.0)},
+            edits=60,
+            grid={"60": 1},
+            about_editors="Editors under study; their score is a negative distance to keys with radii.",
+            about_variants="Options by name; variants have to differ in `radius`.",
+        ),
+        module="analysis.grace_radius",
+        reads=("transcripts", "runs"),
+        caption=(
+            "Distance of edits, paraphrases and irrelevant questions to the nearest key of GRACE's codebook, and the "
+            "deferral radius of that key, for several first radii. Filled dots lie within the radius and get the key's "
+            "value; their share stands above."
+        ),
+    ),
+    Study(
+        "router",
+        "How well do routing scores tell edits from the rest? Read from the main runs.",
+        MainRuns("wise-retrieve", "Editor under study; it has to route."),
+        module="analysis.router",
+        reads=("transcripts", "runs"),
+        caption=(
+            "Routing of {editor}: scores against T, their distributions, and the ROC of telling edits from irrelevant "
+            "questions."
+        ),
+    ),
+    Study(
+        "overhead",
+        "What does an editor cost in parameters, memory and time?",
+        Measured(["ft-l", "grace", "wise-merge", "wise-retrieve"], [1, 10, 100]),
+        module="analysis.overhead",
+        reads=("overhead",),
+        caption=(
+            "Extra parameters, memory, seconds of an edit, and inference time relative to the unedited model against T."
+        ),
+    ),
+)
+
+STUDIES: dict[str, Study] = {study.name: study for study in _STUDIES}
+"""Every study by name."""

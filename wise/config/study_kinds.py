@@ -1,0 +1,185 @@
+"""Kinds of studies: which runs a study asks for, and the keys of its section of the configuration.
+
+A study repeats the edit job of the main comparison over a `Grid` of values or over named `Variants` of options, reads
+the `MainRuns`, or is `Measured` by a command of its own. Each kind describes its section by pydantic fields, from which
+the schema is made, and lists its points: one edit job each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Annotated, Any, NamedTuple, Protocol
+
+from pydantic import Field
+
+Seed = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Options = dict[str, Any]
+Unique = {"uniqueItems": True}
+
+Fields = dict[str, tuple[Any, Any]]
+"""Type and pydantic `Field` of each key of a section."""
+
+
+class Override(NamedTuple):
+    """Options over those of the main run, and the key of the configuration where each is written."""
+
+    values: Mapping[str, Any]
+    keys: Mapping[str, str]
+
+    @classmethod
+    def written(cls, where: str, values: Mapping[str, Any]) -> Override:
+        """Options that are written below the key `where`."""
+        return cls(values, {name: f"{where}.{name}" for name in values})
+
+
+class Point(NamedTuple):
+    """One edit job of a study; `path` is its folder below that of the study, and differs between all its points.
+
+    `layer` is the edited layer with the key that says so, None for that of the main comparison.
+    """
+
+    path: str
+    dataset: str
+    editor: str
+    seed: int
+    overrides: tuple[Override, ...]
+    layer: tuple[int, str] | None = None
+
+
+class Kind(Protocol):
+    """What every kind of study has."""
+
+    def fields(self) -> Fields:
+        """Keys of the section."""
+        ...
+
+    def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
+        """Edit jobs of its own; `where` is the key of the section, `dataset` the one of all studies."""
+        ...
+
+
+def _listed(kind: Any, default: Sequence[Any], description: str, least: int = 1) -> tuple[Any, Any]:
+    return list[kind], Field(list(default), description=description, min_length=least, json_schema_extra=Unique)
+
+
+def _stream(edits: int, grid: Mapping[str, int], whose: str) -> Fields:
+    """Keys of every study that edits."""
+    grid_of = dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], Count]
+    return {
+        "options": (Options, Field({}, description=f"Options that differ from {whose}.")),
+        "seeds": _listed(Seed, [0], "Seeds of the study."),
+        "edits": (Count, Field(edits, description="Edits of the stream.")),
+        "grid": (grid_of, Field(dict(grid), description="T to the number of chunks.", min_length=1)),
+    }
+
+
+class Axis(NamedTuple):
+    """Values to try: their default, type and description, and the option that takes them; None is the edited layer."""
+
+    values: Sequence[Any]
+    kind: Any
+    description: str
+    option: str | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every combination of the values of some axes, with one editor on the dataset of all studies."""
+
+    editor: str
+    axes: Mapping[str, Axis]
+    edits: int = 100
+    grid: Mapping[str, int] = field(default_factory=lambda: {"100": 1})
+
+    def fields(self) -> Fields:
+        """See `Kind`."""
+        return {
+            "editor": (str, Field(self.editor, description="Editor under study.")),
+            **{key: _listed(axis.kind, axis.values, axis.description) for key, axis in self.axes.items()},
+            **_stream(self.edits, self.grid, "the editor's main run"),
+        }
+
+    def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
+        """One for each combination and seed."""
+        common = Override.written(f"{where}.options", section["options"])
+        for values in product(*(section[key] for key in self.axes)):
+            chosen = dict(zip(self.axes, values, strict=True))
+            options = {axis.option: chosen[key] for key, axis in self.axes.items() if axis.option}
+            keys = {axis.option: f"{where}.{key}" for key, axis in self.axes.items() if axis.option}
+            layer = next(((chosen[key], f"{where}.{key}") for key, axis in self.axes.items() if not axis.option), None)
+            folder = "/".join(f"{key}~{value}" for key, value in chosen.items())
+            overrides = (common, Override(options, keys))
+            for seed in section["seeds"]:
+                yield Point(f"{folder}/seed{seed}", dataset, section["editor"], seed, overrides, layer)
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Named variants of options, each with some editors on datasets of the study's own choice."""
+
+    editors: Sequence[str]
+    variants: Mapping[str, Options]
+    edits: int = 20
+    grid: Mapping[str, int] = field(default_factory=lambda: {"1": 20})
+    about_editors: str = "Editors under study; all variants have to be options of each."
+    about_variants: str = "Options by name; the others are compared with the first."
+
+    def fields(self) -> Fields:
+        """See `Kind`."""
+        own = "Datasets of this study, those outside of the main comparison included; empty means that of all studies."
+        variants = Field(dict(self.variants), description=self.about_variants, min_length=1)
+        return {
+            "datasets": _listed(str, [], own, least=0),
+            "editors": _listed(str, self.editors, self.about_editors),
+            "variants": (dict[Name, Options], variants),
+            **_stream(self.edits, self.grid, "the editors' main runs in all variants"),
+        }
+
+    def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
+        """One for each dataset, editor, variant and seed."""
+        common = Override.written(f"{where}.options", section["options"])
+        for chosen, editor in product(section["datasets"] or [dataset], section["editors"]):
+            for variant, values in section["variants"].items():
+                overrides = (common, Override.written(f"{where}.variants.{variant}", values))
+                for seed in section["seeds"]:
+                    yield Point(f"{chosen}/{editor}/{variant}/seed{seed}", chosen, editor, seed, overrides)
+
+
+@dataclass(frozen=True)
+class MainRuns:
+    """The runs of one editor in the main comparison, read again."""
+
+    editor: str
+    about_editor: str = "Editor under study."
+
+    def fields(self) -> Fields:
+        """See `Kind`."""
+        return {"editor": (str, Field(self.editor, description=self.about_editor))}
+
+    def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
+        """None."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `wise overhead` measures of some editors, all in one job."""
+
+    editors: Sequence[str]
+    T: Sequence[int]
+
+    def fields(self) -> Fields:
+        """See `Kind`."""
+        return {
+            "editors": _listed(str, self.editors, "Editors to measure."),
+            "T": _listed(Count, self.T, "Numbers of edits after which inference is timed."),
+            "seed": (Seed, Field(0, description="Seed of the measured edits.")),
+        }
+
+    def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
+        """None."""
+        return iter(())
