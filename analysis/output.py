@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import matplotlib
 import pandas as pd
+from matplotlib.figure import Figure
 
 from analysis.inputs import Inputs
-from analysis.style import RC
-from wise.errors import ConfigError
+from analysis.style import RC, WIDTH
+from wise.errors import ConfigError, NothingToShow
 from wise.files import atomic_path, write_text
 
+LOG = logging.getLogger(__name__)
+Made = TypeVar("Made")
 FIGURE_SUFFIXES = (".pdf", ".png")
 TABLE_SUFFIXES = (".csv", ".md", ".tex")
 METADATA = {".pdf": {"CreationDate": None, "Creator": None, "Producer": None}, ".png": {"Software": None}}
@@ -32,7 +37,8 @@ class Table:
 def write(module: ModuleType, inputs: Inputs, paths: Sequence[Path]) -> None:
     """Write every path from the module's `table(inputs)` or `figure(inputs)`, each made at most once.
 
-    Raises `ConfigError` before anything is made when a suffix is not one that this artifact has.
+    Raises `ConfigError` before anything is made when a suffix is not one that this artifact has. Where the runs have
+    nothing of what it shows, as when no editor routes, the files say so.
     """
     can = (TABLE_SUFFIXES if hasattr(module, "table") else ()) + (FIGURE_SUFFIXES if hasattr(module, "figure") else ())
     for path in paths:
@@ -41,15 +47,34 @@ def write(module: ModuleType, inputs: Inputs, paths: Sequence[Path]) -> None:
     tables = [path for path in paths if path.suffix in TABLE_SUFFIXES]
     figures = [path for path in paths if path.suffix in FIGURE_SUFFIXES]
     if tables:
-        table = module.table(inputs)
+        table = _or_reason(module.table, inputs, _empty_table)
         for path in tables:
             write_table(table, path)
     if figures:
         with matplotlib.rc_context(RC):
-            made = module.figure(inputs)
+            made = _or_reason(module.figure, inputs, _empty_figure)
             for path in figures:
                 with atomic_path(path) as temporary:
                     made.savefig(temporary, metadata=METADATA[path.suffix])
+
+
+def _or_reason(make: Callable[[Inputs], Made], inputs: Inputs, instead: Callable[[str], Made]) -> Made:
+    """What `make` makes, or what stands in its place with the reason why there is nothing to show."""
+    try:
+        return make(inputs)
+    except NothingToShow as error:
+        LOG.warning("%s", error)
+        return instead(str(error))
+
+
+def _empty_table(reason: str) -> Table:
+    return Table(pd.DataFrame({"note": [reason]}), f"{reason}\n", f"% {reason}\n")
+
+
+def _empty_figure(reason: str) -> Figure:
+    made = Figure(figsize=(WIDTH, 0.6))
+    made.text(0.5, 0.5, reason, ha="center", va="center")
+    return made
 
 
 def write_table(table: Table, path: Path) -> None:

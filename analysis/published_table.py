@@ -19,7 +19,7 @@ from wise.evaluate.metrics import METRICS
 PUBLISHED = Path(__file__).with_name("published.csv")
 """Columns source, dataset, model, editor, T, metric and value; the paper's WISE, which merges, is wise-merge."""
 STREAMS = {"qa": "zsre", "hallucination": "hallucination", "ood": "temporal"}
-"""The paper's dataset of each setting."""
+"""The paper's dataset of each setting that it has."""
 TITLES = {"ppl": "PPL", "rel": "Rel", "gen": "Gen", "ood": "OOD", "loc": "Loc", "avg": "Avg"}
 """Metrics as the paper names them, in the order of its tables."""
 BAND = 0.03
@@ -46,7 +46,7 @@ def beside(cells: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     for _, setting, rows in by_setting(cells):
         names = {metric: HEADINGS[metric].lower() for metric in setting.headline}
         ours = rows[rows["metric"].isin(names)].assign(metric=lambda frame, names=names: frame["metric"].map(names))
-        theirs = published[published["dataset"] == STREAMS[setting.name]]
+        theirs = published[published["dataset"] == STREAMS.get(setting.name)]
         theirs = theirs.rename(columns={"model": "published_model", "value": "published", "dataset": "stream"})
         both = ours.rename(columns={"mean": "measured"}).merge(theirs, on=["T", "editor", "metric"])
         for _, group in both.groupby("published_model", sort=True):

@@ -102,6 +102,10 @@ def _against_t(axes: Axes, rows: pd.DataFrame) -> None:
 def _roc(axes: Axes, rows: pd.DataFrame) -> None:
     """ROC of edits and paraphrases against near and far queries."""
     positive = rows.loc[rows["kind"].isin(IN_SCOPE), "score"].to_numpy(dtype=float)
+    if not rows["kind"].isin(IRRELEVANT).any():
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "No ROC: no irrelevant\nquestions were asked.", ha="center", transform=axes.transAxes)
+        return
     for kind in IRRELEVANT:
         negative = rows.loc[rows["kind"] == kind, "score"].to_numpy(dtype=float)
         if not len(negative) or not len(positive):

@@ -12,7 +12,7 @@ from analysis.axes import stacked
 from analysis.inputs import Inputs
 from analysis.style import QUERY_STYLES, WIDTH, editor_style, in_order, settings
 from analysis.summary import at_largest_t
-from wise.errors import DataError
+from wise.errors import NothingToShow
 
 COLUMNS = ("T", "record", "kind", "score", "threshold", "choice")
 MAIN = "main"
@@ -30,11 +30,11 @@ def figure(inputs: Inputs) -> Figure:
 def routed(rows: pd.DataFrame) -> pd.DataFrame:
     """Questions of the kinds in `QUERY_STYLES` that an editor gave a finite routing score.
 
-    Raises `DataError` when there are none, as for editors that do not route.
+    Raises `NothingToShow` when there are none, as for editors that do not route.
     """
     kept = rows[rows["kind"].isin(QUERY_STYLES) & np.isfinite(rows["score"].astype(float))]
     if kept.empty:
-        raise DataError("no routing scores: none of these transcripts is of an editor that routes")
+        raise NothingToShow("There are no routing scores: none of these editors routes.")
     return kept
 
 

@@ -13,7 +13,7 @@ from analysis.output import Table
 from analysis.style import WIDTH, editor_style
 from analysis.summary import summarise
 from analysis.text import markdown, markdown_frame, number
-from wise.errors import DataError
+from wise.errors import NothingToShow
 
 METRIC_ORDER = ("avg", "rel", "gen", "loc_far", "loc_near")
 BY = ("dataset", "model", "editor", "T", "k", "rho")
@@ -33,12 +33,12 @@ def figure(inputs: Inputs) -> Figure:
 def by_shards(inputs: Inputs) -> pd.DataFrame:
     """Means with intervals by k and rho, which are those of each file's run record, and the overlap rho^k.
 
-    Raises `DataError` for a dataset whose edits lack one of the scores that the average is made of.
+    Raises `NothingToShow` for a dataset whose edits lack one of the scores that the average is made of.
     """
     scores = inputs.ablation(k="options.shards", rho="options.rho")
     cells = summarise(scores, METRIC_ORDER, by=BY)
     if "avg" not in set(cells["metric"]):
-        raise DataError("this ablation compares averages of rel, gen and loc_far; these scores have none")
+        raise NothingToShow("This study compares averages of Rel, Gen and Loc far; these edits lack one of them.")
     cells.insert(BY.index("rho") + 1, "overlap", cells["rho"] ** cells["k"])
     return cells
 

@@ -43,8 +43,8 @@ class Setting:
 
     @property
     def corners(self) -> tuple[str, ...]:
-        """The three metrics of the triangle; none where the setting does not have three."""
-        return self.parts if len(self.parts) == 3 else ()
+        """The three metrics of the triangle; none where the setting does not have three and their average."""
+        return self.parts if len(self.parts) == 3 and self.summary not in self.parts else ()
 
     @property
     def compared(self) -> str:
@@ -69,12 +69,21 @@ class Setting:
 def setting_of(metrics: Iterable[str]) -> Setting:
     """Question answering where paraphrases were asked, else OOD where such text was, else hallucination.
 
-    Locality is the far one where it was asked, else the near one. Without any, nothing is averaged.
+    Locality is the far one where it was asked, else the near one. What was not asked, or of no edit together, is not
+    in the headline; edits without any probe are reported by reliability and perplexity.
     """
     there = set(metrics)
+    whole = _whole_setting(there)
+    if whole.summary in there or whole.summary == "ppl":
+        return whole
+    return Setting(whole.name, whole.parts, "rel")
+
+
+def _whole_setting(there: set[str]) -> Setting:
+    """The setting with its average, whether or not that was computed yet."""
     loc = [name for name in ("loc_far", "loc_near") if name in there][:1]
     if not there & {"gen", "ood"}:
-        return Setting("hallucination", ("ppl", *(loc or ["rel"])), "ppl")
+        return Setting("hallucination", ("ppl", *loc), "ppl") if loc else Setting("edits", ("rel", "ppl"), "rel")
     name, general, average = ("qa", "gen", "avg") if "gen" in there else ("ood", "ood", "avg_ood")
     if not loc:
         return Setting(name, ("rel", general), "rel")
@@ -100,7 +109,8 @@ def with_averages(scores: pd.DataFrame) -> pd.DataFrame:
     So it is where locality is near only: `avg` is then the mean of rel, gen and loc_near of the same edit.
     """
     frames = [scores]
-    for _, setting, rows in by_setting(scores):
+    for _, rows in settings(scores):
+        setting = _whole_setting(set(rows["metric"]))
         average = METRICS[setting.summary]
         if setting.corners and isinstance(average, Derived) and not (rows["metric"] == average.name).any():
             keys = [column for column in scores.columns if column not in ("metric", "value")]

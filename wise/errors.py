@@ -14,6 +14,10 @@ class DataError(WiseError):
     """A record or file that cannot be used; the message names the file, the line and the key."""
 
 
+class NothingToShow(DataError):
+    """Runs that have nothing of what a table or figure shows; it is then written with this reason in its place."""
+
+
 class ConfigError(WiseError):
     """An option that does not exist or does not fit; the message lists the valid choices."""
 

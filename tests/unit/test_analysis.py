@@ -374,5 +374,5 @@ def test_wrong_files_are_named(runs, tmp_path):
     unedited = [index for index, path in enumerate(runs["main"]["runs"]) if "none" in path.parts]
     chosen = {kind: [runs["main"][kind][index] for index in unedited] for kind in ("transcripts", "runs")}
     rows = Inputs(transcript_paths=chosen["transcripts"], run_paths=chosen["runs"]).transcripts(routing.COLUMNS)
-    with pytest.raises(DataError, match="no routing scores"):
+    with pytest.raises(DataError, match="none of these editors routes"):
         routing.routed(rows)

@@ -53,12 +53,13 @@ def _visible(axes):
 @pytest.mark.parametrize(
     ("metrics", "headline", "compared"),
     [
-        ({"rel", "gen", "ood", "loc_far", "loc_near"}, ("rel", "gen", "loc_far", "avg"), "avg"),
-        ({"rel", "gen", "loc_near"}, ("rel", "gen", "loc_near", "avg"), "avg"),
-        ({"rel", "ood", "loc_far"}, ("rel", "ood", "loc_far", "avg_ood"), "avg_ood"),
+        ({"rel", "gen", "ood", "loc_far", "loc_near", "avg"}, ("rel", "gen", "loc_far", "avg"), "avg"),
+        ({"rel", "gen", "loc_near", "avg"}, ("rel", "gen", "loc_near", "avg"), "avg"),
+        ({"rel", "ood", "loc_far", "avg_ood"}, ("rel", "ood", "loc_far", "avg_ood"), "avg_ood"),
         ({"rel", "nll", "loc_far"}, ("ppl", "loc_far"), "nll"),
-        ({"rel", "nll"}, ("ppl", "rel"), "nll"),
+        ({"rel", "nll"}, ("rel", "ppl"), "rel"),
         ({"rel", "gen"}, ("rel", "gen"), "rel"),
+        ({"rel", "gen", "loc_far"}, ("rel", "gen", "loc_far"), "rel"),  # never asked of the same edit
     ],
 )
 def test_the_metrics_decide_the_setting(metrics, headline, compared):
