@@ -24,29 +24,42 @@ PRODUCTS = {aten.mm: 0, aten.bmm: 0, aten.mv: 0, aten.dot: 0, aten.addmm: 1, ate
 """Sums of products, and at which argument their first factor stands."""
 OTHERS = {aten._scaled_dot_product_flash_attention_for_cpu, aten._cdist_forward, aten._euclidean_dist}
 """Other operations that add many products; the first of their results is disturbed, in relation to itself."""
+CACHE_LINE = 64
+"""Bytes to which PyTorch aligns what it allocates; tensors of a mapped file lie as they come."""
 HALVES = (torch.float16, torch.bfloat16)
 
 
 @contextmanager
-def other_rounding() -> Iterator[None]:
-    """Round matrix products as another processor could."""
-    with _OtherRounding():
+def other_rounding(processor: int = 0) -> Iterator[None]:
+    """Round matrix products as another processor could; there is one for each number."""
+    with _OtherRounding(processor):
         yield
 
 
 class _OtherRounding(TorchDispatchMode):
+    def __init__(self, processor: int) -> None:
+        super().__init__()
+        self.processor = processor
+
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         packet, kwargs = func.overloadpacket, kwargs or {}
         result = func(*args, **kwargs)
         with torch._C.DisableTorchFunction():
             if packet in PRODUCTS and result.is_floating_point() and result.device.type == "cpu":
                 left, right = args[PRODUCTS[packet] : PRODUCTS[packet] + 2]
-                return _disturbed(func, result, _size(packet, left, right), left, right)
+                return self._disturbed(func, result, _size(packet, left, right), left, right)
             if packet in OTHERS:
                 first, *rest = result if isinstance(result, tuple) else (result,)
-                first = _disturbed(func, first, first.abs(), *(arg for arg in args if isinstance(arg, Tensor)))
+                first = self._disturbed(func, first, first.abs(), *(arg for arg in args if isinstance(arg, Tensor)))
                 return (first, *rest) if rest else first
         return result
+
+    def _disturbed(self, func: Any, result: Tensor, size: Tensor, *operands: Tensor) -> Tensor:
+        """`result` as if its sums had been made in another order, in float32 for half precision as processors do."""
+        places = [(tuple(o.shape), tuple(o.stride()), o.data_ptr() % CACHE_LINE) for o in operands]
+        noise = _noise(f"{self.processor} {func} {places}", tuple(result.shape)).to(size.dtype)
+        change = torch.finfo(size.dtype).eps * noise * size
+        return result.copy_((result + change).to(result.dtype))
 
 
 def _size(packet: Any, left: Tensor, right: Tensor) -> Tensor:
@@ -54,14 +67,6 @@ def _size(packet: Any, left: Tensor, right: Tensor) -> Tensor:
     wide = (torch.float32 if factor.dtype in HALVES else factor.dtype for factor in (left, right))
     left, right = (factor.detach().to(dtype).abs() for factor, dtype in zip((left, right), wide, strict=True))
     return left @ right
-
-
-def _disturbed(func: Any, result: Tensor, size: Tensor, *operands: Tensor) -> Tensor:
-    """`result` as if its sums had been made in another order, in float32 for half precision as processors do."""
-    places = [(tuple(operand.shape), tuple(operand.stride())) for operand in operands]
-    noise = _noise(f"{func} {places}", tuple(result.shape)).to(size.dtype)
-    change = torch.finfo(size.dtype).eps * noise * size
-    return result.copy_((result + change).to(result.dtype))
 
 
 @cache

@@ -94,7 +94,7 @@ def undisturbed(job, tmp_path_factory):
 
 def kill_when(process, reached) -> None:
     """SIGKILL as soon as something is there."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600  # only so that nothing waits for ever
     alive = process.is_alive if hasattr(process, "is_alive") else lambda: process.poll() is None
     while not reached():
         assert alive() and time.monotonic() < end, "the job ended before it could be killed"
@@ -107,6 +107,7 @@ def last(out: Path) -> int:
     return max((int(place.name) for place in out.glob("checkpoints/[0-9]*")), default=0)
 
 
+@pytest.mark.subprocess
 def test_a_killed_command_that_is_started_again_ends_with_the_same_bits(job, undisturbed, tmp_path, caplog):
     process = subprocess.Popen([sys.executable, "-m", "wise", *arguments(job, tmp_path)], stderr=subprocess.DEVNULL)
     kill_when(process, lambda: last(tmp_path) >= 6)
@@ -118,6 +119,7 @@ def test_a_killed_command_that_is_started_again_ends_with_the_same_bits(job, und
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.subprocess
 def test_killed_while_it_learns_and_while_it_writes(job, undisturbed, tmp_path):
     """The processes are forked from one that has imported everything, so that each starts at once."""
     context = multiprocessing.get_context("forkserver")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.closeness import TRAINED, assert_states_alike
 from tests.contract.test_editors import STREAM, edited, ready
 from tests.models import tiny_language_model
 from wise.editors.ft_ewc import fisher
@@ -213,7 +214,9 @@ def test_edits_learned_together_do_not_depend_on_how_they_came():
     rest.edit(STREAM[0])
     at_once.edit_all(STREAM)
     rest.edit_all(STREAM[1:])
-    assert torch.equal(at_once._weight, one_by_one._weight) and torch.equal(at_once._weight, rest._weight)
+    start = {"weight": own_tail().site.weight}
+    for other in (one_by_one, rest):  # to rounding, since their texts were first met in other batches
+        assert_states_alike(other.memory(), at_once.memory(), start, sums=3 * TRAINED)
     assert len(rest.edits) == 3
 
 

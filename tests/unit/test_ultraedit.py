@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.closeness import TRAINED, assert_states_alike
 from tests.contract.test_editors import STREAM, edited, ready
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.running_moments import RunningStatistics
@@ -115,4 +116,4 @@ def test_the_pilot_is_made_from_training_records_and_is_back_after_rollback():
 def test_the_pilot_does_not_depend_on_seed_or_edits():
     editor, other = edited("ultraedit", count=2), ready("ultraedit", seed=1)
     made = editor.make_artifact(STREAM)
-    assert all(torch.equal(value, made[name]) for name, value in other.prepared.items())
+    assert_states_alike(made, other.prepared, sums=TRAINED)  # to rounding: other batches are cached by then
