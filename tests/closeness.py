@@ -1,8 +1,8 @@
 """Equal to rounding: how far two results may lie apart that were computed in another order, batch or place.
 
 Two orders of adding n terms differ by about sqrt(n) half units in the last place, since single errors have no common
-direction; `ROOM` standard deviations of that are allowed, which no honest difference reaches. Sums that follow one on
-another, as the layers of a model do or the steps of a training, add up in the same way.
+direction; `ROOM` standard deviations of that are allowed: of a million entries none comes that far. Sums that follow
+one on another, as the layers of a model do or the steps of a training, add up in the same way.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ def rounding(terms: int = TERMS, sums: int = SUMS, dtype: torch.dtype = torch.fl
     By default that of one pass through a tiny model: 4e-5.
     """
     return ROOM * math.sqrt(terms * sums) * torch.finfo(dtype).eps
+
+
+def tolerance(sums: int = SUMS, size: float = 1.0, dtype: torch.dtype = torch.float32) -> dict[str, float]:
+    """`rtol` and `atol` for entries of a tensor whose large ones have about that `size`."""
+    return {"rtol": rounding(sums=sums, dtype=dtype), "atol": size * rounding(sums=sums, dtype=dtype)}
 
 
 def assert_same_to_rounding(found: Any, expected: Any, bound: float | None = None) -> None:

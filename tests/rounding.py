@@ -4,7 +4,7 @@ Matrix libraries add the terms of a product in an order that they choose by the 
 and by how these lie in memory. On some processors the order is the same for all shapes, so that a test may take for a
 rule what is luck. Here no two shapes round alike, as on the least regular processor that there could be, while the same
 product of the same shapes gives the same bits each time. What holds here to the last bit is promised; everything else
-holds to rounding.
+holds to rounding (`tests/closeness.py`). Not reached: other threads and other processes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ OTHERS = {aten._scaled_dot_product_flash_attention_for_cpu, aten._cdist_forward,
 """Other operations that add many products; the first of their results is disturbed, in relation to itself."""
 CACHE_LINE = 64
 """Bytes to which PyTorch aligns what it allocates; tensors of a mapped file lie as they come."""
-HALVES = (torch.float16, torch.bfloat16)
+SHORT_BITS = 12
+"""A result that needs no more bits than these, such as a small integer, is taken for exact: every order gives it."""
 
 
 @contextmanager
@@ -46,27 +47,27 @@ class _OtherRounding(TorchDispatchMode):
         result = func(*args, **kwargs)
         with torch._C.DisableTorchFunction():
             if packet in PRODUCTS and result.is_floating_point() and result.device.type == "cpu":
-                left, right = args[PRODUCTS[packet] : PRODUCTS[packet] + 2]
-                return self._disturbed(func, result, _size(packet, left, right), left, right)
+                wide = [_wide(value) for value in args]  # half precision is added up in float32
+                left, right = wide[PRODUCTS[packet] : PRODUCTS[packet] + 2]
+                exact = result if result.dtype == left.dtype else func(*wide, **kwargs)
+                return result.copy_(self._disturbed(func, exact, left.abs() @ right.abs(), args))
             if packet in OTHERS:
                 first, *rest = result if isinstance(result, tuple) else (result,)
-                first = self._disturbed(func, first, first.abs(), *(arg for arg in args if isinstance(arg, Tensor)))
-                return (first, *rest) if rest else first
+                first.copy_(self._disturbed(func, first, first.abs(), args))
         return result
 
-    def _disturbed(self, func: Any, result: Tensor, size: Tensor, *operands: Tensor) -> Tensor:
-        """`result` as if its sums had been made in another order, in float32 for half precision as processors do."""
-        places = [(tuple(o.shape), tuple(o.stride()), o.data_ptr() % CACHE_LINE) for o in operands]
-        noise = _noise(f"{self.processor} {func} {places}", tuple(result.shape)).to(size.dtype)
-        change = torch.finfo(size.dtype).eps * noise * size
-        return result.copy_((result + change).to(result.dtype))
+    def _disturbed(self, func: Any, result: Tensor, size: Tensor, args: tuple) -> Tensor:
+        """`result` as if its sums, whose terms together have that `size`, had been made in another order."""
+        tensors = [value for value in args if isinstance(value, Tensor)]
+        places = [(tuple(t.shape), tuple(t.stride()), t.data_ptr() % CACHE_LINE) for t in tensors]
+        noise = _noise(f"{self.processor} {func} {places}", tuple(result.shape)).to(result.dtype)
+        short = (torch.frexp(result).mantissa * 2**SHORT_BITS).frac() == 0
+        return torch.where(short, result, result + torch.finfo(result.dtype).eps * noise * size)
 
 
-def _size(packet: Any, left: Tensor, right: Tensor) -> Tensor:
-    """The sum of the sizes of all terms, to which rounding errors are proportional; 0 where all terms are 0."""
-    wide = (torch.float32 if factor.dtype in HALVES else factor.dtype for factor in (left, right))
-    left, right = (factor.detach().to(dtype).abs() for factor, dtype in zip((left, right), wide, strict=True))
-    return left @ right
+def _wide(value: Any) -> Any:
+    half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+    return value.detach().float() if half else value.detach() if isinstance(value, Tensor) else value
 
 
 @cache

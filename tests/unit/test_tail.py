@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.closeness import TRAINED, tolerance
 from tests.models import FAMILY_MODELS, tiny_language_model
 from wise.editors.shared.loss import edit_loss
 from wise.errors import ConfigError
@@ -20,7 +21,7 @@ from wise.tail import trim
 from wise.tail.tail import Tail
 
 SEQUENCES = [Encoded((5, 6, 7, 8, 9), 3), Encoded((5, 9, 11, 12, 13, 14, 3, 2), 4), Encoded((8, 3, 2, 9, 1, 4), 5)]
-EXACT = {"atol": 1e-6, "rtol": 1e-6}
+EXACT = tolerance()
 families = pytest.mark.parametrize("family", sorted(FAMILIES))
 
 
@@ -105,7 +106,8 @@ def test_gradients_equal_the_full_forward_pass(family, layer):
     batch = frozen.batch
     logits = lm.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False).logits
     (expected,) = torch.autograd.grad(logits[batch.predicting()].square().sum(), parameter)
-    torch.testing.assert_close(tail.site.parameter(gradient).detach(), expected, atol=1e-5, rtol=1e-5)
+    bound = tolerance(TRAINED, size=expected.abs().max().item())
+    torch.testing.assert_close(tail.site.parameter(gradient).detach(), expected, **bound)
 
 
 @families
