@@ -36,7 +36,7 @@ test: $(READY)  ## all tests
 lint: $(READY)  ## style of the code and of the rules, order of imports between rooms, types
 	ruff check .
 	lint-imports --no-logo
-	snakefmt --check Snakefile rules
+	snakefmt --check Snakefile rules workflow
 	snakemake --lint
 
 ui: $(READY)  ## MLflow on this machine, with the runs of RESULTS
