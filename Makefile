@@ -1,7 +1,7 @@
 # Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
 # as it is.
 .DEFAULT_GOAL := help
-.PHONY: help run smoke test lint ui report clean
+.PHONY: help run smoke test rounding lint ui report clean
 SHELL := bash
 
 PYTHON ?= python3
@@ -9,6 +9,8 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/default.yaml
 RESULTS ?= $(or $(shell sed -n 's/^results: *//p' $(CONFIG) 2>/dev/null),results)
 PORT ?= 5000
+PYTEST := OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+NUMERIC = tests/contract $(shell grep -l '^import torch' tests/unit/*.py)
 INSTALL := pip install -c constraints.txt -e .[dev]
 
 OWN := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
@@ -31,7 +33,12 @@ smoke: $(READY)  ## the same at a small size, into results-smoke
 	@$(MAKE) --no-print-directory _where RESULTS=results-smoke
 
 test: $(READY)  ## all tests
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+	$(PYTEST)
+
+rounding: $(READY)  ## the numerical tests as other processors round (docs/determinism.md)
+	MKL_CBWR=COMPATIBLE $(PYTEST) $(NUMERIC)
+	ATEN_CPU_CAPABILITY=default $(PYTEST) $(NUMERIC)
+	$(PYTEST) --other-rounding tests/contract/test_long_calls.py tests/unit/test_{api,fine_tuning,memit,stream,tail,ultraedit}.py
 
 lint: $(READY)  ## style of the code and of the rules, order of imports between rooms, types
 	ruff check .
