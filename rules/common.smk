@@ -6,10 +6,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from snakemake.utils import validate
-
 from analysis.artifacts import ARTIFACTS, MAIN
 from wise.config import jobs, plan
+from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
 from wise.config.study_kinds import MainRuns
 from wise.datasets import registry
@@ -17,7 +16,7 @@ from wise.editors.entries import EDITORS as KNOWN_EDITORS
 from wise.errors import unknown
 from wise.code_inputs import code, dataset_code, editor_code
 
-validate(config, "../config/schema.yaml")
+config.update(complete(config))
 plan.check(config)
 
 R = config["results"]

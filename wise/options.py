@@ -88,6 +88,10 @@ def require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+SIGNS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+"""How limits of a JSON schema are written for people."""
+
+
 class Option(NamedTuple):
     """One option as a reader needs it; `limits` is such as "> 0", `choices` is empty where any value is allowed."""
 
@@ -101,11 +105,12 @@ class Option(NamedTuple):
 
 def described(kind: type) -> Iterator[Option]:
     """Every option of the dataclass `kind`, in its own order."""
-    signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
     for name, schema in TypeAdapter(kind).json_schema().get("properties", {}).items():
-        limits = ", ".join(f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema)
-        listed = tuple(schema.get("enum", ()))
-        yield Option(name, schema.get("type", ""), limits, schema.get("default"), listed, _description(kind, name))
+        forms = schema.get("anyOf", [schema])  # such as a number or null
+        limits = ", ".join(f"{sign} {form[key]:g}" for form in forms for key, sign in SIGNS.items() if key in form)
+        listed = tuple(choice for form in forms for choice in form.get("enum", ()))
+        types = " or ".join(form["type"] for form in forms)
+        yield Option(name, types, limits, schema.get("default"), listed, _description(kind, name))
 
 
 def _description(kind: type, name: str) -> str:
@@ -122,7 +127,8 @@ def choices(kind: type) -> dict[str, tuple[Any, ...]]:
 
 def readable(detail: ErrorDetails) -> str:
     """What is wrong with a value, to be read behind its name: "must be greater than 0, found -1"."""
-    message = re.sub("^Input should (be|have)", r"must \1", detail["msg"])
+    message = re.sub("^(Input|Value|List|Dictionary|String) should (be|have)", r"must \2", detail["msg"])
+    message = re.sub(" after validation, not .*", "", message)
     message = message.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
     found = detail["input"]
     if detail["type"] == "float_type" and isinstance(found, str):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -13,13 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
-from snakemake.utils import validate
 
 from wise.code_inputs import sources
 from wise.config import plan
 from wise.config.jobs import study_job, study_points
+from wise.config.model import complete
+from wise.config.schema import schema_text
 from wise.config.studies import STUDIES
 from wise.editors.registry import EDITORS, editor_class
 from wise.editors.wise.config import WiseConfig
@@ -37,30 +38,92 @@ def schema(project: Path) -> dict[str, Any]:
 @pytest.fixture
 def config(project: Path) -> dict[str, Any]:
     """The default configuration, complete."""
-    return _complete(project, yaml.safe_load((project / "config/default.yaml").read_text(encoding="utf-8")))
-
-
-def _complete(project: Path, values: dict[str, Any]) -> dict[str, Any]:
-    values = copy.deepcopy(values)
-    validate(values, str(project / "config/schema.yaml"))
-    return values
+    return complete(yaml.safe_load((project / "config/default.yaml").read_text(encoding="utf-8")))
 
 
 def _properties(schema: dict[str, Any], where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every key with what is said of it; references are followed only where the schema stands."""
+    several = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
     for name, described in schema.get("properties", {}).items():
         yield f"{where}{name}", described
         yield from _properties(described, f"{where}{name}.")
-        if isinstance(described.get("additionalProperties"), dict):
-            yield from _properties(described["additionalProperties"], f"{where}{name}.*.")
+    for described in several:
+        if isinstance(described, dict):
+            yield from _properties(described, f"{where}*.")
 
 
 def test_every_key_has_a_description_and_a_default(schema: dict[str, Any]):
-    keys = dict(_properties(schema))
-    assert "evaluation.grid" in keys and "models.*.revision" in keys
+    keys = dict(_properties(schema)) | dict(_properties({"properties": schema["$defs"]}, "$defs."))
+    assert "evaluation.grid" in keys and "models.*.revision" in keys and "$defs.wise-merge.rho" in keys
     for key, described in keys.items():
+        if key.count(".") == 1 and key.startswith("$defs.") or set(described) == {"$ref"}:
+            continue  # the options of an editor, which its name describes
         assert described.get("description"), key
-        overrides = ("evaluation.datasets.*.", "editors.*.")  # keys that are absent unless they differ
-        assert "default" in described or key.startswith(overrides), key
+        absent = key == "data.*.edits" or key.startswith("$defs.") and key.endswith(".layer")
+        assert "default" in described or absent, key
+
+
+def test_the_schema_is_made_from_the_models(project: Path):
+    fresh = (project / "config/schema.yaml").read_text(encoding="utf-8") == schema_text()
+    assert fresh, "run: python -m wise check --schema > config/schema.yaml"
+
+
+def test_a_text_editor_accepts_what_is_accepted_here(project: Path, schema: dict[str, Any]):
+    for path in [*(project / "config").glob("*.yaml"), project / "tests/workflow/tiny.yaml"]:
+        if path.name != "schema.yaml":
+            jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("evaluaton", {}, "unknown key 'evaluaton'. Did you mean 'evaluation'? Valid choices: ablations,"),
+        ("models.factlm.layr", 3, "models.factlm: unknown key 'layr'. Did you mean 'layer'? Valid choices:"),
+        ("models.factlm.dtype", "float8", "models.factlm.dtype: unknown choice 'float8'. Did you mean 'float"),
+        ("models.factlm.layer", -1, "models.factlm.layer: must be at least 0, found -1"),
+        ("models.factlm.pretrain", {"layer": 2}, "models.factlm.pretrain: unknown option 'layer'. Did"),
+        ("models.a b", {}, "models.a b: the name 'a b' may only have letters"),
+        ("data.zsre", {"limits": 3}, "data.zsre: unknown option 'limits'. Did you mean 'limit'"),
+        ("data.factworld", {"poeple": 30}, "data.factworld: unknown option 'poeple'. Did you mean 'people'"),
+        ("data.mine", {"train": "a.csv"}, "data.mine: option 'edits' is missing"),
+        ("seeds", [0, 0], "seeds: must not list 0 twice"),
+        ("seeds", [-1], "seeds[0]: must be at least 0, found -1"),
+        ("seeds", [], "seeds: must have at least 1 item, found []"),
+        ("evaluation.edits", "20", "evaluation.edits: must be a valid integer, found '20'"),
+        ("evaluation.grid", {10: 1}, "evaluation.grid.10: must be a text, write '10' in quotes"),
+        ("evaluation.datasets", {"zsre": {"edit": 1}}, "evaluation.datasets.zsre: unknown key 'edit'. Did you mean"),
+        ("ablations.include", ["layers"], "ablations.include[0]: unknown choice 'layers'. Did you mean 'layer'"),
+        ("ablations.layer", {"layers": [1]}, "ablations.layer: unknown key 'layers'. Did you mean 'layer'"),
+        ("ablations.shards", {"rho": [0.0]}, "ablations.shards.rho[0]: must be greater than 0, found 0.0"),
+        ("editors", {}, "editors: must have at least 1 item, found {}"),
+        ("tracking", None, "tracking: must be a valid dictionary"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_key_is_named(project: Path, path: str, value: Any, message: str):
+    written: dict[str, Any] = yaml.safe_load((project / "config/default.yaml").read_text(encoding="utf-8"))
+    *parents, last = path.split(".")
+    place = written
+    for key in parents:
+        place = place.setdefault(key, {})
+    place[last] = value
+    with pytest.raises(ConfigError) as caught:
+        complete(written)
+    assert message in str(caught.value)
+
+
+def test_every_mistake_is_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        complete({"seed": 1, "evaluation": {"edits": 0}, "tracking": {"experiment": ""}})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_what_is_written_is_left_as_it_is():
+    written = {"editors": {"grace": {"lr": 1}}, "data": {"mine": {"edits": "a.csv"}}}
+    made = complete(written)
+    assert made["editors"] == written["editors"] and made["data"]["mine"] == {"edits": "a.csv"}
+    assert complete(made) == made
+    override = {"evaluation": {"datasets": {"zsre": {"edits": 5}}}}
+    assert complete(override)["evaluation"]["datasets"] == {"zsre": {"edits": 5}}
 
 
 MADE = {"default": "make run", "smoke": "make smoke"}
@@ -71,12 +134,12 @@ SHIPPED = ("default", "smoke", "settings", "paper", "modern", "gpu")
 def test_a_shipped_config_opens_with_its_command_and_is_valid(project: Path, name: str):
     text = (project / f"config/{name}.yaml").read_text(encoding="utf-8")
     assert MADE.get(name, f"snakemake --configfile config/{name}.yaml") in text.split("results:")[0]
-    plan.check(_complete(project, yaml.safe_load(text)))
+    plan.check(complete(yaml.safe_load(text)))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_editor_of_a_shipped_config_takes_its_options(project: Path, name: str):
-    config = _complete(project, yaml.safe_load((project / f"config/{name}.yaml").read_text(encoding="utf-8")))
+    config = complete(yaml.safe_load((project / f"config/{name}.yaml").read_text(encoding="utf-8")))
     for model, described in config["models"].items():
         build_options(PretrainOptions, described["pretrain"], name)
         for editor in config["editors"]:
@@ -90,7 +153,7 @@ def test_every_editor_of_a_shipped_config_takes_its_options(project: Path, name:
 
 
 def test_published_settings_are_those_of_the_paper(project: Path):
-    config = _complete(project, yaml.safe_load((project / "config/paper.yaml").read_text(encoding="utf-8")))
+    config = complete(yaml.safe_load((project / "config/paper.yaml").read_text(encoding="utf-8")))
     assert plan.pairs(config) == [
         *((dataset, model) for dataset in ("zsre", "hallucination") for model in ("llama-2-7b", "mistral-7b")),
         ("temporal", "gpt-j-6b"),
@@ -105,7 +168,7 @@ def test_published_settings_are_those_of_the_paper(project: Path):
 
 
 def test_an_empty_config_is_the_default_comparison(project: Path):
-    values = _complete(project, {})
+    values = complete({})
     plan.check(values)
     assert values["seeds"] == [0, 1, 2] and "wise-retrieve" in values["editors"]
 
@@ -121,8 +184,6 @@ def test_an_empty_config_is_the_default_comparison(project: Path):
         ("models.factlm.chat", True, "no chat template"),
         ("models.factlm.datasets", ["factworld-ood"], "models.factlm.datasets"),
         ("models.factlm.editors", {"romee": {}}, "models.factlm.editors.*Did you mean 'rome'"),
-        ("data.zsre", {"limits": 3}, "data.zsre.*Did you mean 'limit'"),
-        ("data.factworld", {"poeple": 30}, "data.factworld.*Did you mean 'people'"),
         ("ablations.dataset", "factworld-ood", "ablations.dataset"),
         ("ablations.model", "other", "ablations.model"),
         ("ablations.router.editor", "nobody", "ablations.router"),

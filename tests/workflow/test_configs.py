@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from snakemake.utils import validate
 
 from tests.workflow.conftest import Workspace, copy_project
 from wise.config.check import uses
+from wise.config.model import complete
 from wise.config.studies import STUDIES
 
 
@@ -97,8 +97,7 @@ def test_a_mistyped_option_stops_a_run_before_its_first_job(project: Path, tmp_p
 
 
 def test_what_is_checked_before_the_first_job_is_what_jobs_are_told(copied: Workspace):
-    config = yaml.safe_load((copied.folder / "config/default.yaml").read_text())
-    validate(config, str(copied.folder / "config/schema.yaml"))
+    config = complete(yaml.safe_load((copied.folder / "config/default.yaml").read_text()))
     checked = {(use.editor, json.dumps(use.options, sort_keys=True), use.layer) for use in uses(config, STUDIES)}
     run = copied.snakemake("--dry-run", "--printshellcmds", "all", "switches", config="config/default.yaml")
     told = set()

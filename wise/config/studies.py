@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, create_model
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, create_model
 
+from wise.config.keys import Section
 from wise.config.study_kinds import Axis, Grid, Kind, MainRuns, Measured, Point, Variants
 
 
@@ -41,8 +42,7 @@ class Study:
     @property
     def section(self) -> type[BaseModel]:
         """The pydantic model of its section of the configuration."""
-        forbid = ConfigDict(extra="forbid", strict=True)
-        return create_model(self.name, __config__=forbid, __doc__=self.question, **self.runs.fields())
+        return create_model(self.name, __base__=Section, __doc__=self.question, **self.runs.fields())
 
     def points(self, config: Mapping[str, Any], dataset: str) -> list[Point]:
         """Its edit jobs; `dataset` is the one of all studies that choose none."""

@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import Field
 
-Seed = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+from wise.config.keys import Chunks, Name, Seed, Unique
+from wise.options import AtLeastOne
+
 Options = dict[str, Any]
-Unique = {"uniqueItems": True}
 
 Fields = dict[str, tuple[Any, Any]]
 """Type and pydantic `Field` of each key of a section."""
@@ -63,17 +62,16 @@ class Kind(Protocol):
 
 
 def _listed(kind: Any, default: Sequence[Any], description: str, least: int = 1) -> tuple[Any, Any]:
-    return list[kind], Field(list(default), description=description, min_length=least, json_schema_extra=Unique)
+    return Unique[kind], Field(list(default), description=description, min_length=least)
 
 
 def _stream(edits: int, grid: Mapping[str, int], whose: str) -> Fields:
     """Keys of every study that edits."""
-    grid_of = dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], Count]
     return {
         "options": (Options, Field({}, description=f"Options that differ from {whose}.")),
         "seeds": _listed(Seed, [0], "Seeds of the study."),
-        "edits": (Count, Field(edits, description="Edits of the stream.")),
-        "grid": (grid_of, Field(dict(grid), description="T to the number of chunks.", min_length=1)),
+        "edits": (AtLeastOne, Field(edits, description="Edits of the stream.")),
+        "grid": (Chunks, Field(dict(grid), description="T (in quotes) to the number of chunks of T edits.")),
     }
 
 
@@ -176,7 +174,7 @@ class Measured:
         """See `Kind`."""
         return {
             "editors": _listed(str, self.editors, "Editors to measure."),
-            "T": _listed(Count, self.T, "Numbers of edits after which inference is timed."),
+            "T": _listed(AtLeastOne, self.T, "Numbers of edits after which inference is timed."),
             "seed": (Seed, Field(0, description="Seed of the measured edits.")),
         }
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 from annotated_types import Ge, Gt, Lt
 
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, require
-from wise.pretraining.tokenizer import TokenizerKind
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
@@ -46,7 +45,7 @@ class PretrainOptions:
     """Tokens a row; at least those of the longest document."""
     other_weight: NotNegative = 0.3
     """Weight in the loss of tokens that are not part of an answer, which have weight 1."""
-    tokenizer: TokenizerKind = "word"
+    tokenizer: Literal["word", "bpe"] = "word"
     """`word`: every word is a token. `bpe`: parts of words, bytes where nothing else fits."""
     vocabulary: Annotated[int, Gt(260)] = 8192
     """Tokens of a `bpe` tokenizer, bytes and special tokens included; `word` has as many as the corpus has words."""

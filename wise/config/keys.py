@@ -1,0 +1,55 @@
+"""Types of the keys of a configuration, which its sections share."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from wise.options import AtLeastOne, mistakes
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+class Section(BaseModel):
+    """A part of the configuration: keys that are not listed are refused, and defaults are checked too."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+def _different(items: list[Item]) -> list[Item]:
+    repeated = [item for index, item in enumerate(items) if item in items[:index]]
+    if repeated:
+        raise PydanticCustomError("repeated", "must not list {item} twice", {"item": repr(repeated[0])})
+    return items
+
+
+Unique = Annotated[list[Item], AfterValidator(_different), Field(json_schema_extra={"uniqueItems": True})]
+"""A list in which no item stands twice."""
+
+Seed = Annotated[int, Field(ge=0)]
+Seeds = Annotated[Unique[Seed], Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Text = Annotated[str, Field(min_length=1)]
+Chunks = Annotated[dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], AtLeastOne], Field(min_length=1)]
+"""T, in quotes, to the number of chunks of T edits."""
+
+
+class OptionsOf:
+    """Annotation of a dictionary of options of the dataclass `kind`, checked key by key and left as it is written."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        if found := mistakes(self.kind, values):
+            text = "; ".join(complaint for _, complaint in found)
+            raise PydanticCustomError("options", "{text}", {"text": text})
+        return values

@@ -1,0 +1,192 @@
+"""The configuration of the workflow: every key with its type, default and meaning.
+
+`complete` checks what people write and puts the defaults in; `config/schema.yaml` is made from the same classes. What
+concerns several keys at once, such as names that have to exist, is asked by `wise.config.plan.check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, create_model, model_serializer
+
+from wise.config.explain import explained
+from wise.config.keys import Chunks, Name, OptionsOf, Section, Seed, Seeds, Text, Unique
+from wise.config.studies import STUDIES
+from wise.datasets.own.options import OwnOptions
+from wise.datasets.published.options import Invalid
+from wise.datasets.registry import DATASETS, options_class
+from wise.errors import ConfigError
+from wise.options import AtLeastOne, Count, OneOf
+from wise.pretraining.recipe import PretrainOptions
+
+AnyOptions = dict[str, Any]
+"""Options of an editor, which are checked where editors can be imported (`wise.config.check`)."""
+
+
+class DataFiles(Section):
+    """Where the files of published datasets come from."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Name, Annotated[AnyOptions, OptionsOf(OwnOptions)]]
+
+    local_dir: str = ""
+    """Folder with copies of published files, which are then not downloaded (docs/datasets.md); empty for none."""
+    offline: bool = False
+    """Never download a published file; a missing one is an error that says where to put it."""
+    invalid: Invalid = "skip"
+    """What a faulty published record does: `stop` names it, `skip` counts it and leaves it out."""
+
+
+Data = create_model(
+    "Data",
+    __base__=DataFiles,
+    **{
+        name: (
+            Annotated[AnyOptions, OptionsOf(options_class(entry))],
+            Field({}, description=f"Options of the dataset: {entry.description}"),
+        )
+        for name, entry in DATASETS.items()
+    },
+)
+
+
+class Model(Section):
+    """One base model."""
+
+    source: Literal["pretrain", "hub"] = "pretrain"
+    """`pretrain` trains the model on `corpus` in the workflow, `hub` takes the one that `path` names."""
+    corpus: str = "factworld"
+    """Dataset whose texts a pretrained model learns, and whose facts it is asked."""
+    path: str = ""
+    """Of a `hub` model: a folder is used as it is, a hub name is fetched into the results first."""
+    revision: str = ""
+    """Commit or tag of a hub model; empty means the newest."""
+    seed: Seed = 0
+    """Seed of the initial weights and of the order of training."""
+    layer: Count = 4
+    """Layer that editors change unless they name one themselves, counted from 0."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision of the weights; a pretrained model is stored in float32 whatever it is used in."""
+    device: Text = "auto"
+    """`auto` is a GPU where there is one; else cpu, cuda, cuda:1, ..."""
+    chat: bool = False
+    """Ask every prompt as a question in the tokenizer's chat template; targets are the assistant's text."""
+    datasets: Unique[str] = []
+    """Datasets that this model is evaluated on; empty means all."""
+    editors: dict[Name, AnyOptions] = {}
+    """Options of editors, and their `layer`, where they differ on this model, by the editors' names."""
+    pretrain: Annotated[AnyOptions, OptionsOf(PretrainOptions)] = {}
+    """Architecture and training of a pretrained model."""
+
+
+class Contexts(Section):
+    """Random texts that the unedited model writes, and that the prompt of an edit is learned behind."""
+
+    count: Count = 10
+    """Number of texts."""
+    length: AtLeastOne = 10
+    """Tokens of a text."""
+    seed: Seed = 0
+    """Seed of the sampling."""
+
+
+class Asked(Section):
+    """How many edits a stream has, and what is asked along it."""
+
+    edits: AtLeastOne | None = None
+    """Edits of the stream; null means 300, and of your own data all."""
+    grid: Chunks | None = None
+    """T (in quotes) to the number of chunks of T edits: after each chunk all its edits are asked about, then the model
+    is rolled back. Null means 1, 10, 100, ... and all edits, up to 40, 8, 2, 1 chunks."""
+    generate: bool = True
+    """Also let the model answer freely."""
+    batch_size: AtLeastOne = 64
+    """Questions in one forward pass; results do not depend on it."""
+    checkpoint: Count = 50
+    """Edits between checkpoints, from which a killed job goes on; 0 for none."""
+    on_nan: Literal["fail", "skip"] = "fail"
+    """An edit whose loss is not finite fails the job or is skipped."""
+
+
+class DatasetEvaluation(Asked):
+    """What differs for one dataset; a key that is not written is that of all datasets."""
+
+    @model_serializer(mode="wrap")
+    def _only_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
+
+
+class Evaluation(Asked):
+    """The stream of edits, and what is asked along it."""
+
+    datasets: dict[str, DatasetEvaluation] = {}
+    """What differs for a dataset, by its name."""
+
+
+class StudyChoice(Section):
+    """Which studies are made, and where."""
+
+    include: Unique[Annotated[str, OneOf(STUDIES)]] = []
+    """Studies that belong to a complete run; the others are made only when asked for."""
+    dataset: str = ""
+    """Dataset of all studies that choose none; empty means the first."""
+    model: str = ""
+    """Model of all studies; empty means the first."""
+
+
+Ablations = create_model(
+    "Ablations",
+    __base__=StudyChoice,
+    **{name: (study.section, Field({}, description=study.question)) for name, study in STUDIES.items()},
+)
+
+
+class Tracking(Section):
+    """MLflow: a copy of the results for people; no rule reads it back."""
+
+    uri: str = ""
+    """Tracking store; empty means `mlflow.db` in the results folder."""
+    experiment: Text = "wise"
+    """Name of the MLflow experiment."""
+
+
+class Configuration(Section):
+    """Every key with its meaning and default. A key that is not listed here is refused."""
+
+    results: Text = "results"
+    """Folder of everything that the workflow makes."""
+    seeds: Seeds = [0, 1, 2]
+    """One run of every editor for each seed, which decides the order of edits, masks and random texts."""
+    datasets: Annotated[Unique[str], Field(min_length=1)] = ["factworld-qa"]
+    """Streams of edits to evaluate on: those that `python -m wise ls datasets` lists, and your own of `data`."""
+    data: Data = Field({})
+    """Options of the datasets, by name. Any other name is one of your own, with the files of edits it stands for."""
+    models: Annotated[dict[Name, Model], Field(min_length=1)] = Field({"factlm": {}})
+    """Base models by name; every editor is run on every model."""
+    contexts: Contexts = Field({})
+    """Random texts that the unedited model writes, and that the prompt of an edit is learned behind."""
+    evaluation: Evaluation = Field({})
+    """The stream of edits, and what is asked along it."""
+    editors: Annotated[dict[Name, AnyOptions], Field(min_length=1)] = {
+        name: {} for name in ("none", "ft-l", "grace", "wise-merge", "wise-retrieve")
+    }
+    """Editors to compare, each with its options (`python -m wise ls editors NAME`) and, where it differs from the
+    model's, its `layer`."""
+    ablations: Ablations = Field({})
+    """Studies beside the main comparison, each a target of its own."""
+    tracking: Tracking = Field({})
+    """MLflow: a copy of the results for people; no rule reads it back."""
+
+
+def complete(written: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as people write it, with all defaults.
+
+    Raises `ConfigError` that names every mistake by its key: unknown keys with the valid ones, values of another type
+    or out of their range.
+    """
+    try:
+        return Configuration.model_validate(dict(written)).model_dump(by_alias=True)
+    except ValidationError as error:
+        raise ConfigError(explained(error, Configuration)) from error
