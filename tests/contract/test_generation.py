@@ -129,7 +129,7 @@ def test_the_answer_is_that_of_a_plain_model_whose_matrix_is_the_chosen_memory(v
     with editor.unedited():
         own = module.weight
         for prompt, answer, choice in zip(PROMPTS, answers, choices, strict=True):
-            delta = editor.served()[choice - 1].delta if choice else 0.0
+            delta = editor.bank.served()[choice - 1].delta if choice else 0.0
             module.weight = editor.site.parameter(editor.site.weight + delta)
             ids = encoded(editor, [prompt])["input_ids"]
             for token in answer[: (answer + [3]).index(3) + 1]:

@@ -223,7 +223,7 @@ def test_a_merged_checkpoint_is_the_memory_always_on(family, tmp_path, caplog):
     editor = wise.attach((model, tokenizer), "wise-merge", layer=2, steps=30)
     editor.edit(EDITS)
     site = editor.editor.site
-    weight = (site.weight + editor.editor.served()[0].delta).detach().clone()
+    weight = (site.weight + editor.editor.bank.served()[0].delta).detach().clone()
     plain = editor.merge_and_unload(tmp_path / "plain")
     assert LOST in caplog.text and LOST in (tmp_path / "plain" / "README.md").read_text()
     assert plain is model and "generate" not in vars(model) and torch.equal(site.weight, weight)

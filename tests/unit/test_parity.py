@@ -20,7 +20,7 @@ from wise.errors import DataError
 from wise.parity.check import check_folder
 from wise.parity.deviations import KINDS, Deviations
 from wise.parity.golden import Golden
-from wise.parity.replay import GoldenWise
+from wise.parity.replay import Replay
 from wise.parity.rounding import rounded_merge
 from wise.records import EditRecord
 
@@ -217,14 +217,14 @@ def test_the_path_that_edits_take_gives_the_same_numbers(name, tmp_path):
     """Replays run the whole model for the last bit; edits run from the matrix on, and agree up to float32 norms."""
     write_golden(tmp_path, **VARIANTS[name])
     golden = Golden.open(tmp_path)
-    editor, before = GoldenWise(golden, Deviations()), None
+    editor, before = Replay(golden, Deviations()).editor, None
     for edit in range(2):  # of the first shard
         trace = golden.trace["per_edit"][edit]
         with editor.unedited():
             rows = rows_of(editor.tail.read(golden.batch(edit)), *(golden.spans(edit) or ()))
-        step = editor._step(golden.array(f"edit{edit}/mask").bool())
-        base = editor.site.weight
-        memory = SideMemory(editor.tail, rows, torch.zeros_like(base) if before is None else before - base, step)
+        mask, base = golden.array(f"edit{edit}/mask").bool(), editor.site.weight
+        start = torch.zeros_like(base) if before is None else before - base
+        memory = SideMemory(editor.tail, rows, editor.step(), start, mask)
         outcome, score = train(memory, EditRecord(str(edit), "prompt", "target", ""))
         before = golden.array(f"edit{edit}/w_after")
         assert outcome.iterations == trace["n_updates"]

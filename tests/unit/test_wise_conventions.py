@@ -9,17 +9,16 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, OTHERS, ask_all, assert_same_answers, logits
 from tests.models import tiny_language_model
-from tests.unit.test_wise_memories import STREAM, edited, same
+from tests.unit.test_wise_memories import STREAM, edited, same, watched
 from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise import training
-from wise.editors.wise.blocks import Blocks
 from wise.editors.wise.config import WiseConfig
 from wise.editors.wise.conventions import CONVENTIONS
-from wise.editors.wise.editor import Served
+from wise.editors.wise.memories import RoundRobin, Sequential, Served
 from wise.editors.wise.merging import merge
-from wise.editors.wise.turns import Turns
+from wise.editors.wise.rows import edit_rows
 from wise.errors import ConfigError
 from wise.lm import architectures
 from wise.memory.store import load_into, save
@@ -47,12 +46,11 @@ def learned(sharpness: float = 1.0, **options):
 
     A model whose logits are sharper can be taught to a loss near zero.
     """
-    editor, seen = edited("wise-retrieve", 0, **options), []
+    editor, seen = watched("wise-retrieve", **options)
     with torch.no_grad():
         editor.lm.model.get_output_embeddings().weight.mul_(sharpness)
-    editor.watch = lambda iteration, terms: seen.append(iteration)
     outcome = editor.edit(STREAM[0])
-    return editor, outcome, seen
+    return editor, outcome, [iteration for iteration, _ in seen[-1]]
 
 
 # options
@@ -114,12 +112,12 @@ def test_divisor():
 def test_decay():
     for decay, everywhere in (("masked", False), ("unmasked", True)):
         editor, _, _ = learned(decay=decay, weight_decay=1e-4, lr=1.0, units="absolute")
-        delta, mask = editor._memory.shards[0].delta, editor._memory.masks[0]
+        delta, mask = editor.bank.shards[0].delta, editor.bank.masks[0]
         assert bool(delta[~mask].all()) is everywhere and bool(delta[~mask].any()) is everywhere
         if everywhere:  # (1 - lr * weight_decay) ** steps of each entry is left
             expected = editor.site.weight[~mask] * ((1 - 1e-4) ** 8 - 1)
             assert torch.allclose(delta[~mask], expected, rtol=1e-3)
-        plain = learned(lr=1.0, units="absolute")[0]._memory.shards[0].delta
+        plain = learned(lr=1.0, units="absolute")[0].bank.shards[0].delta
         assert not torch.equal(delta[mask], plain[mask])
 
 
@@ -138,20 +136,20 @@ def test_stop():
 
 def test_clamp():
     editor, _, _ = learned(clamp=0.01)
-    assert editor._memory.shards[0].delta.abs().max().item() == pytest.approx(0.01)
-    assert learned()[0]._memory.shards[0].delta.abs().max().item() > 0.01
+    assert editor.bank.shards[0].delta.abs().max().item() == pytest.approx(0.01)
+    assert learned()[0].bank.shards[0].delta.abs().max().item() > 0.01
 
 
 def test_threshold():
     current, recorded = (
         edited("wise-retrieve", 3, shards=1, act_ratio=0.9, threshold=kind) for kind in ("current", "recorded")
     )
-    assert torch.equal(current.served()[0].delta, recorded.served()[0].delta), "learning is the same"
-    scores = recorded._memory.shards[0].scores
+    assert torch.equal(current.bank.served()[0].delta, recorded.bank.served()[0].delta), "learning is the same"
+    scores = recorded.bank.shards[0].scores
     hair = 1 - 1e-5
-    assert recorded.served()[0].threshold.item() == pytest.approx(0.9 * hair * scores.min().item())
-    now = current._query_scope(current._memory.shards[0].queries).scores(current.served()[0].delta)
-    assert current.served()[0].threshold.item() == pytest.approx(0.9 * hair * now.min().item(), rel=1e-5)
+    assert recorded.bank.served()[0].threshold.item() == pytest.approx(0.9 * hair * scores.min().item())
+    now = current.tools.scope(current.bank.shards[0].queries).scores(current.bank.served()[0].delta)
+    assert current.bank.served()[0].threshold.item() == pytest.approx(0.9 * hair * now.min().item(), rel=1e-5)
     assert now.min().item() != pytest.approx(scores.min().item(), rel=1e-3), "later edits move earlier scores"
 
 
@@ -161,38 +159,37 @@ def test_routing():
 
 def test_order():
     turns, filling = edited("wise-retrieve", 3, shards=2), edited("wise-retrieve", 3, shards=2, **BLOCKS)
-    assert isinstance(turns._memory, Turns) and [m.edits for m in turns.served()] == [(0, 2), (1,)]
-    assert isinstance(filling._memory, Blocks) and [m.edits for m in filling.served()] == [(2,), (0, 1)]
+    assert isinstance(turns.bank, RoundRobin) and [m.edits for m in turns.bank.served()] == [(0, 2), (1,)]
+    assert isinstance(filling.bank, Sequential) and [m.edits for m in filling.bank.served()] == [(2,), (0, 1)]
 
 
 def test_units():
     relative, absolute = learned()[0], learned(units="absolute", lr=1.0, steps=1)[0]
-    measured, mask = relative._calibration, relative._memory.masks[0]
-    step, config = relative._step(mask), relative.config
+    measured, step, config = relative._calibration, relative.step(), relative.config
     assert step.lr == pytest.approx(config.lr / (config.rho * measured.input_power))
     assert step.margins.beta == pytest.approx(config.beta * measured.output_norm)
-    step = absolute._step(mask)
+    step = absolute.step()
     assert (step.lr, step.margins.alpha, step.margins.beta) == (1.0, config.alpha, config.beta)
 
 
 def test_activation(monkeypatch):
     plain, behind = learned()[0], learned(activation="ffn")[0]
-    assert plain.activation() is None
+    assert plain.tools.activation() is None
     values = torch.tensor([-1.0, 2.0])
-    assert torch.equal(behind.activation()(values), torch.nn.functional.silu(values))
-    queries, delta = pooled_prompts(plain, OTHERS, "last"), plain.served()[0].delta
-    scope = plain._query_scope(queries)
-    assert not torch.allclose(scope.scores(delta), scope.scores(delta, behind.activation()))
+    assert torch.equal(behind.tools.activation()(values), torch.nn.functional.silu(values))
+    queries, delta = pooled_prompts(plain, OTHERS, "last"), plain.bank.served()[0].delta
+    scope = plain.tools.scope(queries)
+    assert not torch.allclose(scope.scores(delta), scope.scores(delta, behind.tools.activation()))
     monkeypatch.setattr(architectures, "ACTIVATIONS", ("nonlinearity",))
     with pytest.raises(ConfigError, match="does not name its activation"):
-        behind.activation()
+        behind.tools.activation()
 
 
 def test_positions():
     counts = {}
     for positions in SWITCHES["positions"]:
         editor, _, _ = learned(positions=positions, threshold="recorded", steps=1)
-        counts[positions] = editor._rows(STREAM[1]).span.sum(1).tolist()
+        counts[positions] = edit_rows(editor, STREAM[1], editor._calibration).span.sum(1).tolist()
     # "Bo lives in the city of" is 7 tokens with the first one, alone and behind three contexts of 3; 2 of the answer
     prompts = sorted([7, 10, 10, 10])
     assert counts["last"] == [1] * 4 and counts["answer"] == [2] * 4
@@ -208,10 +205,10 @@ def test_positions_decide_which_texts_are_long():
         inner = torch.randn(1, 120, editor.site.weight.shape[1], generator=draw)
         real, last = torch.ones(1, 120, dtype=torch.bool), torch.tensor([119])
         reading = Reading(inner, inner @ editor.site.weight.T, real, last, last)
-        memory = Served(editor.served()[0].delta, torch.tensor(0.0), (0,))
+        memory = Served(editor.bank.served()[0].delta, torch.tensor(0.0), (0,))
         gaps = (inner @ memory.delta.T).norm(dim=-1)
         expected = gaps.mean() if pool == "mean" else gaps.max()
-        assert editor._scores(reading, [memory]).item() == pytest.approx(expected.item(), rel=1e-5)
+        assert editor.scores(reading, [memory]).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_hinge():
@@ -222,17 +219,17 @@ def test_hinge():
 
 def test_masks():
     for kind in SWITCHES["masks"]:
-        first, second = edited("wise-retrieve", 2, shards=2, masks=kind)._memory.masks
+        first, second = edited("wise-retrieve", 2, shards=2, masks=kind).bank.masks
         assert bool((first & second).any()) is (kind == "bernoulli")
 
 
 def test_merge():
     apart = edited("wise-retrieve", 2, shards=2)
-    deltas = [memory.delta for memory in apart.served()]
+    deltas = [memory.delta for memory in apart.bank.served()]
     for rule in ("linear", "sign", "slerp"):
-        merged = edited("wise-merge", 2, shards=2, merge=rule).served()[0].delta
+        merged = edited("wise-merge", 2, shards=2, merge=rule).bank.served()[0].delta
         assert torch.allclose(merged, merge(deltas, rule)), rule
-    halved = edited("wise-merge", 2, shards=2, merge="linear", merge_weight=0.5).served()[0].delta
+    halved = edited("wise-merge", 2, shards=2, merge="linear", merge_weight=0.5).bank.served()[0].delta
     assert torch.allclose(halved, 0.5 * merge(deltas, "linear"))
 
 

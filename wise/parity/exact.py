@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from wise.editors.wise.routing import pooled
-from wise.editors.wise.training import Iteration, SideMemory
+from wise.editors.wise.training import Edit, Iteration, Replay, SideMemory, Trained, Trainer
 from wise.tail.frozen_states import FrozenStates
+
+Pass = tuple[Iteration, list[Tensor]]
+"""One forward pass of an edit, and the terms of L_memo that were added to its loss."""
 
 
 class BlockedLinear(torch.autograd.Function):
@@ -44,12 +47,14 @@ class BlockedLinear(torch.autograd.Function):
 class ExactSideMemory(SideMemory):
     """W' (d, f) trained by full forward passes over `everything`, the edit's rows and the irrelevant one.
 
-    `weight` is W' as it goes on, None for a new shard; `block` see `BlockedLinear`.
+    `weight` is W' as it goes on, None for a new shard; `block` see `BlockedLinear`. Every pass is added to `passes`.
     """
 
-    def __init__(self, weight: Tensor | None, everything: FrozenStates, block: int, *rest: Any) -> None:
+    def __init__(
+        self, weight: Tensor | None, everything: FrozenStates, block: int, passes: list[Pass], *rest: Any
+    ) -> None:
         super().__init__(*rest)
-        self.everything, self.block = everything, block
+        self.everything, self.block, self.passes = everything, block, passes
         start = self.tail.site.weight + self.variable.detach() if weight is None else weight
         self.variable = start.clone().requires_grad_(True)
 
@@ -68,13 +73,14 @@ class ExactSideMemory(SideMemory):
         activation = self.step.activation
         gaps = torch.linalg.vector_norm(activation(output) - activation(before), dim=-1)  # (B, L)
         seen = self.judged(loss, gaps[:-1], None if isinstance(self.rows.outside, Tensor) else gaps[-1:])
-        return replace(seen, outside_gaps=gaps[-1:])
+        self.passes.append((replace(seen, outside_gaps=gaps[-1:]), []))
+        return self.passes[-1][0]
 
     @torch.no_grad()
     def update(self, gradient: Tensor, active: Tensor) -> None:
         """See `SideMemory.update`; as SGD computes it."""
         config, base = self.step.config, self.tail.site.weight
-        gradient = gradient * self.step.mask
+        gradient = gradient * self.mask
         gradient.add_(self.variable, alpha=config.weight_decay)
         self.variable.add_(gradient * active, alpha=-self.step.lr)
         if config.clamp:
@@ -83,6 +89,34 @@ class ExactSideMemory(SideMemory):
     def change(self) -> Tensor:
         """W' - W0 (d, f), with its gradient."""
         return self.variable - self.tail.site.weight
+
+
+class ExactTrainer(Trainer):
+    """Trains on `everything`, the rows of the edit and the irrelevant one, with sums over `block` tokens at a time.
+
+    `weight` is W' of the open memory to the last bit, None for a new one. `passes` are those of the last edit.
+    """
+
+    everything: FrozenStates
+    weight: Tensor | None = None
+    block: int = 0
+    passes: list[Pass]
+
+    def __call__(self, edit: Edit, delta: Tensor, mask: Tensor, replay: Replay | None = None) -> Trained:
+        """See `Trainer`."""
+        self.passes = []
+
+        def noted(change: Tensor) -> list[Tensor]:
+            terms = replay(change)
+            self.passes[-1][1].extend(terms)
+            return terms
+
+        return super().__call__(edit, delta, mask, None if replay is None else noted)
+
+    def side_memory(self, edit: Edit, delta: Tensor, mask: Tensor) -> SideMemory:
+        """See `Trainer.side_memory`."""
+        exact = self.weight, self.everything, self.block, self.passes
+        return ExactSideMemory(*exact, self.tail, edit.rows, edit.step, delta, mask)
 
 
 def _loss(logits: Tensor, following: Tensor, start: Tensor) -> Tensor:

@@ -8,11 +8,52 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from wise.editors.wise.routing import Scope, training_span
+from wise.editors.base import Editor
+from wise.editors.shared.pooling import pooled_prompts
+from wise.editors.wise.config import WiseConfig
+from wise.editors.wise.routing import Calibration, Scope, training_span
 from wise.editors.wise.training import Rows
+from wise.errors import ConfigError
 from wise.lm.batch import Batch, collate, encode, encode_prompts, tokenize
 from wise.lm.load import LanguageModel
+from wise.records import EditRecord
+from wise.seeds import generator
 from wise.tail.tail import FrozenStates, Tail
+
+UNPREPARED = "{}: call prepare(train_records) before the first edit, margins depend on it"
+
+
+def edit_rows(editor: Editor, record: EditRecord, calibration: Calibration | None) -> Rows:
+    """The edit's prompt, alone and behind random contexts, with its target; and what is outside of its scope.
+
+    `calibration` has the unrelated prompts that are outside beside the record's own text. Raises `ConfigError` where
+    it is missing, and where there is nothing outside.
+    """
+    config: WiseConfig = editor.config
+    if config.positions == "padded":
+        if not record.irrelevant.strip():
+            raise ConfigError(f"edit '{record.id}': positions 'padded' need the record's own 'irrelevant' text")
+        prompts = editor.augmented(record, config.context_prefixes)
+        return padded_rows(editor.tail, editor.lm, prompts, record.target, record.irrelevant)
+    frozen = editor.rows(record, config.context_prefixes)
+    return Rows(frozen, training_span(frozen.batch, config.positions), _outside(editor, record, calibration))
+
+
+def _outside(editor: Editor, record: EditRecord, calibration: Calibration | None) -> Scope:
+    """Texts outside the scope of an edit: the record's own and some of the measured ones."""
+    config, own = editor.config, record.irrelevant.strip()
+    if config.positions in ("prompt", "tokens") and own:
+        return scope_of(editor.frozen(encode_prompts(editor.lm, [record.irrelevant])), config.positions)
+    queries = [pooled_prompts(editor, [record.irrelevant], "last")] if own else []
+    if config.irrelevant:
+        if calibration is None:
+            raise ConfigError(UNPREPARED.format(editor.name))
+        draw = generator(editor.seed, "irrelevant", len(editor.edits))
+        chosen = torch.randperm(len(calibration.queries), generator=draw)[: config.irrelevant]
+        queries.append(calibration.queries[chosen.to(calibration.queries.device)])
+    if not queries:
+        raise ConfigError(f"edit '{record.id}': without an 'irrelevant' text the router cannot learn")
+    return queries_scope(torch.cat(queries), editor.site.weight, editor.site.bias)
 
 
 def padded_rows(tail: Tail, lm: LanguageModel, prompts: Sequence[str], target: str, irrelevant: str) -> Rows:
@@ -45,7 +86,7 @@ def scope_of(frozen: FrozenStates, positions: str) -> Scope:
 
 
 def subset(frozen: FrozenStates, rows: slice) -> FrozenStates:
-    """Some rows of a prefix, padded as they are."""
+    """Some rows of a batch, padded as they are."""
     batch = frozen.batch
     part = Batch(batch.input_ids[rows], batch.attention_mask[rows], batch.start[rows], batch.length[rows])
     return replace(frozen, batch=part, inner=frozen.inner[rows], output=frozen.output[rows], hidden=frozen.hidden[rows])

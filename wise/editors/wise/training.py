@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,18 +49,36 @@ class Rows:
 
 @dataclass(frozen=True)
 class Step:
-    """SGD on W' = W0 + delta: rate, gradient mask (d, f), margins, and the FFN's activation where it is scored."""
+    """SGD on W' = W0 + delta: rate, margins, and the FFN's activation where scores are taken behind it."""
 
     lr: float
-    mask: Tensor
     margins: Margins
     activation: Activation
     config: WiseConfig
 
 
 @dataclass(frozen=True)
+class Edit:
+    """One edit as a memory learns it: what, as number `number` of the log, from which rows, and by which steps."""
+
+    record: EditRecord
+    number: int
+    rows: Rows
+    step: Step
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A memory behind one edit: how the edit went, the update `delta` = W' - W0 (d, f), and the edit's `score` ()."""
+
+    outcome: EditOutcome
+    delta: Tensor
+    score: Tensor
+
+
+@dataclass(frozen=True)
 class Iteration:
-    """One forward pass of an edit, for whoever watches.
+    """One forward pass of an edit.
 
     `edit` and `routing` loss, `recorded` scores (B,) of the edit's rows, `gaps` (B, L) of their tokens and
     `outside_gaps` of the unrelated texts.
@@ -106,10 +123,13 @@ class _Course:
 
 
 class SideMemory:
-    """The variable that an edit trains: `delta` = W' - W0 (d, f), float32 or finer whatever the model's precision."""
+    """The variable that an edit trains: `delta` = W' - W0 (d, f), float32 or finer whatever the model's precision.
 
-    def __init__(self, tail: Tail, rows: Rows, delta: Tensor, step: Step) -> None:
-        self.tail, self.rows, self.step = tail, rows, step
+    `mask` (d, f) tells the entries that gradients reach.
+    """
+
+    def __init__(self, tail: Tail, rows: Rows, step: Step, delta: Tensor, mask: Tensor) -> None:
+        self.tail, self.rows, self.step, self.mask = tail, rows, step, mask
         self.variable = delta.clone().requires_grad_(True)
 
     def forward(self) -> Iteration:
@@ -140,7 +160,7 @@ class SideMemory:
         config, weight = self.step.config, self.tail.site.weight
         if config.weight_decay and config.decay == "masked":
             gradient.add_(weight + self.variable, alpha=config.weight_decay)
-        gradient.mul_(self.step.mask)
+        gradient.mul_(self.mask)
         if config.weight_decay and config.decay == "unmasked":
             gradient.add_(weight + self.variable, alpha=config.weight_decay)
         self.variable.addcmul_(gradient, active.to(gradient.dtype), value=-self.step.lr)
@@ -152,12 +172,24 @@ class SideMemory:
         return self.variable
 
 
-def train(
-    memory: SideMemory,
-    record: EditRecord,
-    replay: Replay | None = None,
-    watch: Callable[[Iteration, list[Tensor]], Any] | None = None,
-) -> tuple[EditOutcome, Tensor]:
+class Trainer:
+    """Trains side memories on edits; a subclass may have them computed in another way."""
+
+    def __init__(self, tail: Tail) -> None:
+        self.tail = tail
+
+    def __call__(self, edit: Edit, delta: Tensor, mask: Tensor, replay: Replay | None = None) -> Trained:
+        """A memory of update `delta` behind one more edit, see `train`."""
+        memory = self.side_memory(edit, delta, mask)
+        outcome, score = train(memory, edit.record, replay)
+        return Trained(outcome, memory.change().detach(), score)
+
+    def side_memory(self, edit: Edit, delta: Tensor, mask: Tensor) -> SideMemory:
+        """The variable of one edit, before the first step."""
+        return SideMemory(self.tail, edit.rows, edit.step, delta, mask)
+
+
+def train(memory: SideMemory, record: EditRecord, replay: Replay | None = None) -> tuple[EditOutcome, Tensor]:
     """Train `memory` on one edit; returns how it went and the edit's mean score in the last pass.
 
     W' <- W' - lr * (M * grad) of  -log P_{W'}(y_e | x_e) + routing_weight * L_a + L_memo, with the side memory in
@@ -172,8 +204,6 @@ def train(
         course.read(seen.edit.detach(), seen.recorded, config)
         stopped = (iteration + 1) % look_every == 0 and _finished(course, record)
         terms = replay(memory.change()) if replay is not None and not stopped else []
-        if watch is not None:
-            watch(seen, terms)
         if stopped:
             break
         total = seen.edit + config.routing_weight * seen.routing + sum(terms)

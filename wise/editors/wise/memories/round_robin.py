@@ -1,0 +1,192 @@
+"""Side memories that take edits in turn: k shards, each T/k edits; full groups are merged into one memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from wise.editors.base import EditOutcome
+from wise.editors.wise.memories.bank import Served, Train
+from wise.editors.wise.memories.tools import Tools
+from wise.editors.wise.replay import query_replay, sampled
+from wise.editors.wise.training import Edit, Replay
+
+Merging = Callable[[Sequence[Tensor], int], Tensor]
+"""From the updates of shards (d, f) to one; the number tells one merging from another, for random rules."""
+
+HAIR = 1e-5
+"""Thresholds are lower by this share, so that rounding cannot reject the edit that set the threshold."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One side memory: its update W' - W0 (d, f) and what it knows of its edits.
+
+    `queries` (n, f): inputs of the matrix at their last prompt tokens. `scores` (n,): their routing scores
+    when each was learned. `edits` (n,): their positions in the log.
+    """
+
+    PARTS = ("delta", "queries", "scores", "edits")
+
+    delta: Tensor
+    queries: Tensor
+    scores: Tensor
+    edits: Tensor
+
+    @classmethod
+    def begun(cls, delta: Tensor, queries: Tensor) -> Memory:
+        """Without edits; `queries` (0, f)."""
+        return cls(delta, queries, delta.new_empty(0), torch.empty(0, dtype=torch.long, device=delta.device))
+
+    def learned(self, delta: Tensor, query: Tensor, score: Tensor, edit: int) -> Memory:
+        """With one more edit, of `query` (1, f)."""
+        return Memory(
+            delta,
+            torch.cat([self.queries, query]),
+            torch.cat([self.scores, score.reshape(1).to(self.scores)]),
+            torch.cat([self.edits, self.edits.new_tensor([edit])]),
+        )
+
+
+def joined(memories: Sequence[Memory], merging: Merging, index: int) -> Memory:
+    """One memory that holds the edits of several."""
+    parts = (torch.cat([getattr(m, part) for m in memories]) for part in Memory.PARTS[1:])
+    return Memory(merging([m.delta for m in memories], index), *parts)
+
+
+@dataclass(frozen=True, eq=False)
+class RoundRobin:
+    """`shards` of the current group with their gradient `masks`, memories of the full `groups` before it.
+
+    `drawn` counts the masks so far: every new shard gets one of its own.
+    """
+
+    tools: Tools
+    retrieve: bool
+    shards: tuple[Memory, ...] = ()
+    masks: tuple[Tensor, ...] = ()
+    groups: tuple[Memory, ...] = ()
+    drawn: int = 0
+
+    @classmethod
+    def empty(cls, tools: Tools, retrieve: bool) -> Self:
+        """See `MemoryBank.empty`."""
+        return cls(tools, retrieve)
+
+    # Learning
+
+    def learn(self, edit: Edit, train: Train) -> tuple[Self, EditOutcome]:
+        """See `MemoryBank.learn`: a new shard until there are k, then the one with the fewest edits."""
+        sizes = [len(shard.edits) for shard in self.shards]
+        index = len(sizes) if len(sizes) < self.tools.config.shards else sizes.index(min(sizes))
+        query = edit.rows.frozen.query()[:1]
+        bank = self._opened(query[:0], edit) if index == len(sizes) else self
+        shard = bank.shards[index]
+        trained = train(edit, shard.delta, bank.masks[index], bank._replay(index, edit))
+        return bank._with(index, shard.learned(trained.delta, query, trained.score, edit.number)), trained.outcome
+
+    def _opened(self, queries: Tensor, edit: Edit) -> Self:
+        """With one more shard, under a mask that no other has."""
+        masks = (*self.masks, self.tools.mask(self.drawn, edit.number))
+        shard = Memory.begun(self.tools.zero(), queries)
+        return replace(self, shards=(*self.shards, shard), masks=masks, drawn=self.drawn + 1)
+
+    def _with(self, index: int, shard: Memory) -> Self:
+        """With `shard` in place `index`; a group that is full becomes one memory, and new shards begin."""
+        shards = (*self.shards[:index], shard, *self.shards[index + 1 :])
+        group = self.tools.config.group if self.retrieve else 0
+        if group and sum(len(s.edits) for s in shards) >= group:
+            groups = (*self.groups, joined(shards, self._merged, len(self.groups)))
+            return replace(self, shards=(), masks=(), groups=groups)
+        return replace(self, shards=shards)
+
+    def _merged(self, deltas: Sequence[Tensor], index: int) -> Tensor:
+        """Equation 8, every shard with the same weight."""
+        return self.tools.merge(deltas, [self.tools.config.merge_weight / len(deltas)] * len(deltas), index)
+
+    def _replay(self, index: int, edit: Edit) -> Replay | None:
+        """Past edits of the shard that learns and of all other memories, sampled anew for every edit."""
+        config = self.tools.config
+        if not config.replay:
+            return None
+        past = self.shards[index].queries
+        others = [m.queries for m in self.memories() if m is not self.shards[index]]
+        scopes = []
+        for name, queries in (("own", past), ("others", torch.cat(others) if others else past[:0])):
+            chosen = sampled(queries, config.replayed, self.tools.seed, "replay", name, edit.number)
+            scopes.append(self.tools.scope(chosen) if len(chosen) else None)
+        return query_replay(*scopes, edit.step.margins, config.routing_weight)
+
+    # Answering
+
+    def memories(self) -> tuple[Memory, ...]:
+        """All that hold edits, groups first."""
+        return *self.groups, *(shard for shard in self.shards if len(shard.edits))
+
+    def served(self) -> tuple[Served, ...]:
+        """See `MemoryBank.served`."""
+        return self._served
+
+    @cached_property
+    def _served(self) -> tuple[Served, ...]:
+        """eps = act_ratio * smallest score over the edits of the memory (section 2.3.1)."""
+        memories, served = self.memories(), []
+        if memories and not self.retrieve:
+            memories = (joined(memories, self._merged, 0),)
+        for memory in memories:
+            scores = memory.scores
+            if self.tools.config.threshold == "current":
+                scores = self.tools.scope(memory.queries).scores(memory.delta, self.tools.activation())
+            threshold = self.tools.config.act_ratio * (1 - HAIR) * scores.min()
+            served.append(Served(memory.delta, threshold, tuple(memory.edits.tolist())))
+        return tuple(served)
+
+    def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
+        """See `MemoryBank.choose`: the largest score among those that reach their threshold."""
+        accepted = scores >= thresholds
+        best = scores.masked_fill(~accepted, -1).argmax(1)
+        return torch.where(accepted.any(1), best + 1, 0)
+
+    # Undoing, state
+
+    def undo(self) -> tuple[Self, list[int]]:
+        """See `MemoryBank.undo`: the last shard, or the last group when no shard is open."""
+        if self.shards:
+            lost, kept = self.shards[-1], replace(self, shards=self.shards[:-1], masks=self.masks[:-1])
+        else:
+            lost, kept = self.groups[-1], replace(self, groups=self.groups[:-1])
+        gone = lost.edits.tolist()
+        return kept._renumbered(gone), gone
+
+    def _renumbered(self, gone: Sequence[int]) -> Self:
+        """Positions in a log without the `gone` ones."""
+
+        def shifted(memory: Memory) -> Memory:
+            smaller = (memory.edits[:, None] > memory.edits.new_tensor(gone)).sum(1)
+            return replace(memory, edits=memory.edits - smaller)
+
+        return replace(self, shards=tuple(map(shifted, self.shards)), groups=tuple(map(shifted, self.groups)))
+
+    def state(self) -> dict[str, Tensor]:
+        """See `MemoryBank.state`."""
+        named = {f"shard{i}": memory for i, memory in enumerate(self.shards)}
+        named |= {f"group{i}": memory for i, memory in enumerate(self.groups)}
+        state = {f"{name}.{part}": getattr(memory, part) for name, memory in named.items() for part in Memory.PARTS}
+        state |= {f"shard{i}.mask": mask for i, mask in enumerate(self.masks)}
+        return state | {"drawn": torch.tensor(self.drawn)}
+
+    def restored(self, state: dict[str, Tensor]) -> Self:
+        """See `MemoryBank.restored`."""
+
+        def memories(kind: str) -> tuple[Memory, ...]:
+            count = sum(key.startswith(kind) and key.endswith(".delta") for key in state)
+            return tuple(Memory(*(state[f"{kind}{i}.{part}"] for part in Memory.PARTS)) for i in range(count))
+
+        shards = memories("shard")
+        masks = tuple(state[f"shard{i}.mask"] for i in range(len(shards)))
+        return replace(self, shards=shards, masks=masks, groups=memories("group"), drawn=int(state["drawn"]))
