@@ -162,12 +162,13 @@ def _filled(paragraph: str) -> str:
 
 def metrics_table() -> str:
     """A row for each registered metric."""
-    from wise.evaluate.metrics import METRICS, Measured
+    from wise.evaluate.metrics import METRICS, Derived, Measured
 
     lines = ["| metric | heading | definition | from | better | bounds | version |", "|---|---|---|---|---|---|---:|"]
     for metric in METRICS.values():
-        measured = isinstance(metric, Measured)
-        source = f"questions `{metric.kind}`" if measured else ", ".join(f"`{part}`" for part in metric.parts)
+        source = f"questions `{metric.kind}`" if isinstance(metric, Measured) else ""
+        if isinstance(metric, Derived):
+            source = ", ".join(f"`{part}`" for part in metric.parts)
         bounds = " to ".join(f"{bound:g}".replace("inf", "∞") for bound in metric.bounds)
         cells = (f"`{metric.name}`", metric.title, metric.description, source, metric.direction, bounds, metric.version)
         lines.append(f"| {' | '.join(map(str, cells))} |")
