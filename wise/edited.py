@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.editors.base import Editor, EditOutcome
-from wise.editors.locate.subject import find_subject
+from wise.editors.locate.subject import with_subject
 from wise.errors import ConfigError, DataError
 from wise.evaluate.taken import judged, warn_of_failures
 from wise.lm.batch import encode, encode_prompts
@@ -222,7 +222,8 @@ class EditedModel:
             return []
         require_writable(self.editor.lm, records)
         encode(self.editor.lm, [record.prompt for record in records], [record.target for record in records])
-        completed, notes = zip(*(self._with_subject(record) for record in records), strict=True)
+        kept = [with_subject(record) if self.editor.needs_subject else (record, "") for record in records]
+        completed, notes = zip(*kept, strict=True)
         made = self._made(completed)
         noted = [replace(outcome, note=note) for outcome, note in zip(made, notes, strict=True)]
         outcomes = judged(self.editor, completed, noted)
@@ -241,16 +242,6 @@ class EditedModel:
                 bar.update(round(done) - bar.n)
 
             return self.editor.edit_all(records, report)
-
-    def _with_subject(self, record: EditRecord) -> tuple[EditRecord, str]:
-        """The record with a subject that its prompt names, where the editor needs one, and what was done about it."""
-        if not self.editor.needs_subject or (record.subject.strip() and record.subject in record.prompt):
-            return record, ""
-        found = find_subject(record.prompt)
-        if found:
-            return replace(record, subject=found), f"subject {found!r}, the longest name in the prompt"
-        last = record.prompt.split()[-1]
-        return replace(record, subject=last), f"no subject was found: edited at the prompt's last word {last!r}"
 
     def _require_open(self) -> None:
         if self._closed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from wise.editors.registry import editor_class
@@ -12,6 +13,7 @@ from wise.errors import unknown
 from wise.lm.gpu_memory import check_memory
 from wise.lm.load import DTYPES, LanguageModel, find_device, load_language_model
 from wise.options import build_options
+from wise.records import EditRecord, read_records
 
 
 def load_model(
@@ -33,3 +35,8 @@ def _need(name: str, options: Mapping[str, Any], width: int, inner: int) -> int:
     """Bytes of one editor, see `Editor.memory_need`."""
     kind = editor_class(name)
     return kind.memory_need(build_options(kind.Config, options, f"options of editor '{name}'"), width, inner)
+
+
+def read_training(path: Path) -> list[EditRecord]:
+    """The training records of a dataset; a file that holds none is empty, and editors then learn from own samples."""
+    return [] if path.exists() and not path.stat().st_size else read_records(path)

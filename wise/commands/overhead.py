@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
-from wise.commands.loading import load_model
+from wise.commands.loading import load_model, read_training
 from wise.editors.registry import make_editor
+from wise.editors.shared.own_texts import completed
 from wise.evaluate.overhead import measure_overhead
 from wise.evaluate.stream import shuffled
 from wise.files import write_json
@@ -30,11 +31,12 @@ def run(args: argparse.Namespace) -> None:
     """Measure one editor after the other on the same edits."""
     lm = load_model(args, args.batch_size, args.editors)
     stream = shuffled(read_records(args.records), max(args.T), args.seed)
-    train, contexts = read_records(args.train), load_contexts(args.contexts)
+    train, contexts = read_training(args.train), load_contexts(args.contexts)
     rows = []
     for name, options in args.editors.items():
         editor = make_editor(name, lm, args.layer, options, contexts, args.seed)
-        editor.prepare(train)
-        rows += measure_overhead(editor, stream, args.T)
+        edits, learned = completed(editor, stream, train)
+        editor.prepare(learned)
+        rows += measure_overhead(editor, edits, args.T)
     machine = hardware(device_name(lm.device), torch.get_num_threads())
     write_json(args.out, {"rows": rows, "hardware": machine, "versions": versions(), "finished": now()})

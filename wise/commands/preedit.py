@@ -9,6 +9,7 @@ from wise.commands.common import add_model_arguments
 from wise.commands.loading import load_model
 from wise.evaluate.ask import preedit_rows
 from wise.evaluate.transcript import write_transcript
+from wise.lm.vocabulary import require_fitting
 from wise.records import read_records
 
 
@@ -26,4 +27,5 @@ def run(args: argparse.Namespace) -> None:
     """Write a transcript with T = 0."""
     lm = load_model(args, args.batch_size)
     stream = read_records(args.records)[: args.edits]
+    require_fitting(lm, stream)
     write_transcript(args.out, preedit_rows(lm, stream, args.batch_size, args.generate))

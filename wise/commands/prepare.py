@@ -10,11 +10,11 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from wise.commands.common import add_model_arguments, json_argument, load_contexts
-from wise.commands.loading import load_model
+from wise.commands.loading import load_model, read_training
 from wise.editors.registry import make_editor
+from wise.editors.shared.own_texts import training_records
 from wise.errors import ConfigError
 from wise.files import atomic_path
-from wise.records import read_records
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts))
     if editor.artifact is None:
         raise ConfigError(f"editor '{args.editor}' needs no artifact")
-    tensors = editor.make_artifact(read_records(args.train))
+    tensors = editor.make_artifact(training_records(lm, read_training(args.train)))
     with atomic_path(args.out) as temporary:
         save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary)
     LOG.info("%s: %d tensors in %.1f s", args.out, len(tensors), time.perf_counter() - started)

@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from wise.code_inputs import editor_code
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
-from wise.commands.loading import load_model
+from wise.commands.loading import load_model, read_training
 from wise.editors.base import Editor
 from wise.editors.registry import make_editor
+from wise.editors.shared.own_texts import completed
 from wise.errors import ConfigError
 from wise.evaluate.ask import before_by_question
 from wise.evaluate.checkpoint import Checkpoints, writing
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
     if args.artifact is not None:
         editor.use_artifact(load_file(args.artifact))
-    editor.prepare(read_records(args.train))
+    records, train = completed(editor, records[: args.edits], read_training(args.train))
+    editor.prepare(train)
     before = before_by_question(read_transcript(args.preedit))
     unasked = [record.id for record in records[: args.edits] if (record.id, EDIT_INDEX) not in before]
     if unasked:

@@ -76,6 +76,8 @@ class Editor(ABC):
     """What to change where edits do not take, for a warning."""
     needs_subject: bool = False
     """Whether an edit is written at its subject, which its prompt then has to name."""
+    needs_irrelevant: bool = False
+    """Whether an edit is learned with a text that it must leave alone."""
     _aside: bool = False
 
     def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:

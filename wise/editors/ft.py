@@ -48,6 +48,11 @@ class FineTuning(WeightEditor):
     name = "ft-l"
     Config = FineTuningConfig
 
+    @property
+    def needs_irrelevant(self) -> bool:
+        """Whether the KL term is on, which is measured on such a text."""
+        return self.config.kl > 0
+
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: FineTuningConfig = self.config
         frozen, preservation = self.rows(record, config.context_prefixes), self._preservation(record)

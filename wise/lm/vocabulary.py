@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wise.errors import DataError
+from wise.lm.batch import encode
 from wise.lm.load import LanguageModel
-from wise.records import EditRecord
+from wise.records import EDIT_INDEX, EditRecord
+
+SHOWN = 20
+"""Problems that an error lists."""
 
 
 def require_writable(lm: LanguageModel, records: Sequence[EditRecord]) -> None:
@@ -14,16 +18,42 @@ def require_writable(lm: LanguageModel, records: Sequence[EditRecord]) -> None:
 
     Such an edit would teach the model to say "unknown", and report success.
     """
+    for problem in (problem for record in records for problem in _lost(lm, record)):
+        raise DataError(problem)
+
+
+def require_fitting(lm: LanguageModel, records: Sequence[EditRecord]) -> None:
+    """Raise `DataError` that names every edit of a dataset which the model cannot learn or be asked about.
+
+    These are targets and subjects that `require_writable` refuses, and questions that are longer than the context.
+    """
+    problems = [problem for record in records for problem in (*_lost(lm, record), *_too_long(lm, record))]
+    if problems:
+        more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+        listed = "; ".join([*problems[:SHOWN], *more])
+        raise DataError(f"'{lm.name}' cannot work with {len(problems)} texts of these edits: {listed}")
+
+
+def _lost(lm: LanguageModel, record: EditRecord) -> Iterator[str]:
+    """What the tokenizer cannot write of a record."""
     if lm.tokenizer.unk_token_id is None:
         return
-    for record in records:
-        for key, text in (("target", record.target), ("subject", record.subject)):
-            lost = unwritable(lm, text)
-            if lost:
-                raise DataError(
-                    f"edit '{record.id}': the {key} {text!r} cannot be written by the tokenizer of '{lm.name}', which "
-                    f"has only its unknown token {lm.tokenizer.unk_token!r} for {', '.join(map(repr, lost))}"
-                )
+    for key, text in (("target", record.target), ("subject", record.subject)):
+        lost = unwritable(lm, text)
+        if lost:
+            yield (
+                f"edit '{record.id}': the {key} {text!r} cannot be written by the tokenizer of '{lm.name}', which "
+                f"has only its unknown token {lm.tokenizer.unk_token!r} for {', '.join(map(repr, lost))}"
+            )
+
+
+def _too_long(lm: LanguageModel, record: EditRecord) -> Iterator[str]:
+    """Questions of a record that the context does not hold."""
+    for index, probe in record.questions():
+        try:
+            encode(lm, [probe.prompt], [probe.target])
+        except DataError as error:
+            yield f"edit '{record.id}'{f', probe {index}' if index != EDIT_INDEX else ''}: {error}"
 
 
 def unwritable(lm: LanguageModel, text: str) -> list[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+
+from wise.records import EditRecord
 
 NAME = re.compile(r"[A-Z0-9][\w'’.&-]*(?:\s+(?:(?:of|the|de|da|di|la|van|von|and|for)\s+)?[A-Z0-9][\w'’.&-]*)*")
 """Capitalised words or numbers in a row, with small words such as "of" between two of them."""
@@ -30,3 +33,14 @@ def _without_opening(name: str) -> str:
     if first.rstrip(".?!,;:") not in OPENINGS:
         return name
     return _without_opening(rest) if rest[:1].isupper() or rest[:1].isdigit() else ""
+
+
+def with_subject(record: EditRecord) -> tuple[EditRecord, str]:
+    """The record with a subject that its prompt names, found there if need be, and what was done, "" for nothing."""
+    if record.subject.strip() and record.subject in record.prompt:
+        return record, ""
+    found = find_subject(record.prompt)
+    if found:
+        return replace(record, subject=found), f"subject {found!r}, the longest name in the prompt"
+    last = record.prompt.split()[-1]
+    return replace(record, subject=last), f"no subject was found: edited at the prompt's last word {last!r}"

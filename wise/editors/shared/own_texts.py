@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from wise.editors.base import Editor
+from wise.editors.locate.subject import with_subject
 from wise.errors import ConfigError
 from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel
@@ -36,6 +38,32 @@ def training_records(lm: LanguageModel, given: Sequence[EditRecord], seed: int =
     if lacks_texts and texts:
         records = [replace(record, irrelevant=texts[i % len(texts)]) for i, record in enumerate(records)]
     return records if len(records) >= FEWEST else [*records, *pseudo_edits(texts)]
+
+
+def completed(
+    editor: Editor, edits: Sequence[EditRecord], train: Sequence[EditRecord]
+) -> tuple[list[EditRecord], list[EditRecord]]:
+    """Edits and training records with what `editor` needs of them and nobody gave; the log says what that was.
+
+    An edit without the subject at which it is written gets the longest name in its prompt, one without an irrelevant
+    text one of the training records', and these are as `training_records` makes them. What is not needed, or is there,
+    stays as it is.
+    """
+    edits, train = list(edits), list(train)
+    lacking = [i for i, record in enumerate(edits) if editor.needs_irrelevant and not record.irrelevant.strip()]
+    if editor.learns_from_records() or lacking:
+        train = training_records(editor.lm, train)
+    texts = [record.irrelevant for record in train if record.irrelevant.strip()]
+    if lacking and texts:
+        log.info("%d edits have no 'irrelevant' text and take one of the training records'", len(lacking))
+        for place, i in enumerate(lacking):
+            edits[i] = replace(edits[i], irrelevant=texts[place % len(texts)])
+    if editor.needs_subject:
+        for i, record in enumerate(edits):
+            edits[i], note = with_subject(record)
+            if note:
+                log.info("edit '%s': %s", record.id, note)
+    return edits, train
 
 
 def pseudo_edits(texts: Sequence[str]) -> list[EditRecord]:

@@ -61,6 +61,8 @@ class Wise(RoutedEditor):
 
     # Learning
 
+    needs_irrelevant = True
+
     def learns_from_records(self) -> bool:
         """See `Editor.learns_from_records`: the model's own scales, where options are relative."""
         return self.config.units != "absolute" or self.config.irrelevant > 0
