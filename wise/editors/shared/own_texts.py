@@ -34,7 +34,7 @@ def training_records(lm: LanguageModel, given: Sequence[EditRecord], seed: int =
     if len(records) >= FEWEST and not lacks_texts:
         return records
     log.info("the model writes %d texts of %d tokens, to learn from what it was not given", SAMPLES, TOKENS)
-    texts = write_samples(lm, SAMPLES, TOKENS, derive_seed(seed, "irrelevant"))
+    texts = _readable(lm, write_samples(lm, SAMPLES, TOKENS, derive_seed(seed, "irrelevant")))
     if lacks_texts and texts:
         records = [replace(record, irrelevant=texts[i % len(texts)]) for i, record in enumerate(records)]
     return records if len(records) >= FEWEST else [*records, *pseudo_edits(texts)]
@@ -84,6 +84,15 @@ def pseudo_edits(texts: Sequence[str]) -> list[EditRecord]:
         subject = prompt.split()[-1]
         records.append(EditRecord(f"sample-{i:05d}", prompt, target, subject, irrelevant=texts[i], probes=probes))
     return records
+
+
+def _readable(lm: LanguageModel, texts: Sequence[str]) -> list[str]:
+    """Samples that the tokenizer reads in about as many tokens as they were written in.
+
+    Broken characters, as an untrained model writes them, take several times as many.
+    """
+    counts = [len(ids) for ids in lm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
+    return [text for text, count in zip(texts, counts, strict=True) if count <= TOKENS + 4]
 
 
 def _cut(text: str) -> tuple[str, str]:
