@@ -93,7 +93,10 @@ SIGNS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "max
 
 
 class Option(NamedTuple):
-    """One option as a reader needs it; `limits` is such as "> 0", `choices` is empty where any value is allowed."""
+    """One option as a reader needs it.
+
+    `limits` is such as "> 0". `choices` is empty where any value is allowed, `default` is `...` where there is none.
+    """
 
     name: str
     type: str
@@ -110,7 +113,7 @@ def described(kind: type) -> Iterator[Option]:
         limits = ", ".join(f"{sign} {form[key]:g}" for form in forms for key, sign in SIGNS.items() if key in form)
         listed = tuple(choice for form in forms for choice in form.get("enum", ()))
         types = " or ".join(form["type"] for form in forms)
-        yield Option(name, types, limits, schema.get("default"), listed, _description(kind, name))
+        yield Option(name, types, limits, schema.get("default", ...), listed, _description(kind, name))
 
 
 def _description(kind: type, name: str) -> str:

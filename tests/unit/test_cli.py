@@ -185,3 +185,26 @@ def test_a_malformed_line_is_named(line, message, tmp_path, caplog):
     path.write_text(json.dumps(EDITS[0]) + "\n" + line + "\n")
     assert main(["edit", "--model", "unused", "--edits", str(path), "--out", str(tmp_path / "memory")]) == 2
     assert f"{path}: cannot be used, one problem" in caplog.text and message in caplog.text
+
+
+def test_ls_lists_the_options_of_an_editor(capsys):
+    assert main(["ls", "editors", "grace"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Published values: radius 1.0")
+    assert "\nradius: 1.0  (number > 0)\n    First deferral radius: how near" in out
+    assert '\nexpand: "coverage"  (coverage | moving_average)\n' in out
+    assert "\nrelative: false  (boolean)\n" in out
+    assert main(["ls", "datasets", "zsre"]) == 0
+    assert "\nlimit: 0  (integer >= 0)\n    Edits to take; 0 for all.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["editors", "gracee"], "unknown editor 'gracee'. Did you mean 'grace'?"),
+        (["metrics", "rel"], "ls metrics takes no name; editors and datasets have options"),
+    ],
+)
+def test_ls_says_what_has_options(argv, message, caplog):
+    assert main(["ls", *argv]) == 2
+    assert message in caplog.text

@@ -18,6 +18,7 @@ import yaml
 
 from wise.code_inputs import sources
 from wise.config import plan
+from wise.config.check import check_options
 from wise.config.jobs import study_job, study_points
 from wise.config.model import complete
 from wise.config.schema import schema_text
@@ -109,6 +110,21 @@ def test_a_mistake_in_a_key_is_named(project: Path, path: str, value: Any, messa
     with pytest.raises(ConfigError) as caught:
         complete(written)
     assert message in str(caught.value)
+
+
+def test_the_guide_lists_every_key_and_its_example_is_complete(project: Path, tmp_path: Path, monkeypatch):
+    guide = (project / "config/README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z]+)` \|", guide, re.MULTILINE)
+    assert rows == list(complete({}))
+    assert {path.name for path in (project / "config").glob("*.yaml")} == set(
+        re.findall(r"^\| `(\S+\.yaml)`", guide, re.M)
+    )
+    example = complete(yaml.safe_load(re.search(r"```yaml\n(.*?)```", guide, re.DOTALL)[1]))
+    edits = [json.dumps({"prompt": f"Person {number} lives in", "target": "Port"}) for number in range(9)]
+    (tmp_path / "my-edits.jsonl").write_text("\n".join(edits), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    plan.check(example)
+    check_options(example, ())
 
 
 def test_every_mistake_is_named_at_once():

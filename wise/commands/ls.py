@@ -1,25 +1,64 @@
-"""`wise ls`: what there is to choose from, one line each."""
+"""`wise ls`: what there is to choose from, one line each; `wise ls editors NAME`: the options of an editor."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
+import json
+import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+
+from wise.errors import ConfigError
+from wise.options import Option, described
+
+WIDTH = 100
+"""Characters of a line of text."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to list."""
     parser.add_argument("what", choices=sorted(LISTS), help="what to list")
+    parser.add_argument("name", nargs="?", help="an editor or a dataset: list its options")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where trained models lie")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print names and descriptions in two columns."""
+    """Print names and descriptions in two columns, or the options of what is named."""
+    if args.name is not None:
+        print(_options(args.what, args.name), end="")
+        return
     rows = list(LISTS[args.what](args))
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         print(f"{name:<{width}}  {text}")
+
+
+def _options(what: str, name: str) -> str:
+    """Every option with type or choices, default and description.
+
+    Raises `ConfigError` for an unknown name, and for things that have no options.
+    """
+    if what == "editors":
+        from wise.editors.registry import editor_class
+
+        kind = editor_class(name).Config
+    elif what == "datasets":
+        from wise.datasets.registry import entry, options_class
+
+        kind = options_class(entry(name))
+    else:
+        raise ConfigError(f"ls {what} takes no name; editors and datasets have options")
+    about = inspect.cleandoc(kind.__doc__ or "")
+    return f"{about}\n\n" + "".join(map(_option, described(kind)))
+
+
+def _option(option: Option) -> str:
+    allowed = " | ".join(map(str, option.choices)) or f"{option.type} {option.limits}".strip()
+    text = textwrap.fill(option.description, WIDTH, initial_indent="    ", subsequent_indent="    ")
+    default = "required" if option.default is ... else json.dumps(option.default)  # as YAML writes it too
+    return f"{option.name}: {default}  ({allowed})\n{text}\n"
 
 
 def _editors(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
