@@ -12,10 +12,9 @@ from analysis.task_type import HEADINGS, Setting, by_setting
 from analysis.text import escape, markdown, number, with_interval
 from wise.evaluate.metrics import METRICS
 
-CSV_METRICS = (
-    "rel", "gen", "ood", "loc_far", "loc_near", "avg", "avg_ood", "port", "rel_exact", "gen_exact", "ood_exact",
-    "rel_generated", "ppl",
-)  # fmt: skip
+CSV_METRICS = tuple(name for name, metric in METRICS.items() if metric.role != "kept")
+"""What the table holds."""
+
 BASELINE = "none"
 """The unedited model: it keeps all locality by doing nothing, so it does not compete for the best number."""
 

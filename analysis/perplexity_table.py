@@ -12,7 +12,7 @@ from analysis.output import Table
 from analysis.style import editor_style, settings
 from analysis.summary import CELL, sort_cells
 from analysis.text import markdown, number
-from wise.evaluate.metrics import PERPLEXITY_AGGREGATES, perplexity
+from wise.evaluate.measures import PERPLEXITY_AGGREGATES, perplexity
 
 LOG = logging.getLogger(__name__)
 

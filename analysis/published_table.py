@@ -20,7 +20,7 @@ PUBLISHED = Path(__file__).with_name("published.csv")
 """Columns source, dataset, model, editor, T, metric and value; the paper's WISE, which merges, is wise-merge."""
 STREAMS = {"qa": "zsre", "hallucination": "hallucination", "ood": "temporal"}
 """The paper's dataset of each setting that it has."""
-TITLES = {"ppl": "PPL", "rel": "Rel", "gen": "Gen", "ood": "OOD", "loc": "Loc", "avg": "Avg"}
+TITLES = {heading.lower(): heading for heading in ("PPL", *HEADINGS.values())}
 """Metrics as the paper names them, in the order of its tables."""
 BAND = 0.03
 """How far a repetition of a published share may be off; perplexities have no such band."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.style import in_order
 from wise.evaluate.metrics import Derived, get_metric
-from wise.evaluate.scores import AT_AGGREGATION, derive
+from wise.evaluate.scores import derive
 from wise.evaluate.statistics import bootstrap_interval, generator_for
 
 LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def with_derived(scores: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Scores with rows for those of `metrics` that are derived when aggregating, such as `ppl`."""
     for name in metrics:
         metric = get_metric(name)
-        if name in AT_AGGREGATION and isinstance(metric, Derived):
+        if isinstance(metric, Derived) and not metric.stored:
             parts = scores[scores["metric"].isin(metric.parts)]
             bad = int(np.count_nonzero(~np.isfinite(parts["value"])))
             if bad:

@@ -19,8 +19,6 @@ from wise.errors import DataError
 from wise.evaluate.metrics import METRICS
 from wise.evaluate.statistics import generator_for, holm, paired_comparison
 
-SHOWN = ("rel", "gen", "ood", "nll", "loc_far", "loc_near", "avg", "avg_ood")
-"""Metrics in the order of columns; a dataset has those of its setting, and near locality."""
 LEVEL = 0.05
 CELL = ["dataset", "model", "editor", "T"]
 
@@ -57,7 +55,7 @@ def read(inputs: Inputs) -> pd.DataFrame:
 def shown_of(setting: Setting, metrics: Iterable[str]) -> list[str]:
     """The columns of a dataset that has these metrics; the last one is compared."""
     wanted = {*setting.headline, "loc_near", setting.compared} & set(metrics) - {setting.compared}
-    return [*(metric for metric in SHOWN if metric in wanted), setting.compared]
+    return [*(metric for metric in METRICS if metric in wanted), setting.compared]
 
 
 def variant_label(options: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
@@ -72,9 +70,9 @@ def variant_label(options: Mapping[str, Any], reference: Mapping[str, Any]) -> s
 def compare_all(scores: pd.DataFrame) -> pd.DataFrame:
     """Columns of `CELL`, variant, metrics, compared, difference, low, high, p, p_holm, pairs, seeds, iterations.
 
-    Metrics are those of `SHOWN` that a dataset has columns for. The difference of the `compared` one, above zero where
-    better, is to the variant that comes first, on the edits (seed, record) that both have; the correction is over all
-    comparisons of a T. Rows of the first variant have no difference.
+    Metrics are those that `shown_of` names, in the order of tables. The difference of the `compared` one, above zero
+    where better, is to the variant that comes first, on the edits (seed, record) that both have; the correction is
+    over all comparisons of a T. Rows of the first variant have no difference.
     """
     rows = []
     for cell, group in scores.groupby(CELL, sort=True):
@@ -96,7 +94,7 @@ def compare_all(scores: pd.DataFrame) -> pd.DataFrame:
             row |= {"pairs": len(pairs), "seeds": pairs["seed"].nunique(), "iterations": own["iterations"].mean()}
             rows.append(row)
     frame = pd.DataFrame(rows)
-    metrics = [metric for metric in SHOWN if metric in frame]
+    metrics = [metric for metric in METRICS if metric in frame]
     columns = [*CELL, "variant", *metrics, "compared", "difference", "low", "high", "p", "p_holm", "pairs", "seeds",
                "iterations"]  # fmt: skip
     frame = frame.reindex(columns=columns)
@@ -139,7 +137,7 @@ def to_latex(compared: pd.DataFrame) -> str:
 def _cells(compared: pd.DataFrame, bold: str) -> tuple[list[str], list[list[str]]]:
     """Header and rows for one editor: all metrics at the largest T, the average and its difference at every T."""
     counts = sorted(compared["T"].unique(), reverse=True)
-    shown = [metric for metric in SHOWN if metric in compared and compared[metric].notna().any()]
+    shown = [metric for metric in METRICS if metric in compared and compared[metric].notna().any()]
     average = compared["compared"].iloc[0]
     header = ["Variant", *(f"T={counts[0]} {METRICS[metric].title}" for metric in shown)]
     for count in counts:

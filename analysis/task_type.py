@@ -9,23 +9,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.style import settings
-from wise.evaluate.metrics import METRICS, PERPLEXITY_CAP, Derived
+from wise.evaluate.measures import PERPLEXITY_CAP
+from wise.evaluate.metrics import METRICS, Derived, Metric
 from wise.evaluate.scores import derive
 
-HEADINGS = {
-    "ppl": "PPL", "rel": "Rel", "gen": "Gen", "ood": "OOD", "loc_far": "Loc", "loc_near": "Loc", "avg": "Avg",
-    "avg_ood": "Avg",
-}  # fmt: skip
+HEADINGS = {name: metric.heading for name, metric in METRICS.items() if metric.role == "headline"}
 """Every headline metric and its column heading."""
-
-DESCRIBED = {
-    "Rel": "reliability (Rel)",
-    "Gen": "generalization (Gen)",
-    "OOD": "generalization to out-of-distribution text (OOD)",
-    "Loc": "locality (Loc)",
-    "Avg": "their mean (Avg)",
-    "PPL": "perplexity of the target (PPL, lower is better)",
-}
 
 
 @dataclass(frozen=True)
@@ -62,8 +51,13 @@ class Setting:
 
     def in_words(self) -> str:
         """The headline metrics in a sentence."""
-        *first, last = (DESCRIBED[HEADINGS[metric]] for metric in self.headline)
+        *first, last = (_in_words(METRICS[metric]) for metric in self.headline)
         return f"{', '.join(first)} and {last}"
+
+
+def _in_words(metric: Metric) -> str:
+    note = ", lower is better" if metric.direction == "lower" else ""
+    return f"{metric.words} ({metric.heading}{note})"
 
 
 def setting_of(metrics: Iterable[str]) -> Setting:

@@ -15,11 +15,11 @@ from analysis.inputs import Inputs
 from analysis.style import CONTEXT, CROWD, WIDTH, editor_style, families, in_order
 from analysis.summary import at_largest_t, summarise
 from analysis.task_type import HEADINGS, Setting, by_setting
+from wise.evaluate.metrics import METRICS
 
 ANGLES = np.deg2rad([90.0, 210.0, 330.0])
 CORNERS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 """Unit vectors to the three corners, shape (3, 2)."""
-NAMES = {"Rel": "Reliability", "Gen": "Generalization", "OOD": "OOD text", "Loc": "Locality"}
 COLUMNS = 3
 
 
@@ -77,13 +77,20 @@ def _frame(axes: Axes, setting: Setting, labelled: bool) -> None:
                       bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6})  # fmt: skip
     for corner, metric in zip(CORNERS, setting.corners, strict=True):
         axes.plot([0, corner[0]], [0, corner[1]], color="#CCCCCC", linewidth=0.5, zorder=0.5)
-        name = NAMES[HEADINGS[metric]] + {"loc_far": " (far)", "loc_near": " (near)"}.get(metric, "")
+        name = _corner(metric)
         axes.text(*(1.07 * corner), name, ha="center", va="bottom" if corner[1] > 0 else "top",
                   fontsize=8 if labelled else 7)  # fmt: skip
     axes.set_aspect("equal", anchor="W" if labelled else "N")
     axes.set_xlim(-1.25, 1.25)
     axes.set_ylim(-0.68, 1.2)
     axes.set_axis_off()
+
+
+def _corner(metric: str) -> str:
+    """Name of a corner, at most two words and which locality it is."""
+    words, heading = METRICS[metric].words, HEADINGS[metric]
+    name = words.capitalize() if " " not in words else f"{heading} text"
+    return name + {"loc_far": " (far)", "loc_near": " (near)"}.get(metric, "")
 
 
 def _outline(wide: pd.DataFrame, editor: str, setting: Setting) -> Sequence[np.ndarray]:

@@ -75,7 +75,7 @@ def _own_ticks(process: subprocess.Popen) -> int:
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Measure what Snakemake's parent costs.")
     parser.add_argument("--project", type=Path, default=ROOT, help="another copy of the project to measure")
     parser.add_argument("--seeds", type=int, default=55, help="seeds of the main comparison (default: %(default)s)")
     parser.add_argument("--cores", type=int, default=2, help="jobs at a time (default: %(default)s)")

@@ -60,8 +60,7 @@ def _closure(modules: Iterable[str]) -> set[str]:
     found: set[str] = set()
     waiting = list(modules)
     for module in waiting:
-        if _file(module) is None:
-            raise ConfigError(f"no module '{module}' in this project")
+        _file(module)
     while waiting:
         module = waiting.pop()
         if module not in found:
@@ -90,7 +89,7 @@ def _imports(module: str) -> tuple[str, ...]:
     names = {".".join(parents[:depth]) for depth in range(1, len(parents) + 1)}
     package = module if file.name == "__init__.py" else ".".join(parents)
     names.update(_imported_names(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)), package))
-    return tuple(sorted(name for name in names if _file(name) is not None))
+    return tuple(sorted(name for name in names if _find(name) is not None))
 
 
 def _imported_names(tree: ast.AST, package: str) -> Iterator[str]:
@@ -108,7 +107,7 @@ def _imported_names(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 @cache
-def _file(module: str) -> Path | None:
+def _find(module: str) -> Path | None:
     """The file of a dotted module name, or None where it is neither of this project nor of another's editor."""
     top, *parts = module.split(".")
     root = _root(top)
@@ -117,6 +116,14 @@ def _file(module: str) -> Path | None:
     plain = root.joinpath(top, *parts).with_suffix(".py")
     package = root.joinpath(top, *parts, "__init__.py")
     return next((file for file in (plain, package) if file.is_file()), None)
+
+
+def _file(module: str) -> Path:
+    """The file of a module; raises `ConfigError` for one that is neither of this project nor of another's editor."""
+    file = _find(module)
+    if file is None:
+        raise ConfigError(f"no module '{module}' in this project")
+    return file
 
 
 @cache

@@ -13,7 +13,8 @@ import pytest
 from tests.synthetic import transcript, write_runs
 from wise.cli import main
 from wise.errors import ConfigError, DataError
-from wise.evaluate import metrics as m
+from wise.evaluate import measures as m
+from wise.evaluate.metrics import METRICS, derived, get_metric, measured
 from wise.evaluate.scores import COLUMNS, score_transcript
 
 RUN = {"dataset": "d", "model": "m", "editor": "e", "seed": 3}
@@ -142,19 +143,19 @@ def test_nll_that_is_not_finite_is_reported(caplog):
 
 
 def test_registry():
-    assert set(m.METRICS) >= {"rel", "gen", "loc_far", "avg", "ppl"}
-    for name, metric in m.METRICS.items():
+    assert set(METRICS) >= {"rel", "gen", "loc_far", "avg", "ppl"}
+    for name, metric in METRICS.items():
         assert metric.name == name and metric.direction in ("higher", "lower") and metric.description.endswith(".")
         assert metric.bounds[0] < metric.bounds[1] and metric.version >= 1
-        assert all(part in m.METRICS for part in getattr(metric, "parts", ()))
+        assert all(part in METRICS for part in getattr(metric, "parts", ()))
     with pytest.raises(ConfigError, match="Did you mean 'loc_far'"):
-        m.get_metric("loc_fra")
+        get_metric("loc_fra")
 
 
 def test_values_stay_within_bounds():
     scores = score_transcript(_as_arrays(transcript("ft-l", 0, {10: 2}, 20)), RUN)
     for name, values in scores.groupby("metric")["value"]:
-        low, high = m.METRICS[name].bounds
+        low, high = METRICS[name].bounds
         assert values.between(low, high).all(), name
 
 
@@ -170,7 +171,7 @@ def test_score_verb(tmp_path):
     "program",
     [
         "import wise.cli; wise.cli.main(['score', '--transcript', 'no', '--run', 'no', '--out', 'no'])",
-        "import analysis.__main__ as a, importlib; [importlib.import_module('analysis.' + n) for n in a.ARTIFACTS]",
+        "import analysis.__main__ as a, importlib; [importlib.import_module(e.module) for e in a.ARTIFACTS.values()]",
     ],
 )
 def test_no_torch(program):
@@ -182,3 +183,23 @@ def test_no_torch(program):
 
 def _as_arrays(rows):
     return pd.DataFrame([{k: np.array(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows])
+
+
+def test_a_metric_needs_a_name_of_its_own_and_a_description():
+    def rel(rows: pd.DataFrame) -> np.ndarray:
+        """Another reliability."""
+        return np.ones(len(rows))
+
+    def undescribed(rows: pd.DataFrame) -> np.ndarray:
+        return np.ones(len(rows))
+
+    with pytest.raises(ValueError, match="'rel' is there already"):
+        measured("edit", "Rel")(rel)
+    with pytest.raises(ValueError, match="'undescribed' has no docstring"):
+        derived("rel", title="New")(undescribed)
+    assert "undescribed" not in METRICS and METRICS["rel"].description.startswith("Reliability")
+
+
+def test_headline_metrics_have_a_heading_and_words():
+    for metric in METRICS.values():
+        assert (metric.role == "headline") == bool(metric.heading) == bool(metric.words)

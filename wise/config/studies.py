@@ -42,7 +42,8 @@ class Study:
     @property
     def section(self) -> type[BaseModel]:
         """The pydantic model of its section of the configuration."""
-        return create_model(self.name, __base__=Section, __doc__=self.question, **self.runs.fields())
+        fields: dict[str, Any] = self.runs.fields()
+        return create_model(self.name, __base__=Section, __doc__=self.question, **fields)
 
     def points(self, config: Mapping[str, Any], dataset: str) -> list[Point]:
         """Its edit jobs; `dataset` is the one of all studies that choose none."""

@@ -18,9 +18,6 @@ RUN_COLUMNS = ("dataset", "model", "editor", "seed")
 EXAMPLE = ["T", "chunk", "edit", "age", "record"]
 COLUMNS = (*RUN_COLUMNS, *EXAMPLE, "metric", "value")
 
-AT_AGGREGATION = ("ppl",)
-"""Derived metrics that are not stored: a clipped perplexity is computed from `nll` when tables are made."""
-
 
 def score_transcript(rows: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame:
     """Scores (columns `COLUMNS`) of a transcript; `run` names dataset, model, editor and seed.
@@ -36,7 +33,7 @@ def score_transcript(rows: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame
     parts = [measure(rows, metric) for metric in METRICS.values() if isinstance(metric, Measured)]
     scores = pd.concat(parts, ignore_index=True)
     for metric in METRICS.values():
-        if isinstance(metric, Derived) and metric.name not in AT_AGGREGATION:
+        if isinstance(metric, Derived) and metric.stored:
             scores = pd.concat([scores, derive(scores, metric, EXAMPLE)], ignore_index=True)
     for column in RUN_COLUMNS:
         scores[column] = run[column]

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from wise.errors import DataError
-from wise.evaluate.metrics import METRICS
-from wise.evaluate.scores import AT_AGGREGATION, EXAMPLE, RUN_COLUMNS, derive
+from wise.evaluate.metrics import METRICS, Derived
+from wise.evaluate.scores import EXAMPLE, RUN_COLUMNS, derive
 from wise.files import read_json
 
 FORMAT = "1"
@@ -65,7 +65,11 @@ def summarize(run_path: Path, scores_path: Path) -> Summary:
 
 def mean_scores(scores: pd.DataFrame) -> Iterator[tuple[str, float, int]]:
     """(metric, mean over edits, T) for every metric and T, those that are only derived when aggregating included."""
-    extra = [derive(scores, METRICS[name], EXAMPLE) for name in AT_AGGREGATION]
+    extra = [
+        derive(scores, metric, EXAMPLE)
+        for metric in METRICS.values()
+        if isinstance(metric, Derived) and not metric.stored
+    ]
     means = pd.concat([scores, *extra], ignore_index=True).groupby(["metric", "T"])["value"].mean()
     for (metric, step), value in means.items():
         yield str(metric), float(value), int(step)

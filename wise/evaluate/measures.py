@@ -1,0 +1,123 @@
+"""What metrics are computed by: pure functions of tokens, likelihoods and free answers, one value an example."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+SURE = 0.8
+"""Probability above which a token of out-of-distribution text counts as known (paper, section 3.1 and Eq. 10)."""
+
+PERPLEXITY_CAP = 100.0
+"""The paper's perplexities are means of values clipped to [0, 100]."""
+
+
+def token_share(answered: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.ndarray:
+    """Share of equal tokens of each example: `sum_j [a_j == e_j] / |e|`, shape (n,).
+
+    Teacher forced, as in the paper's tables. Raises `ValueError` when lengths differ or are zero.
+    """
+    left, lengths = _flat(answered)
+    right, expected_lengths = _flat(expected)
+    if not np.array_equal(lengths, expected_lengths):
+        raise ValueError("answered and expected tokens differ in number")
+    return _means(left == right, lengths)
+
+
+def exact_match(answered: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> np.ndarray:
+    """1 where every token is equal, otherwise 0 (paper, Eq. 9), shape (n,)."""
+    return (token_share(answered, expected) == 1.0).astype(float)
+
+
+def mean_nll(nll: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean negative log-likelihood of each example in nats a token, shape (n,); NaN counts as infinite."""
+    values, lengths = _flat(nll)
+    return _means(_nan_to_inf(values), lengths)
+
+
+def sure_share(nll: Sequence[np.ndarray]) -> np.ndarray:
+    """Share of tokens with probability `exp(-nll) > 0.8`, shape (n,); a NaN counts as not known."""
+    values, lengths = _flat(nll)
+    return _means(np.exp(-_nan_to_inf(values)) > SURE, lengths)
+
+
+def sure_on_average(nll: Sequence[np.ndarray]) -> np.ndarray:
+    """1 where the mean negative log-likelihood is below `-log 0.8`, otherwise 0 (paper, Eq. 10), shape (n,)."""
+    return (mean_nll(nll) < -np.log(SURE)).astype(float)
+
+
+def normalise(text: str) -> str:
+    """Text without differences of case, white space and trailing punctuation, for comparing free answers."""
+    plain = " ".join(text.casefold().split())
+    return plain.rstrip(string.punctuation + " ") or plain
+
+
+def generated_exact(generated: Iterable[str | None], target: Iterable[str]) -> np.ndarray:
+    """1 where the free answer is the target after `normalise`, otherwise 0; NaN where none was generated."""
+    return _compare_text(generated, target, lambda answer, wanted: answer == wanted)
+
+
+def generated_contains(generated: Iterable[str | None], target: Iterable[str]) -> np.ndarray:
+    """1 where the free answer contains the target as whole words, otherwise 0; NaN where none was generated."""
+    return _compare_text(generated, target, lambda answer, wanted: f" {_words(wanted)} " in f" {_words(answer)} ")
+
+
+def perplexity(nll: np.ndarray) -> np.ndarray:
+    """`exp(mean nll)` of each example; a NaN or an overflow becomes +inf, for the callers to count."""
+    with np.errstate(over="ignore"):
+        return np.exp(_nan_to_inf(np.asarray(nll, dtype=float)))
+
+
+def clipped_perplexity(nll: np.ndarray) -> np.ndarray:
+    """Perplexity of each example clipped to [0, 100] as in the paper; what is not finite becomes 100."""
+    return np.clip(perplexity(nll), 0.0, PERPLEXITY_CAP)
+
+
+PERPLEXITY_AGGREGATES: dict[str, Callable[[np.ndarray], float]] = {
+    "raw": lambda nll: float(np.mean(perplexity(nll))),
+    "clipped": lambda nll: float(np.mean(clipped_perplexity(nll))),
+    "median": lambda nll: float(np.median(perplexity(nll))),
+    "geometric": lambda nll: float(perplexity(np.mean(_nan_to_inf(np.asarray(nll, dtype=float))))),
+}
+"""Ways to average the perplexity of n examples, each a function of their mean NLL, shape (n,).
+
+`raw` and `geometric` are +inf as soon as one example is; tables give the number of such examples beside them.
+"""
+
+
+def _flat(column: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """All values in a row and the length of each example; empty or missing examples raise `ValueError`."""
+    cells = list(column)
+    if any(cell is None or len(cell) == 0 for cell in cells):
+        raise ValueError("an example holds no tokens")
+    lengths = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
+    return (np.concatenate(cells) if cells else np.empty(0)), lengths
+
+
+def _means(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    if len(lengths) == 0:
+        return np.empty(0)
+    starts = np.cumsum(lengths) - lengths
+    return np.add.reduceat(values.astype(float), starts) / lengths
+
+
+def _nan_to_inf(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(values), np.inf, values)
+
+
+def _words(text: str) -> str:
+    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+
+
+def _compare_text(
+    generated: Iterable[str | None], target: Iterable[str], same: Callable[[str, str], bool]
+) -> np.ndarray:
+    return np.array(
+        [
+            float(same(normalise(answer), normalise(wanted))) if isinstance(answer, str) else np.nan
+            for answer, wanted in zip(generated, target, strict=True)
+        ],
+        dtype=float,
+    )
