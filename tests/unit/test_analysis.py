@@ -44,7 +44,7 @@ VARIANTS = [
 ]
 REFINED = {"convention": "refined", "lr": 60.0, "act_ratio": 0.8, "activation": "none", "replay": False}
 SWITCHED = [{}, {"activation": "ffn"}, {"convention": "paper", "lr": 1.0, "act_ratio": 1.0}]
-FIGURES = [name for name in ARTIFACTS if not name.endswith("_table")]
+FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.figure]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,7 @@ def runs(tmp_path_factory):
     made["generation"] = _study(folder / "generation", "wise-retrieve", [{"options": point} for point in VARIANTS])
     points = [{"options": REFINED | point, "grid": {1: 6, 10: 1}} for point in SWITCHED]
     made["switches"] = _study(folder / "switches", "wise-retrieve", points)
+    made["locate"] = made["switches"]
     made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
     write_json(folder / "overhead.json", overhead())
     made["overhead"] = folder / "overhead.json"
@@ -88,7 +89,7 @@ def _arguments(name, runs):
 
     if name == "overhead":
         return ["--overhead", str(runs["overhead"])]
-    if name in ("layer", "shards", "generation", "switches"):
+    if name in ("layer", "shards", "generation", "switches", "locate"):
         chosen = runs[name]
         reference = option("--reference-scores", runs["main"]["scores"]) if name == "layer" else []
         return option("--scores", chosen["scores"]) + option("--runs", chosen["runs"]) + reference
