@@ -70,8 +70,8 @@ def mistakes(kind: type, values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _built(kind: type[Options], values: Mapping[str, Any]) -> Options:
-    preset = kind.preset(values) if hasattr(kind, "preset") else {}
-    return kind(**{**preset, **{str(key): value for key, value in values.items()}})
+    preset = getattr(kind, "preset", None)
+    return kind(**{**(preset(values) if preset else {}), **{str(key): value for key, value in values.items()}})
 
 
 def _complaints(kind: type, error: ConfigError | ValidationError) -> list[tuple[str, str]]:
@@ -147,7 +147,7 @@ def choices_of(detail: ErrorDetails) -> list[str]:
 
 def _complaint(detail: ErrorDetails, names: list[str]) -> str:
     if detail["type"] == "value_error" and not detail["loc"]:  # of `require`: it says what does not fit
-        return str(detail["ctx"]["error"])
+        return str(detail.get("ctx", {}).get("error"))
     name = str(detail["loc"][0])
     if detail["type"] == "unexpected_keyword_argument":
         return str(unknown("option", name, names))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -181,15 +181,15 @@ def _problems(row: Any, error: ValidationError) -> list[str]:
 
 def _problem(detail: ErrorDetails) -> str:
     """One problem of a row: the index of the probe if it is in one, the key, and what is wrong."""
-    place, kind, found = detail["loc"], detail["type"], detail["input"]
+    place, kind, found = list(detail["loc"]), detail["type"], detail["input"]
     in_probe = len(place) > 1 and place[0] == "probes"
     where, place = (f"probe {place[1]}: ", place[2:]) if in_probe else ("", place)
     if not place:  # of the row or the probe as a whole
         message = f"expected a JSON object, found {type(found).__name__}"
-        return where + (str(detail["ctx"]["error"]) if kind == "value_error" else message)
+        return where + (str(detail.get("ctx", {}).get("error")) if kind == "value_error" else message)
     key = str(place[0])
     if kind == "unexpected_keyword_argument":
-        return where + str(unknown("key", key, (Probe if in_probe else EditRecord).__pydantic_fields__))
+        return where + str(unknown("key", key, (field.name for field in fields(Probe if in_probe else EditRecord))))
     if kind == "literal_error" and isinstance(found, str):
         return where + str(unknown("probe kind", found, PROBE_KINDS))
     wanted = "a list" if key == "probes" else "a text"

@@ -30,7 +30,7 @@ def _line(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{key}: {detail['msg']}"
     if is_name and isinstance(found, int):
         return f"{key}: must be a text, write '{found}' in quotes"
-    if is_name:
+    if is_name or kind == "string_pattern_mismatch":
         return f"{key}: the name {found!r} may only have letters, digits, '.', '_' and '-', and no such sign in front"
     return f"{key or 'configuration'}: {readable(detail)}"
 

@@ -21,6 +21,11 @@ class Section(BaseModel):
     )
 
 
+def default(value: Any) -> Any:
+    """A default as people would write it, which is then checked as what they write is."""
+    return Field(value)
+
+
 def _different(items: list[Item]) -> list[Item]:
     repeated = [item for index, item in enumerate(items) if item in items[:index]]
     if repeated:

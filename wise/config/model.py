@@ -9,15 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, create_model, model_serializer
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from wise.config.explain import explained
-from wise.config.keys import Chunks, Name, OptionsOf, Section, Seed, Seeds, Text, Unique
+from wise.config.keys import Chunks, Name, OptionsOf, Section, Seed, Seeds, Text, Unique, default
 from wise.config.studies import STUDIES
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.published.options import Invalid
 from wise.datasets.registry import DATASETS, options_class
-from wise.errors import ConfigError
+from wise.errors import ConfigError, unknown
 from wise.options import AtLeastOne, Count, OneOf
 from wise.pretraining.recipe import PretrainOptions
 
@@ -38,18 +47,24 @@ class DataFiles(Section):
     invalid: Invalid = "skip"
     """What a faulty published record does: `stop` names it, `skip` counts it and leaves it out."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_known(cls, data: Any) -> Any:
+        for name, values in data.items() if isinstance(data, dict) else ():
+            if name not in cls.model_fields and isinstance(values, dict) and "edits" not in values:
+                text = f"{unknown('key', str(name), cls.model_fields)}. Data of your own need the key 'edits'"
+                raise PydanticCustomError("options", "{text}", {"text": text})
+        return data
 
-Data = create_model(
-    "Data",
-    __base__=DataFiles,
-    **{
-        name: (
-            Annotated[AnyOptions, OptionsOf(options_class(entry))],
-            Field({}, description=f"Options of the dataset: {entry.description}"),
-        )
-        for name, entry in DATASETS.items()
-    },
-)
+
+_DATASETS: dict[str, Any] = {
+    name: (
+        Annotated[AnyOptions, OptionsOf(options_class(entry))],
+        Field({}, description=f"Options of the dataset: {entry.description}"),
+    )
+    for name, entry in DATASETS.items()
+}
+Data = create_model("Data", __base__=DataFiles, **_DATASETS)
 
 
 class Model(Section):
@@ -136,11 +151,10 @@ class StudyChoice(Section):
     """Model of all studies; empty means the first."""
 
 
-Ablations = create_model(
-    "Ablations",
-    __base__=StudyChoice,
-    **{name: (study.section, Field({}, description=study.question)) for name, study in STUDIES.items()},
-)
+_SECTIONS: dict[str, Any] = {
+    name: (study.section, Field({}, description=study.question)) for name, study in STUDIES.items()
+}
+Ablations = create_model("Ablations", __base__=StudyChoice, **_SECTIONS)
 
 
 class Tracking(Section):
@@ -161,22 +175,22 @@ class Configuration(Section):
     """One run of every editor for each seed, which decides the order of edits, masks and random texts."""
     datasets: Annotated[Unique[str], Field(min_length=1)] = ["factworld-qa"]
     """Streams of edits to evaluate on: those that `python -m wise ls datasets` lists, and your own of `data`."""
-    data: Data = Field({})
+    data: Data = default({})  # pyright: ignore[reportInvalidTypeForm]
     """Options of the datasets, by name. Any other name is one of your own, with the files of edits it stands for."""
-    models: Annotated[dict[Name, Model], Field(min_length=1)] = Field({"factlm": {}})
+    models: Annotated[dict[Name, Model], Field(min_length=1)] = default({"factlm": {}})
     """Base models by name; every editor is run on every model."""
-    contexts: Contexts = Field({})
+    contexts: Contexts = default({})
     """Random texts that the unedited model writes, and that the prompt of an edit is learned behind."""
-    evaluation: Evaluation = Field({})
+    evaluation: Evaluation = default({})
     """The stream of edits, and what is asked along it."""
     editors: Annotated[dict[Name, AnyOptions], Field(min_length=1)] = {
         name: {} for name in ("none", "ft-l", "grace", "wise-merge", "wise-retrieve")
     }
     """Editors to compare, each with its options (`python -m wise ls editors NAME`) and, where it differs from the
     model's, its `layer`."""
-    ablations: Ablations = Field({})
+    ablations: Ablations = default({})  # pyright: ignore[reportInvalidTypeForm]
     """Studies beside the main comparison, each a target of its own."""
-    tracking: Tracking = Field({})
+    tracking: Tracking = default({})
     """MLflow: a copy of the results for people; no rule reads it back."""
 
 

@@ -1,7 +1,7 @@
 """What a configuration asks for: which edits with which options, checked before the first job starts.
 
 The rules ask these functions instead of digging in the configuration themselves. Keys and types are the
-business of `config/schema.yaml`; here is what a schema cannot say: that names exist and numbers fit together.
+business of `wise.config.model`; here is what concerns several keys: that names exist and numbers fit together.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wise.config.model import DataFiles
 from wise.config.studies import STUDIES, Study
 from wise.datasets import registry
 from wise.datasets.own.options import OwnOptions
@@ -20,9 +21,6 @@ from wise.errors import ConfigError, DataError, unknown
 from wise.evaluate.grid import plan_runs
 from wise.options import build_options
 
-SHARED_DATA = ("local_dir", "offline", "invalid")
-"""Keys of the section `data` that are no datasets."""
-
 USUAL_EDITS = 300
 """Edits of a stream where the configuration names no number; of one's own data, all."""
 
@@ -32,7 +30,7 @@ USUAL_CHUNKS = (40, 8, 2)
 
 def own_datasets(config: Mapping[str, Any]) -> list[str]:
     """Names that the section `data` gives to one's own files of edits."""
-    return [name for name in config["data"] if name not in (*SHARED_DATA, *registry.DATASETS)]
+    return [name for name in config["data"] if name not in (*DataFiles.model_fields, *registry.DATASETS)]
 
 
 def own_options(config: Mapping[str, Any], dataset: str) -> OwnOptions:
@@ -144,19 +142,20 @@ def dataset_options(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raise `ConfigError`, naming the key and the valid choices, for a configuration that no run could follow."""
+    """Raise `ConfigError`, naming the key and the valid choices, for a configuration that no run could follow.
+
+    It is complete (`wise.config.model.complete`).
+    """
     for name in own_datasets(config):
         _check_own(config, name)
     known = streams(config)
     for dataset in (*config["datasets"], *config["evaluation"]["datasets"]):
         if dataset not in known:
-            raise unknown("dataset", dataset, known)
-    for name, entry in registry.DATASETS.items():
-        if name in config["data"]:
-            build_options(registry.options_class(entry), config["data"][name], f"data.{name}")
+            place = "datasets" if dataset in config["datasets"] else "evaluation.datasets"
+            raise ConfigError(f"{place}: {unknown('dataset', dataset, known)}")
     for editor in config["editors"]:
         if editor not in EDITORS:
-            raise unknown("editor", editor, EDITORS)
+            raise ConfigError(f"editors: {unknown('editor', editor, EDITORS)}")
     for name, model in config["models"].items():
         _check_model(config, name, model)
     for dataset in config["datasets"]:
@@ -169,9 +168,6 @@ def check(config: Mapping[str, Any]) -> None:
 
 def _check_own(config: Mapping[str, Any], name: str) -> None:
     """One's own data: a name that is free, files that can be read, and no more edits asked for than they hold."""
-    if "edits" not in config["data"][name]:
-        mistyped = unknown("dataset", name, (*registry.DATASETS, *SHARED_DATA))
-        raise ConfigError(f"data.{name}: {mistyped}. Data of your own need the key 'edits', a file of edits")
     if name in STREAMS:
         raise ConfigError(f"data.{name}: a stream of the embedded or published datasets has this name; choose another")
     options = own_options(config, name)
