@@ -45,7 +45,7 @@ def write_checkpoint(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         new = Path(name) / folder.name
         with editor.unedited():
-            original = {site: site.module.weight for site in weights}
+            original = {site: site.module.get_parameter("weight") for site in weights}
             try:
                 put(weights)
                 lm.model.save_pretrained(new)

@@ -45,7 +45,7 @@ def base_of(editor: Editor) -> dict[str, Any]:
         weight = editor.site.weight.detach()
         values = weight.to("cpu", torch.float32).contiguous()
     digest = hashlib.sha256(f"float32 {list(values.shape)} ".encode())
-    digest.update(values.view(torch.uint8).numpy())
+    digest.update(values.view(torch.uint8).numpy().data)
     return {
         "name": editor.lm.name,
         "sha256": digest.hexdigest(),

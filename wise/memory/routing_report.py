@@ -54,7 +54,9 @@ def inventory(editor: Editor, batch_size: int = 64) -> list[dict]:
     for route in routes(editor, [record.prompt for record in editor.edits], batch_size):
         if route.memory is None:
             return []
-        side = route.memory != MAIN and math.isfinite(route.threshold)
-        entry = {"memory": route.memory, "edits": 0, "threshold": route.threshold if side else None}
+        threshold = route.threshold
+        if route.memory == MAIN or threshold is None or not math.isfinite(threshold):
+            threshold = None
+        entry = {"memory": route.memory, "edits": 0, "threshold": threshold}
         memories.setdefault(route.memory, entry)["edits"] += 1
     return sorted(memories.values(), key=lambda entry: (len(entry["memory"]), entry["memory"]))  # main, side 1, side 2

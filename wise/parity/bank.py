@@ -39,7 +39,8 @@ class GoldenBank(Sequential):
 
     def learned(self, delta: Tensor, score: float) -> Self:
         """See `Sequential.learned`."""
-        return replace(super().learned(self.golden, score), after=delta, score=score)
+        golden = delta if self.golden is None else self.golden
+        return replace(super().learned(golden, score), after=delta, score=score)
 
     def put_away(self) -> Self:
         """See `Sequential.put_away`."""

@@ -7,7 +7,7 @@ losses, stops, memories and merging are those of every edit.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,10 +37,9 @@ class BlockedLinear(torch.autograd.Function):
         (inner,) = ctx.saved_tensors
         tokens, outputs = inner.flatten(0, 1), gradient.flatten(0, 1)  # (B * L, f), (B * L, d)
         block = ctx.block or len(tokens)
-        total = None
-        for first in range(0, len(tokens), block):
-            part = outputs[first : first + block].T @ tokens[first : first + block]  # (d, block) x (block, f)
-            total = part if total is None else total + part
+        total = outputs[:block].T @ tokens[:block]  # (d, block) x (block, f)
+        for first in range(block, len(tokens), block):
+            total = total + outputs[first : first + block].T @ tokens[first : first + block]
         return None, total, None, None
 
 
@@ -70,11 +69,12 @@ class ExactSideMemory(SideMemory):
         finally:
             hook.remove()
         loss = _loss(logits[:-1, :-1], batch.input_ids[:-1, 1:], batch.start[:-1])
-        activation = self.step.activation
+        activation, far = self.step.activation or nn.Identity(), self.rows.outside
         gaps = torch.linalg.vector_norm(activation(output) - activation(before), dim=-1)  # (B, L)
-        seen = self.judged(loss, gaps[:-1], None if isinstance(self.rows.outside, Tensor) else gaps[-1:])
-        self.passes.append((replace(seen, outside_gaps=gaps[-1:]), []))
-        return self.passes[-1][0]
+        outside = pooled(gaps[:-1], far) if isinstance(far, Tensor) else pooled(gaps[-1:], far.span)
+        seen = self.judged(loss, gaps[:-1], outside, gaps[-1:])
+        self.passes.append((seen, []))
+        return seen
 
     @torch.no_grad()
     def update(self, gradient: Tensor, active: Tensor) -> None:
@@ -105,13 +105,13 @@ class ExactTrainer(Trainer):
     def __call__(self, edit: Edit, delta: Tensor, mask: Tensor, replay: Replay | None = None) -> Trained:
         """See `Trainer`."""
         self.passes = []
+        return super().__call__(edit, delta, mask, None if replay is None else partial(self._noted, replay))
 
-        def noted(change: Tensor) -> list[Tensor]:
-            terms = replay(change)
-            self.passes[-1][1].extend(terms)
-            return terms
-
-        return super().__call__(edit, delta, mask, None if replay is None else noted)
+    def _noted(self, replay: Replay, change: Tensor) -> list[Tensor]:
+        """The terms of L_memo of an update (d, f), also kept with the pass that they belong to."""
+        terms = replay(change)
+        self.passes[-1][1].extend(terms)
+        return terms
 
     def side_memory(self, edit: Edit, delta: Tensor, mask: Tensor) -> SideMemory:
         """See `Trainer.side_memory`."""

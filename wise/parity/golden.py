@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from wise.errors import DataError
 from wise.lm.batch import Batch
+
+if TYPE_CHECKING:
+    from wise.lm.load import CausalModel
 
 TOLERANCES = {"float64": 1e-9, "float32": 1e-5}
 """Largest deviation that counts as the same number, by the precision of the run."""
@@ -105,7 +108,7 @@ class Golden:
             return None
         return torch.tensor(tokens["act_mask"]).bool(), torch.tensor(tokens["deact_mask"]).bool()
 
-    def model(self) -> PreTrainedModel:
+    def model(self) -> CausalModel:
         """The unedited model in the precision of the run."""
         place = next((p for p in (self.folder, self.folder.parent / "model") if (p / "model.npz").is_file()), None)
         if place is None:
@@ -120,7 +123,7 @@ class Golden:
         absent = [name for name in missing if name not in getattr(model, "_tied_weights_keys", {})]
         if absent or unexpected:
             raise DataError(f"{place / 'model.npz'}: lacks {absent}, has unknown {unexpected}")
-        return model.eval().requires_grad_(False)
+        return cast("CausalModel", model.eval().requires_grad_(False))
 
 
 def _document(path: Path, sections: Sequence[str]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class GoldenWise(Wise):
         bank = partial(GoldenBank, tools, bool(hparams["retrieve"]), *every, tools.zero())
         super().__init__(lm, config, tools.tail.site.layer, trainer=trainer, bank=bank)
         self.exact = trainer
-        self.decided: list[tuple[Routing | None, Tensor]] = []
+        self.decided: list[tuple[Routing, Tensor]] = []
         self._scored = torch.empty(0)
 
     def scores(self, reading: Reading, served: Sequence[Served]) -> Tensor:
@@ -73,7 +73,8 @@ class GoldenWise(Wise):
     def decide(self, reading: Reading) -> Routing | None:
         """See `Wise.decide`."""
         routing = super().decide(reading)
-        self.decided.append((routing, self._scored))
+        if routing is not None:
+            self.decided.append((routing, self._scored))
         return routing
 
     def hold(self, record: EditRecord) -> None:
@@ -86,8 +87,8 @@ class GoldenWise(Wise):
         if routing is None or not routing.choice.any():
             return base
         (choice,) = routing.choice.tolist()  # replays ask one text at a time
-        open_one = choice == 1 and self.exact.weight is not None
-        weight = self.exact.weight if open_one else self.site.weight + self.bank.served()[choice - 1].delta
+        exact = self.exact.weight if choice == 1 else None  # of the open memory
+        weight = self.site.weight + self.bank.served()[choice - 1].delta if exact is None else exact
         return nn.functional.linear(inner, weight, self.site.bias)  # (1, L, f) x (f, d)
 
 
@@ -142,7 +143,8 @@ class Replay:
         self.trainer.block, self.tools.merges = block, []
         outcome = editor.learn_rows(rows_of(self.trainer.everything, *self.golden.spans(edit) or ()), _record(edit))
         passes = self.trainer.passes
-        last = torch.cat([passes[-1][0].gaps, passes[-1][0].outside_gaps]).detach()
+        seen = passes[-1][0]
+        last = torch.cat([gaps for gaps in (seen.gaps, seen.outside_gaps) if gaps is not None]).detach()
         deviation = max(
             deviation_of(self.tools.weight(editor.bank.after), golden),
             deviation_of(last, self.golden.array(f"edit{edit}/delta_tok_last"), relative=True),

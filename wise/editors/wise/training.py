@@ -137,20 +137,25 @@ class SideMemory:
         frozen, delta = self.rows.frozen, self.variable
         change = frozen.inner @ delta.to(frozen.inner.dtype).T  # (B, L, f) x (f, d)
         gaps = token_gap(change, frozen.output, self.step.activation)  # (B, L)
-        beyond, far = None, self.rows.outside
+        far = self.rows.outside
         if isinstance(far, Scope):
-            outside = far.inner @ delta.to(far.inner.dtype).T  # (m, L, f) x (f, d)
-            beyond = token_gap(outside, far.base, self.step.activation)  # (m, L)
+            shifted = far.inner @ delta.to(far.inner.dtype).T  # (m, L, f) x (f, d)
+            beyond = token_gap(shifted, far.base, self.step.activation)  # (m, L)
+            outside = pooled(beyond, far.span)
+        else:
+            beyond, outside = None, pooled(gaps, far)
         extra = int(self.step.config.divisor == "tokens_plus_one")
         loss = edit_loss(self.tail, frozen, frozen.output + change, divisor_extra=extra)
-        return self.judged(loss, gaps, beyond)
+        return self.judged(loss, gaps, outside, beyond)
 
-    def judged(self, edit: Tensor, gaps: Tensor, beyond: Tensor | None) -> Iteration:
-        """One forward pass with the routing loss of its gaps (B, L) and, outside the scope, `beyond` (m, L)."""
+    def judged(self, edit: Tensor, gaps: Tensor, outside: Tensor, beyond: Tensor | None) -> Iteration:
+        """One forward pass with the routing loss, from the gaps (B, L) of its rows and the scores `outside` (m,).
+
+        `beyond` (m, L) are the gaps of unrelated texts.
+        """
         rows, step = self.rows, self.step
         inside = pooled(gaps, rows.span)
         recorded = inside if rows.recorded is None else pooled(gaps.detach(), rows.recorded)
-        outside = pooled(gaps, rows.outside) if beyond is None else pooled(beyond, rows.outside.span)
         routed = routing_loss(inside, outside, step.margins, step.config.hinge)
         return Iteration(edit, routed, recorded.detach(), gaps, beyond)
 

@@ -35,27 +35,34 @@ class MemoryBank(Protocol):
     @classmethod
     def empty(cls, tools: Tools, retrieve: bool) -> Self:
         """Without edits. With `retrieve` memories answer apart, else they are merged into one that answers."""
+        ...
 
     def learn(self, edit: Edit, train: Train) -> tuple[Self, EditOutcome]:
         """With one more edit, which `train` teaches the memory whose turn it is; and how it went."""
+        ...
 
     def served(self) -> Sequence[Served]:
         """The memories that answer, derived once from what was learned."""
+        ...
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """Number (B,) of the memory that answers each text, from 1, or 0.
 
         `scores` (B, k) of the texts in all memories of `served`, and their `thresholds` (k,).
         """
+        ...
 
     def undo(self) -> tuple[Self, list[int]]:
         """Without the memory that was begun last, and the log positions of its edits; later edits move up.
 
         Raises `ConfigError` where memories cannot be taken apart any more.
         """
+        ...
 
     def state(self) -> dict[str, Tensor]:
         """Everything, as tensors by name."""
+        ...
 
     def restored(self, state: dict[str, Tensor]) -> Self:
         """A bank like this one that holds what `state` of another one gave."""
+        ...

@@ -14,6 +14,7 @@ from wise.editors.base import EditOutcome
 from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import query_replay, sampled
+from wise.editors.wise.routing import Scope
 from wise.editors.wise.training import Edit, Replay
 
 Merging = Callable[[Sequence[Tensor], int], Tensor]
@@ -116,11 +117,14 @@ class RoundRobin:
             return None
         past = self.shards[index].queries
         others = [m.queries for m in self.memories() if m is not self.shards[index]]
-        scopes = []
-        for name, queries in (("own", past), ("others", torch.cat(others) if others else past[:0])):
-            chosen = sampled(queries, config.replayed, self.tools.seed, "replay", name, edit.number)
-            scopes.append(self.tools.scope(chosen) if len(chosen) else None)
-        return query_replay(*scopes, edit.step.margins, config.routing_weight)
+        own = self._sampled("own", past, edit)
+        apart = self._sampled("others", torch.cat(others) if others else past[:0], edit)
+        return query_replay(own, apart, edit.step.margins, config.routing_weight)
+
+    def _sampled(self, name: str, queries: Tensor, edit: Edit) -> Scope | None:
+        """Some of the queries (n, f) as texts that are scored; None where there are none."""
+        chosen = sampled(queries, self.tools.config.replayed, self.tools.seed, "replay", name, edit.number)
+        return self.tools.scope(chosen) if len(chosen) else None
 
     # Answering
 

@@ -71,24 +71,21 @@ class Sequential:
 
     def learn(self, edit: Edit, train: Train) -> tuple[Self, EditOutcome]:
         """See `MemoryBank.learn`: the memory that is open."""
-        bank, replay = self._opened(edit), None
+        if self.mask is None:  # every shard has a mask of its own
+            mask = self.tools.mask(self.drawn, edit.number)
+            return replace(self, mask=mask, drawn=self.drawn + 1).learn(edit, train)
+        replay, history = None, self.history
         if self.tools.config.replay:
-            history = self.history.added(edit.rows.frozen.batch)
+            history = history.added(edit.rows.frozen.batch)
             if self.retrieve and self.merges:
                 tools = self.tools
                 replay = BatchReplay(history, tools.batch_scope, tools.draw(edit.number), tools.activation())
-        trained = train(edit, bank.side, bank.mask, replay)
-        after = bank.learned(trained.delta, trained.score.item())
+        trained = train(edit, self.side, self.mask, replay)
+        after = self.learned(trained.delta, trained.score.item())
         if self.tools.config.replay:
             history = history if replay is None else replay.after()
             after = replace(after, history=history.merged() if after.merges > self.merges else history)
         return after, trained.outcome
-
-    def _opened(self, edit: Edit) -> Self:
-        """With a gradient mask for the shard that learns now; every shard has its own."""
-        if self.mask is not None:
-            return self
-        return replace(self, mask=self.tools.mask(self.drawn, edit.number), drawn=self.drawn + 1)
 
     def learned(self, delta: Tensor, score: float) -> Self:
         """After one more edit: its update and score, then saving and merging where they are due."""
