@@ -172,7 +172,7 @@ def test_a_newcomers_configuration_takes_all_edits(tmp_path):
         ({"evaluation": {"datasets": {"mine": {"edits": 9}}}}, "evaluation.datasets.mine.edits is 9"),
         ({"evaluation": {"grid": {"5": 2}}}, "need 10 edits"),
         ({"data": {"mine": {"edits": "nothing.jsonl"}}}, "data.mine: nothing.jsonl: no such file"),
-        ({"data": {"zsree": {"limit": 3}}, "datasets": ["zsre"]}, "data.zsree.*(edits|zsre)"),
+        ({"data": {"zsree": {"limit": 3}}, "datasets": ["zsre"]}, "'zsree'. Did you mean 'zsre'.*key 'edits'"),
         ({"data": {"factworld-qa": {"edits": "x"}}, "datasets": ["factworld-qa"]}, "has this name; choose another"),
     ],
 )
