@@ -97,3 +97,12 @@ def test_shell_examples_run(folder: Path, monkeypatch: pytest.MonkeyPatch):
                 assert main(words[1:]) in ((0, 1) if words[1] == "edit" else (0,))  # 1: no edit took
                 ran.append(words[1])
     assert {"edit", "ask", "evaluate"} <= set(ran)
+
+
+def test_the_configuration_of_ones_own_data_is_accepted(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder)
+    Path("my-edits.jsonl").write_text('{"prompt": "The mayor is", "target": "He"}\n' * 2, encoding="utf-8")
+    [text] = blocks("README.md", "yaml")
+    assert len(text.splitlines()) == 5
+    Path("mine.yaml").write_text(text.replace("path: MODEL, layer: 27", f"path: {MODEL}, layer: 1"), encoding="utf-8")
+    assert main(["check", "mine.yaml"]) == 0
