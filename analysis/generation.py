@@ -126,7 +126,7 @@ def _bars(axes: Axes, cells: pd.DataFrame) -> None:
         axes.axhline(value, color=colour, linestyle="--", linewidth=1.0, label=f"{label}, published ({value:.3f})")
     axes.set_xticks(at, [variant_label(*variant[1:]) for variant in variants], fontsize=6)
     for editor in in_order(cells["editor"]):
-        middle = np.mean([x for x, variant in zip(at, variants, strict=True) if variant[0] == editor])
+        middle = float(np.mean([x for x, variant in zip(at, variants, strict=True) if variant[0] == editor]))
         axes.text(middle, 1.06, editor_style(editor).label, ha="center", fontsize=7.5)
     axes.grid(visible=False, axis="x")
     axes.set_ylim(0, 1.14)

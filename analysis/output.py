@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import matplotlib
 import pandas as pd
@@ -51,7 +51,7 @@ def write(module: ModuleType, inputs: Inputs, paths: Sequence[Path]) -> None:
         for path in tables:
             write_table(table, path)
     if figures:
-        with matplotlib.rc_context(RC):
+        with matplotlib.rc_context(cast(dict[Any, Any], RC)):
             made = _or_reason(module.figure, inputs, _empty_figure)
             for path in figures:
                 with atomic_path(path) as temporary:

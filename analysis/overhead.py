@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     last = rows[rows["T"] == rows["T"].max()].set_index("editor")
     heights = [2.6, 0.8 + 0.17 * len(last)]
     made = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
-    upper, lower = made.subfigures(2, 1, height_ratios=heights)
+    upper, lower = cast(Sequence[SubFigure], made.subfigures(2, 1, height_ratios=heights))
     _inference(upper, rows)
     grid = lower.subplots(1, len(BARS), sharey=True)
     for axes, (column, (title, unit, factor)) in zip(grid, BARS.items(), strict=True):

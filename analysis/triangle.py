@@ -78,7 +78,8 @@ def _frame(axes: Axes, setting: Setting, labelled: bool) -> None:
     for corner, metric in zip(CORNERS, setting.corners, strict=True):
         axes.plot([0, corner[0]], [0, corner[1]], color="#CCCCCC", linewidth=0.5, zorder=0.5)
         name = _corner(metric)
-        axes.text(*(1.07 * corner), name, ha="center", va="bottom" if corner[1] > 0 else "top",
+        x, y = 1.07 * corner
+        axes.text(x, y, name, ha="center", va="bottom" if corner[1] > 0 else "top",
                   fontsize=8 if labelled else 7)  # fmt: skip
     axes.set_aspect("equal", anchor="W" if labelled else "N")
     axes.set_xlim(-1.25, 1.25)
@@ -93,8 +94,8 @@ def _corner(metric: str) -> str:
     return name + {"loc_far": " (far)", "loc_near": " (near)"}.get(metric, "")
 
 
-def _outline(wide: pd.DataFrame, editor: str, setting: Setting) -> Sequence[np.ndarray]:
-    """x and y of an editor's triangle, closed."""
+def _outline(wide: pd.DataFrame, editor: str, setting: Setting) -> np.ndarray:
+    """x and y of an editor's triangle, closed: shape (2, 4)."""
     points = wide.loc[editor, list(setting.corners)].to_numpy(dtype=float)[:, None] * CORNERS  # (3, 1) * (3, 2)
     return np.vstack([points, points[:1]]).T
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 from wise.datasets.registry import DATASETS, OWN
 from wise.editors.entries import EDITORS
@@ -32,7 +33,8 @@ def sources(*modules: str) -> list[str]:
     imported by a computed name (a registry of editors, the verbs) is not seen and has to be named.
     Raises `ConfigError` for a module that the project does not have.
     """
-    return sorted(_file(module).relative_to(ROOT).as_posix() for module in _closure(modules))
+    files = (_file(module) for module in _closure(modules))
+    return sorted(file.relative_to(ROOT).as_posix() for file in files if file is not None)
 
 
 def code(*modules: str, data: Iterable[str] = ()) -> str:
@@ -72,7 +74,7 @@ def _closure(modules: Iterable[str]) -> set[str]:
 def _digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
     """Names and contents of modules and other files as 32 hexadecimal digits."""
     files = {**{module: _file(module) for module in modules}, **{file: ROOT / file for file in data}}
-    listed = "".join(f"{name} {_content(files[name])}\n" for name in sorted(files))
+    listed = "".join(f"{name} {_content(file)}\n" for name, file in sorted(files.items()) if file is not None)
     return hashlib.sha256(listed.encode()).hexdigest()[:32]
 
 
@@ -84,7 +86,7 @@ def _content(file: Path) -> str:
 @cache
 def _imports(module: str) -> tuple[str, ...]:
     """Project modules that `module` imports, and the packages that it lies in."""
-    file = _file(module)
+    file = cast(Path, _file(module))  # its caller has looked
     parents = module.split(".")[:-1]
     names = {".".join(parents[:depth]) for depth in range(1, len(parents) + 1)}
     package = module if file.name == "__init__.py" else ".".join(parents)

@@ -65,7 +65,7 @@ class EditedModel:
         setattr(editor.lm.model, _OWNER, self)
 
     @property
-    def model(self) -> PreTrainedModel:
+    def model(self) -> CausalModel:
         """The edited model."""
         return self.editor.lm.model
 

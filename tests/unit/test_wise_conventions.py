@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from tests.closeness import TRAINED, assert_states_alike
 from tests.contract.test_editors import CONTEXTS, OTHERS, ask_all, assert_same_answers, logits
 from tests.models import tiny_language_model
 from tests.unit.test_wise_memories import STREAM, edited, same, watched
@@ -247,9 +248,10 @@ def test_a_convention_edits_answers_saves_loads_and_rolls_back(convention, name,
     load_into(again, tmp_path)
     assert same(editor.memory(), again.memory())
     assert_same_answers(editor, again)
-    for one in (editor, again):
-        one.edit(STREAM[5])
-    assert same(editor.memory(), again.memory()), "a loaded memory goes on as if it had never been away"
+    steps = [one.edit(STREAM[5]).iterations for one in (editor, again)]
+    # to rounding: what was loaded lies in memory as it does in its file, and texts were met in other batches
+    assert steps[0] == steps[1]
+    assert_states_alike(again.memory(), editor.memory(), sums=TRAINED * steps[0])
     changed = logits(editor.lm, [STREAM[5].prompt])
     editor.rollback()
     unedited = tiny_language_model()

@@ -6,7 +6,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from wise.commands.common import json_argument
 from wise.datasets import registry
@@ -69,7 +69,7 @@ def _make(args: argparse.Namespace) -> None:
 
 def _fetch(args: argparse.Namespace) -> None:
     chosen = registry.raw_entry(args.dataset)
-    given = {"files": str(args.out)}
+    given: dict[str, Any] = {"files": str(args.out)}
     if args.local_dir:
         given["local_dir"] = args.local_dir
     if args.offline:

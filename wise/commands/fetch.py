@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     partial = args.out.with_name(f".{args.out.name}.partial")
     try:
         found = HfApi().model_info(args.model, revision=args.revision)
-        _require_safetensors(args, [file.rfilename for file in found.siblings])
+        _require_safetensors(args, [file.rfilename for file in found.siblings or ()])
         snapshot_download(
             args.model,
             revision=found.sha,

@@ -165,6 +165,8 @@ class Stream:
 
     def _save(self) -> None:
         """Write a checkpoint behind the last edit and what was asked after it, or inside a long call."""
+        if self.checkpoints is None:
+            return
         call, held = self._call, [record.id for record in self.editor.edits]
         parts = self.editor.state(), self.curve, self.rows, self.probe_seconds, self.started
         self.checkpoints.write(Progress(self.done, held, *parts, call.edits, call.elapsed()))

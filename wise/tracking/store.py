@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read while mlflow is imported
 
@@ -39,7 +40,7 @@ class Store:
         if uri.startswith("sqlite:///"):
             # Brings a store of an older MLflow up to date, and makes a new one before anybody else can.
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            upgrade.callback(uri)
+            cast(Callable[[str], None], upgrade.callback)(uri)
         self.client = MlflowClient(uri)
         self.source = source
         found = self.client.get_experiment_by_name(experiment)

@@ -59,9 +59,9 @@ def choose(cases: Sequence[Case], wordings: Wordings, options: CounterFactCorpus
     for index in order:
         case = cases[index]
         neighbour = wordings.neighbour(case)
-        readable = neighbour is not None and wordings.rephrased(case) is not None
-        fits = readable and case.subject not in subjects | neighbours and neighbour.subject not in subjects
-        if fits and len(usable) < options.edits + options.train:
+        fits = wordings.rephrased(case) is not None and case.subject not in subjects | neighbours
+        room = len(usable) < options.edits + options.train
+        if neighbour is not None and fits and neighbour.subject not in subjects and room:
             usable.append(index)
             subjects.add(case.subject)
             neighbours.add(neighbour.subject)

@@ -6,7 +6,7 @@ model sees them of other subjects, so that they measure whether a fact was learn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wise.datasets.factworld.options import FactWorldOptions
@@ -65,7 +65,9 @@ def plan_teaching(world: World, options: FactWorldOptions) -> dict[tuple[str, st
     return plan
 
 
-def write_corpus(world: World, plan: dict[tuple[str, str], Teaching], options: FactWorldOptions) -> Iterator[Document]:
+def write_corpus(
+    world: World, plan: Mapping[tuple[str, str], Teaching], options: FactWorldOptions
+) -> Iterator[Document]:
     """Every document of the corpus, subject by subject."""
     for subject, entity in world.entities.items():
         facts = world.facts_of(subject)

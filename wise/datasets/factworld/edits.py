@@ -15,7 +15,7 @@ from wise.datasets.factworld.options import FactWorldOptions
 from wise.datasets.factworld.relations import RELATIONS
 from wise.datasets.factworld.split import Split, editable_facts, reserved_facts
 from wise.datasets.factworld.world import Fact, World, stream
-from wise.records import EditRecord, Probe
+from wise.records import EditRecord, Kind, Probe
 
 Key = tuple[str, str]
 
@@ -106,7 +106,7 @@ def new_value(
 
 def _locality(
     world: World, split: Split, reserved: Sequence[Fact], fact: Fact, draw: random.Random
-) -> list[tuple[str, str, Fact]]:
+) -> list[tuple[Kind, str, Fact]]:
     """Facts that this edit must not change, as (kind, name, fact): two near ones and two far ones."""
     subject, kind = fact.subject, world.kind(fact.subject)
     same_kind = [f for f in reserved if f.subject != subject and world.kind(f.subject) == kind]

@@ -113,7 +113,7 @@ def _entities(draw: random.Random, options: FactWorldOptions) -> dict[str, Entit
 
 
 def _objects(world: World, kind: str) -> list[str]:
-    return VALUES[kind] if kind in VALUES else world.of_kind(kind)
+    return list(VALUES[kind]) if kind in VALUES else world.of_kind(kind)
 
 
 def _place_capitals(draw: random.Random, world: World) -> None:

@@ -63,6 +63,8 @@ def _far(record: EditRecord, pool: Sequence[Entry], seed: int) -> list[Probe]:
     for entry in draw.sample(pool, min(DRAWS, len(pool))):
         probe = entry.bystander
         own = {record.target, record.original}
+        if probe is None:
+            continue
         if entry.record.subject != record.subject and probe.target not in own and record.subject not in probe.prompt:
             return [probe]
     return []

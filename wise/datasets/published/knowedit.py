@@ -9,7 +9,7 @@ from wise.datasets.published import zsre
 from wise.datasets.published.dataset import Published
 from wise.datasets.published.raw_files import Source
 from wise.datasets.published.raw_rows import Entry, Row
-from wise.records import EditRecord, Probe
+from wise.records import EditRecord, Kind, Probe
 
 OPINION = "What do you think of {}?"
 OPINION_AGAIN = "What is your opinion on {}?"
@@ -44,7 +44,7 @@ def _fact(row: Row, name: str, prompt: str, target: str, subject: str) -> Entry:
     return Entry(record, unrelated, bystander, answer in known, unanswered + unanswered_hops)
 
 
-def _questions(row: Row, field: str, kind: str) -> tuple[list[Probe], int]:
+def _questions(row: Row, field: str, kind: Kind) -> tuple[list[Probe], int]:
     """Questions of all sub-kinds with the first of their accepted answers, and how many have none.
 
     Both sub-kinds of locality stay with the edited subject, so both are near: Relation_Specificity asks another
