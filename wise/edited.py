@@ -65,7 +65,7 @@ class EditedModel:
         setattr(editor.lm.model, _OWNER, self)
 
     @property
-    def model(self) -> CausalModel:
+    def model(self) -> PreTrainedModel:
         """The edited model."""
         return self.editor.lm.model
 
@@ -141,7 +141,7 @@ class EditedModel:
     def generate(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """`model.generate` of the edited model."""
         self._require_open()
-        return self.model.generate(*args, **kwargs)
+        return self.editor.lm.model.generate(*args, **kwargs)
 
     def undo(self, what: str = "shard") -> list[EditRecord]:
         """Forget the edits of the last "shard", or "all" of them; returns those that are gone.

@@ -39,7 +39,7 @@ def test_both_ways_learn_the_same_update(lm, layer, targets):
     tail, full = problem.through_tail(), problem.by_full_forward()
     assert full.abs().max() > 1e-3, "an edit that changes nothing compares nothing"
     torch.testing.assert_close(tail, full, atol=1e-5, rtol=1e-5)
-    assert not tail[~problem.step.mask].any()
+    assert not tail[~problem.mask].any()
 
 
 def test_the_edit_is_learned(lm):
@@ -70,7 +70,7 @@ def test_the_full_forward_way_leaves_the_model_as_it_was(lm):
     problem = Problem.draw(lm, 1, rows=3, length=8, targets=2, iterations=1, seed=0)
     site = find_site(lm.model, 1)
     before = site.weight.clone()
-    full_forward_edit(lm, site, collate([*problem.edit, problem.irrelevant], 0), problem.step)
+    full_forward_edit(lm, site, collate([*problem.edit, problem.irrelevant], 0), problem.step, problem.mask)
     assert not site.module._forward_hooks and torch.equal(site.weight, before)
 
 

@@ -37,6 +37,7 @@ class Problem:
     edit: list[Encoded]
     irrelevant: Encoded
     step: Step
+    mask: Tensor
 
     @classmethod
     def draw(
@@ -55,7 +56,7 @@ class Problem:
         texts = random_texts(rows, length, lm.model.config.vocab_size, seed, "rows")
         edit = [Encoded(ids, length - targets) for ids in texts[:-1]]
         irrelevant = Encoded(texts[-1], length)
-        return cls(lm, layer, edit, irrelevant, _step(lm, layer, irrelevant, iterations, seed))
+        return cls(lm, layer, edit, irrelevant, *_step(lm, layer, irrelevant, iterations, seed))
 
     def through_tail(self) -> Tensor:
         """W' - W0 (d, f), from an empty cache: what never changes is computed here as well."""
@@ -66,18 +67,18 @@ class Problem:
         rows = Rows(frozen, span, queries_scope(query, tail.site.weight, tail.site.bias))
         weight = tail.site.weight
         zero = torch.zeros(weight.shape, dtype=torch.promote_types(weight.dtype, torch.float32), device=weight.device)
-        memory = SideMemory(tail, rows, zero, self.step)
+        memory = SideMemory(tail, rows, self.step, zero, self.mask)
         train(memory, RECORD)
         return memory.change().detach()
 
     def by_full_forward(self) -> Tensor:
         """The same by full forward passes."""
         batch = collate([*self.edit, self.irrelevant], self.lm.pad, self.lm.device)
-        return full_forward_edit(self.lm, find_site(self.lm.model, self.layer), batch, self.step)
+        return full_forward_edit(self.lm, find_site(self.lm.model, self.layer), batch, self.step, self.mask)
 
 
-def _step(lm: LanguageModel, layer: int, irrelevant: Encoded, iterations: int, seed: int) -> Step:
-    """Mask and margins of the default convention in the units of this model; the edit never stops early.
+def _step(lm: LanguageModel, layer: int, irrelevant: Encoded, iterations: int, seed: int) -> tuple[Step, Tensor]:
+    """Margins and mask of the default convention in the units of this model; the edit never stops early.
 
     The rate follows `MOVE`: a random model's states are far smaller than those of a trained one, for which the
     convention has its rate.
@@ -89,7 +90,7 @@ def _step(lm: LanguageModel, layer: int, irrelevant: Encoded, iterations: int, s
     margins = Margins(*(scales.output_norm * share for share in (config.alpha, config.beta, config.gamma)))
     mask = draw_mask(tuple(site.weight.shape), config.rho, seed, 0, config.masks).to(lm.device)
     power = frozen.hidden.float().square().sum(-1).mean().item()
-    return Step(MOVE * power / (config.rho * scales.input_power), mask, margins, None, config)
+    return Step(MOVE * power / (config.rho * scales.input_power), margins, None, config), mask
 
 
 def benchmark_edit(problem: Problem, repeats: int) -> dict[str, Any]:

@@ -15,9 +15,10 @@ IGNORED = -100
 """Label of a token that is not to be predicted."""
 
 
-def full_forward_edit(lm: LanguageModel, site: Site, batch: Batch, step: Step) -> Tensor:
-    """W' - W0 (d, f) after `step.config.steps` steps of SGD; the last row of `batch` is the irrelevant text.
+def full_forward_edit(lm: LanguageModel, site: Site, batch: Batch, step: Step, mask: Tensor) -> Tensor:
+    """W' - W0 (d, f), zero outside `mask`, after `step.config.steps` steps of SGD.
 
+    The last row of `batch` is the irrelevant text.
     Every step runs the whole model on all rows with W' in place, takes logits at all positions and the cross
     entropy over labels of which most are ignored, and the gradient of W' alone: the model is frozen.
     """
@@ -27,7 +28,7 @@ def full_forward_edit(lm: LanguageModel, site: Site, batch: Batch, step: Step) -
         loss = _loss(lm, site, batch, labels, weight, step)
         (gradient,) = torch.autograd.grad(loss, weight)
         with torch.no_grad():
-            weight.sub_(gradient.mul_(step.mask), alpha=step.lr)
+            weight.sub_(gradient.mul_(mask), alpha=step.lr)
     return weight.detach() - site.weight
 
 
