@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.editors.base import Editor, EditOutcome
-from wise.editors.locate.subject import with_subject
+from wise.editors.shared.subject import with_subject
 from wise.errors import ConfigError, DataError
 from wise.evaluate.taken import judged, warn_of_failures
 from wise.lm.batch import encode, encode_prompts

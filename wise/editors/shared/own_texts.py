@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wise.editors.base import Editor
-from wise.editors.locate.subject import with_subject
+from wise.editors.shared.subject import with_subject
 from wise.errors import ConfigError
 from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel
