@@ -26,7 +26,7 @@ from wise.memory.routing_report import routes
 from wise.memory.store import save
 from wise.records import EditRecord, free_id, record_from_dict
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _OWNER = "wise_editor"
 """Attribute of a model that names the `EditedModel` which is attached to it."""
@@ -189,7 +189,7 @@ class EditedModel:
         weights, lost = merged_weights(self.editor), what_is_lost(self.editor)
         if folder is not None:
             write_checkpoint(self.editor, weights, describe(self.editor), lost, folder)
-        log.warning("%s", lost)
+        LOG.warning("%s", lost)
         self.close()
         put(weights)
         return self.model

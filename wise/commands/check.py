@@ -15,7 +15,7 @@ from wise.config.check import check_options
 from wise.config.model import complete
 from wise.errors import ConfigError
 
-log = logging.getLogger("wise.config.check")
+LOG = logging.getLogger("wise.config.check")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +37,10 @@ def run(args: argparse.Namespace) -> int:
     for path in args.configs:
         try:
             check_file(path)
-            log.info("%s: no mistake found", path)
+            LOG.info("%s: no mistake found", path)
         except ConfigError as error:
             for line in str(error).splitlines():
-                log.error("%s: %s", path, line)
+                LOG.error("%s: %s", path, line)
             status = 2
     return status
 

@@ -17,7 +17,7 @@ from wise.edit_files import examine
 from wise.files import read_json
 from wise.options import build_options
 
-log = logging.getLogger("wise.data")
+LOG = logging.getLogger("wise.data")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def _make(args: argparse.Namespace) -> None:
     chosen = registry.entry(args.dataset, args.options)
     options = build_options(registry.options_class(chosen), args.options, f"options of {args.dataset}")
     for folder in registry.make(args.dataset, chosen, options, args.out):
-        log.info("%s: %s", folder, read_json(folder / "dataset.json")["counts"])
+        LOG.info("%s: %s", folder, read_json(folder / "dataset.json")["counts"])
 
 
 def _fetch(args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from wise.commands.loading import load_model
 from wise.files import write_json
 from wise.pretraining.knowledge import knowledge_report, read_questions
 
-log = logging.getLogger("wise.knowledge")
+LOG = logging.getLogger("wise.knowledge")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,4 +29,4 @@ def run(args: argparse.Namespace) -> None:
     report = knowledge_report(lm, questions, args.batch_size)
     write_json(args.out, {"schema": 1, "kind": "knowledge"} | report)
     for aspect, share in report["overall"].items():
-        log.info("%-17s %.3f of %d questions", aspect, share["exact"], share["questions"])
+        LOG.info("%-17s %.3f of %d questions", aspect, share["exact"], share["questions"])

@@ -15,7 +15,7 @@ from wise.options import build_options
 from wise.pretraining.packing import read_corpus
 from wise.pretraining.pretrain import PretrainOptions, pretrain, save_pretrained
 
-log = logging.getLogger("wise.pretrain")
+LOG = logging.getLogger("wise.pretrain")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,4 +53,4 @@ def run(args: argparse.Namespace) -> None:
     if args.checkpoint is not None:
         shutil.rmtree(args.checkpoint, ignore_errors=True)
     loss = report.curve[-1]["loss"]
-    log.info("%s: %d parameters, loss %.3f, %.0f s", args.out, report.parameters, loss, report.seconds)
+    LOG.info("%s: %d parameters, loss %.3f, %.0f s", args.out, report.parameters, loss, report.seconds)

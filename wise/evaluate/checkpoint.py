@@ -34,7 +34,7 @@ from wise.errors import DataError
 from wise.evaluate.transcript import write_transcript
 from wise.files import read_json, sha256, write_json, write_text
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 PROGRESS, STATE, ROWS, DIGESTS = "progress.json", "state.safetensors", "rows.parquet", "SHA256SUMS"
 
@@ -98,13 +98,13 @@ class Checkpoints:
             try:
                 made_by, progress = _read(place, device)
             except (DataError, OSError) as error:
-                log.warning("checkpoint %s is damaged and not used: %s", place, error)
+                LOG.warning("checkpoint %s is damaged and not used: %s", place, error)
                 continue
             differing = sorted(key for key in self.job | made_by if self.job.get(key) != made_by.get(key))
             if not differing:
                 return progress
             named = ", ".join(f"{key} {made_by.get(key)!r}, now {self.job.get(key)!r}" for key in differing)
-            log.warning("checkpoint %s is of another job and not used: %s", place, named)
+            LOG.warning("checkpoint %s is of another job and not used: %s", place, named)
         return None
 
     def remove(self) -> None:

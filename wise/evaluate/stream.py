@@ -19,7 +19,7 @@ from wise.evaluate.grid import Run
 from wise.records import EditRecord
 from wise.seeds import generator
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 ON_NAN = ("fail", "skip")
 """What an edit whose loss is not finite does: it ends the stream, or it counts as one that did not take."""
@@ -92,7 +92,7 @@ class Stream:
                 if first == 1 and not self._call.edits:
                     self.editor.rollback()
                 self._carry_out(run, first, bar)
-                log.info("%s: edits %d to %d done", self.editor.name, run.start, run.start + run.length - 1)
+                LOG.info("%s: edits %d to %d done", self.editor.name, run.start, run.start + run.length - 1)
 
     def failed(self) -> int:
         """How many edits failed, each counted in every call that tried it."""
@@ -143,7 +143,7 @@ class Stream:
                 self._call = _Call()
                 self._save()
             raise EditError(message) from error
-        log.warning("%s", message)
+        LOG.warning("%s", message)
         return {"iterations": None, "loss": None, "failed": True, "message": str(error)}
 
     def _ask(self, start: int, T: int, chunk: int) -> None:
@@ -178,9 +178,9 @@ class Stream:
         if progress is None:
             return
         if self.on_nan == "fail" and any("failed" in entry for entry in progress.curve):
-            log.warning("%s: the checkpoint has skipped edits that failed; starting anew", self.editor.name)
+            LOG.warning("%s: the checkpoint has skipped edits that failed; starting anew", self.editor.name)
             return
-        log.info("%s: resuming after edit %g", self.editor.name, progress.done + progress.part)
+        LOG.info("%s: resuming after edit %g", self.editor.name, progress.done + progress.part)
         by_id = {record.id: record for record in self.records}
         self.editor.restore([by_id[name] for name in progress.held], dict(progress.state))
         self.rows, self.curve = list(progress.rows), list(progress.curve)

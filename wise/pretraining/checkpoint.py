@@ -21,7 +21,7 @@ from wise.pretraining.packing import CorpusText
 if TYPE_CHECKING:
     from wise.pretraining.recipe import PretrainOptions
 
-log = logging.getLogger("wise.pretrain")
+LOG = logging.getLogger("wise.pretrain")
 
 FILE = "epoch.safetensors"
 """Weights and optimiser, and in the file's metadata what they belong to: one file, so that they never disagree."""
@@ -55,9 +55,9 @@ def read_checkpoint(folder: Path, training: str) -> tuple[dict[str, Tensor], dic
         with safe_open(path, framework="pt") as file:
             described = json.loads((file.metadata() or {}).get("training", "{}"))
             if described.get("fingerprint") != training:
-                log.warning("%s: belongs to another corpus, recipe, seed or version; starting anew", path)
+                LOG.warning("%s: belongs to another corpus, recipe, seed or version; starting anew", path)
                 return None
             return {name: file.get_tensor(name) for name in file.keys()}, described
     except (SafetensorError, json.JSONDecodeError) as error:
-        log.warning("%s: damaged (%s); starting anew", path, error)
+        LOG.warning("%s: damaged (%s); starting anew", path, error)
         return None

@@ -28,7 +28,7 @@ from wise.pretraining.tokenizer import train_bpe, train_tokenizer
 from wise.pretraining.trainer import Trainer
 from wise.seeds import derive_seed, generator
 
-log = logging.getLogger("wise.pretrain")
+LOG = logging.getLogger("wise.pretrain")
 
 
 def pretrain(
@@ -66,14 +66,14 @@ def pretrain(
         report.curve = found[1]["curve"]
         started -= report.curve[-1]["seconds"]
         trainer.load_state(found[0], sum(steps[: len(report.curve)]))
-        log.info("going on behind epoch %d of %d", len(report.curve), len(stages))
+        LOG.info("going on behind epoch %d of %d", len(report.curve), len(stages))
     done = len(report.curve)
     with tqdm(total=sum(steps), initial=sum(steps[:done]), desc="pretrain", unit="step", disable=None) as bar:
         for epoch, rows in enumerate(stages[done:], start=done + 1):
             loss = _epoch(trainer, batches(rows, options.batch, generator(seed, "batches", epoch)), epoch, bar)
             seconds = time.perf_counter() - started
             report.curve.append({"epoch": epoch, "loss": loss, "seconds": seconds})
-            log.info("epoch %d of %d: loss %.3f after %.0f s", epoch, len(stages), loss, seconds)
+            LOG.info("epoch %d of %d: loss %.3f after %.0f s", epoch, len(stages), loss, seconds)
             if checkpoint is not None:
                 write_checkpoint(checkpoint, trainer.state(), {"fingerprint": training, "curve": report.curve})
     report.seconds = time.perf_counter() - started

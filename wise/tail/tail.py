@@ -34,8 +34,8 @@ TextStates = tuple[Tensor, Tensor, Tensor]
 class Tail:
     """The model behind one site. States are kept per text, up to `cache_bytes`, then recomputed.
 
-    To rounding a text's states depend on the batch that they were computed in. `groups` therefore tells which texts
-    shared one, and a tail that was given them by `regroup` computes the same states, bit for bit.
+    Cached states depend, at rounding level, on the batch that they were computed in. `groups` therefore tells which
+    texts shared one, and a tail that was given them by `regroup` computes the same states, bit for bit.
 
     `trim`: whether the last layer runs only where it is read. Norms that compute in float32 whatever the model's
     precision then round gradients in another order, which shows in float64.

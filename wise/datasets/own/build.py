@@ -12,7 +12,7 @@ from wise.datasets.own.split import read_own
 from wise.files import sha256, write_json
 from wise.records import write_records
 
-log = logging.getLogger("wise.data")
+LOG = logging.getLogger("wise.data")
 
 
 def make(name: str, options: OwnOptions, out: Path) -> list[Path]:
@@ -22,7 +22,7 @@ def make(name: str, options: OwnOptions, out: Path) -> list[Path]:
     """
     own = read_own(options)
     for note in own.notes:
-        log.warning("%s: %s", name, note)
+        LOG.warning("%s: %s", name, note)
     folder = Path(out) / name
     write_records(folder / "edits.jsonl", own.edits)
     write_records(folder / "train.jsonl", own.train)

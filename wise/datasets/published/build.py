@@ -15,7 +15,7 @@ from wise.errors import DataError
 from wise.files import sha256, write_json
 from wise.records import EditRecord, Probe
 
-log = logging.getLogger("wise.data")
+LOG = logging.getLogger("wise.data")
 
 SHOWN = 10
 """Problems that an error lists."""
@@ -33,7 +33,7 @@ def read_file(
         found = f"{path}: {count_records(problems)} records cannot be used ({listed})"
         if options.invalid == "stop":
             raise DataError(f"{found}. With 'invalid' set to 'skip' they are left out")
-        log.warning("%s; they are left out", found)
+        LOG.warning("%s; they are left out", found)
     if not entries:
         raise DataError(f"{path}: holds no record that can be used")
     return entries, problems

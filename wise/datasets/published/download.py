@@ -23,7 +23,7 @@ from wise.datasets.published.raw_files import Source
 from wise.errors import DataError
 from wise.files import read_json, sha256, write_json
 
-log = logging.getLogger("wise.data")
+LOG = logging.getLogger("wise.data")
 
 CHUNK = 1 << 16
 ATTEMPTS = 4
@@ -80,7 +80,7 @@ def fetch(
             raise DataError(
                 f"{_mismatch(target, expected, found_digest)}. Delete it and fetch it again{_trust(target)}"
             )
-        log.warning("%s; it is downloaded again", _mismatch(target, expected, found_digest))
+        LOG.warning("%s; it is downloaded again", _mismatch(target, expected, found_digest))
     if offline or not source.urls:
         raise DataError(_missing(source, target, offline))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def _local(source: Source, local_dir: Path) -> Path | None:
     for path in (local_dir / source.folder / source.name, local_dir / source.name):
         if path.is_file():
             if source.sha256 and (found := _digest(path)).sha256 != source.sha256:
-                log.warning("%s; it is used all the same", _mismatch(path, _Digest(source.size, source.sha256), found))
+                LOG.warning("%s; it is used all the same", _mismatch(path, _Digest(source.size, source.sha256), found))
             return path
     return None
 
@@ -146,7 +146,7 @@ def _transfer(url: str, part: Path, expected: _Digest | None, pause: float) -> N
             failure = error
         if attempt == ATTEMPTS - 1:
             raise failure
-        log.info("%s: %s; trying again", url, failure)
+        LOG.info("%s: %s; trying again", url, failure)
         time.sleep(pause * 2**attempt)
 
 

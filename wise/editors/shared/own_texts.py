@@ -14,7 +14,7 @@ from wise.lm.load import LanguageModel
 from wise.records import EditRecord, Probe
 from wise.seeds import derive_seed
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 SAMPLES, TOKENS = 128, 16
 """How many texts the model writes, and their length."""
@@ -33,7 +33,7 @@ def training_records(lm: LanguageModel, given: Sequence[EditRecord], seed: int =
     lacks_texts = not any(record.irrelevant.strip() for record in records)
     if len(records) >= FEWEST and not lacks_texts:
         return records
-    log.info("the model writes %d texts of %d tokens, to learn from what it was not given", SAMPLES, TOKENS)
+    LOG.info("the model writes %d texts of %d tokens, to learn from what it was not given", SAMPLES, TOKENS)
     texts = _readable(lm, write_samples(lm, SAMPLES, TOKENS, derive_seed(seed, "irrelevant")))
     if lacks_texts and texts:
         records = [replace(record, irrelevant=texts[i % len(texts)]) for i, record in enumerate(records)]
@@ -55,14 +55,14 @@ def completed(
         train = training_records(editor.lm, train)
     texts = [record.irrelevant for record in train if record.irrelevant.strip()]
     if lacking and texts:
-        log.info("%d edits have no 'irrelevant' text and take one of the training records'", len(lacking))
+        LOG.info("%d edits have no 'irrelevant' text and take one of the training records'", len(lacking))
         for place, i in enumerate(lacking):
             edits[i] = replace(edits[i], irrelevant=texts[place % len(texts)])
     if editor.needs_subject:
         for i, record in enumerate(edits):
             edits[i], note = with_subject(record)
             if note:
-                log.info("edit '%s': %s", record.id, note)
+                LOG.info("edit '%s': %s", record.id, note)
     return edits, train
 
 
