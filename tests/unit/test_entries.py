@@ -108,3 +108,9 @@ def test_an_artifact_has_to_be_the_same_in_both(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(registry.EDITORS, "rome", EDITORS["rome"]._replace(artifact=None))
     with pytest.raises(ConfigError, match="its class prepares moments, its entry says None"):
         editor_class("rome")
+
+
+def test_options_that_nobody_would_check_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(editor_class("grace"), "Config", dict)
+    with pytest.raises(ConfigError, match="editor 'grace': its Config is no pydantic dataclass"):
+        editor_class("grace")

@@ -48,8 +48,9 @@ def schema() -> dict[str, Any]:
     data["additionalProperties"] = _reference(definitions, "OwnOptions", options_class(OWN))
     model = definitions["Model"]["properties"]
     model["pretrain"] = _told(model["pretrain"]) | _reference(definitions, "PretrainOptions", PretrainOptions)
-    editors = {name: _reference(definitions, name, editor_class(name).Config) for name in EDITORS}
-    for name in EDITORS:
+    own = [name for name, entry in EDITORS.items() if entry.module.startswith("wise.")]  # other packages may add some
+    editors = {name: _reference(definitions, name, editor_class(name).Config) for name in own}
+    for name in own:
         definitions[name]["properties"] = {"layer": LAYER} | definitions[name]["properties"]
     for place in (made["properties"], model):
         place["editors"].pop("patternProperties")

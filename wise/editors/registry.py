@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pydantic.dataclasses import is_pydantic_dataclass
+
 from wise.editors.entries import EDITORS
 from wise.errors import ConfigError, unknown
 from wise.options import build_options
@@ -30,6 +32,8 @@ def editor_class(name: str) -> type[Editor]:
         raise ConfigError(f"editor '{name}': {entry.module}:{entry.cls} is no subclass of wise.editors.base.Editor")
     if kind.name != name:
         raise ConfigError(f"editor '{name}': {entry.module}:{entry.cls} calls itself '{kind.name}'")
+    if not is_pydantic_dataclass(kind.Config):
+        raise ConfigError(f"editor '{name}': its Config is no pydantic dataclass, by which options are checked")
     if kind.artifact != entry.artifact:
         raise ConfigError(f"editor '{name}': its class prepares {kind.artifact}, its entry says {entry.artifact}")
     return kind
