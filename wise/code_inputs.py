@@ -54,7 +54,7 @@ def dataset_code(dataset: str) -> str:
     """Digest of what the job of one dataset depends on; a name that is not registered is a file of one's own."""
     entry = DATASETS.get(dataset, OWN)
     own = (place.partition(":")[0] for place in (entry.place, entry.options))
-    return _digest(_closure(("wise.commands.data", *own)) - TABLES)
+    return _digest(_closure(("wise.commands.data.make", *own)) - TABLES)
 
 
 def _closure(modules: Iterable[str]) -> set[str]:

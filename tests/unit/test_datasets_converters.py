@@ -211,4 +211,4 @@ def test_check_reports_and_says_by_its_status_whether_a_file_can_be_used(tmp_pat
     path.write_text(json.dumps([COUNTERFACT]))
     assert main([*check, "--invalid", "skip", str(path)]) == 1, "of another dataset"
     assert main(["data", "check", "--dataset", "zsree", str(path)]) == 2
-    assert main(["data", "check", str(path)]) == 2, "edits in JSONL are asked for without --dataset"
+    assert main(["data", "check", str(path)]) == 1, "raw records are no edits"

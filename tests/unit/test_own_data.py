@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from wise.cli import main
+from wise.code_inputs import sources
 from wise.config import plan
 from wise.config.model import complete
 from wise.datasets import registry
@@ -180,3 +181,9 @@ def test_what_does_not_fit_ones_own_data_is_refused(tmp_path, changes, message):
     edits = written(tmp_path / "edits.jsonl", PLAIN)
     with pytest.raises(ConfigError, match=message):
         plan.check(config_of(edits, **changes))
+
+
+def test_a_metric_is_no_part_of_the_code_that_makes_data():
+    made = sources("wise.commands.data.make", *(entry.place.partition(":")[0] for entry in registry.DATASETS.values()))
+    assert "wise/datasets/factworld/build.py" in made
+    assert not [file for file in made if file.startswith(("wise/evaluate", "wise/config", "wise/editors"))]

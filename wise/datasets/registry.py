@@ -147,7 +147,9 @@ def fetch(name: str, options: Any, out: Path) -> Sequence[Path]:
 
 def raw_entry(name: str) -> Entry:
     """As `entry`, for a dataset that is made from raw files; raises `ConfigError` for another."""
-    chosen = entry(name)
+    if name not in DATASETS:
+        raise unknown("dataset with raw files", name, RAW)
+    chosen = DATASETS[name]
     if not chosen.raw:
         raise ConfigError(f"dataset '{name}' is made here, from no files. Datasets with files: {', '.join(RAW)}")
     return chosen
