@@ -24,7 +24,7 @@ for artifact in ARTIFACTS.values():
             caption=caption_of(artifact),
             files=analysis_options,
         message:
-            "{params.artifact}: {params.caption}"
+            f"{artifact.name}: {artifact.description}"
         shell:
             "python -m analysis {params.artifact} {params.files} --out {output} 2> {log}"
 
