@@ -32,6 +32,7 @@ class Wise(RoutedEditor):
     """
 
     Config = WiseConfig
+    needs_irrelevant = True
     retrieve: ClassVar[bool] = True
     """Whether memories answer apart, or merged into one."""
     bank: MemoryBank
@@ -60,8 +61,6 @@ class Wise(RoutedEditor):
         return 4 * (cls.matrices + 4 * config.shards) * width * inner
 
     # Learning
-
-    needs_irrelevant = True
 
     def learns_from_records(self) -> bool:
         """See `Editor.learns_from_records`: the model's own scales, where options are relative."""
