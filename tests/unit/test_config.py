@@ -95,6 +95,8 @@ def test_a_text_editor_accepts_what_is_accepted_here(project: Path, schema: dict
         ("seeds", [], "seeds: must have at least 1 item, found []"),
         ("evaluation.edits", "20", "evaluation.edits: must be a valid integer, found '20'"),
         ("evaluation.grid", {10: 1}, "evaluation.grid.10: must be a text, write '10' in quotes"),
+        ("evaluation.grid", {"0": 1}, "evaluation.grid.0: must be a whole number from 1 on, in quotes, found '0'"),
+        ("ablations.switches", {"variants": {"a/b": {}}}, "ablations.switches.variants.a/b: the name 'a/b' may only"),
         ("evaluation.datasets", {"zsre": {"edit": 1}}, "evaluation.datasets.zsre: unknown key 'edit'. Did you mean"),
         ("ablations.include", ["layers"], "ablations.include[0]: unknown choice 'layers'. Did you mean 'layer'"),
         ("ablations.layer", {"layers": [1]}, "ablations.layer: unknown key 'layers'. Did you mean 'layer'"),

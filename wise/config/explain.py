@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from wise.config.keys import NAME, NUMBER
 from wise.errors import unknown
 from wise.options import choices_of, readable
 
@@ -30,8 +31,11 @@ def _line(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{key}: {detail['msg']}"
     if is_name and isinstance(found, int):
         return f"{key}: must be a text, write '{found}' in quotes"
-    if is_name or kind == "string_pattern_mismatch":
+    pattern = detail.get("ctx", {}).get("pattern")
+    if pattern == NAME:
         return f"{key}: the name {found!r} may only have letters, digits, '.', '_' and '-', and no such sign in front"
+    if pattern == NUMBER:
+        return f"{key}: must be a whole number from 1 on, in quotes, found {found!r}"
     return f"{key or 'configuration'}: {readable(detail)}"
 
 

@@ -10,6 +10,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from wise.options import AtLeastOne, mistakes
 
+NAME, NUMBER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "^[1-9][0-9]*$"
+"""What names of models, data and variants look like, and numbers that are keys."""
+
 Item = TypeVar("Item", bound=Hashable)
 
 
@@ -38,9 +41,9 @@ Unique = Annotated[list[Item], AfterValidator(_different), Field(json_schema_ext
 
 Seed = Annotated[int, Field(ge=0)]
 Seeds = Annotated[Unique[Seed], Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Field(pattern=NAME)]
 Text = Annotated[str, Field(min_length=1)]
-Chunks = Annotated[dict[Annotated[str, Field(pattern="^[1-9][0-9]*$")], AtLeastOne], Field(min_length=1)]
+Chunks = Annotated[dict[Annotated[str, Field(pattern=NUMBER)], AtLeastOne], Field(min_length=1)]
 """T, in quotes, to the number of chunks of T edits."""
 
 
