@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -70,3 +72,30 @@ def tiny_language_model(family: str = "llama", seed: int = 0, attention: str | N
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=0.1)
     return wrap(model, tokenizer, f"tiny-{family}")
+
+
+SENTENCES = [
+    "Ada was born in South", "Bo lives in the city of West", "Cy works for Port", "Dee was born in North",
+    "Eli lives in the city of South", "Fay works for East", "Gus was born in West", "Hal lives in the city of East",
+]  # fmt: skip
+"""What the taught model knows."""
+
+
+@cache
+def _taught_weights() -> dict[str, torch.Tensor]:
+    lm = tiny_language_model()
+    batch = lm.tokenizer([f"{text} ." for text in SENTENCES], return_tensors="pt", padding=True)
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    optimizer = torch.optim.Adam(lm.model.requires_grad_(True).parameters(), lr=5e-3)
+    for _ in range(100):
+        optimizer.zero_grad()
+        lm.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss.backward()
+        optimizer.step()
+    return {name: tensor.detach().clone() for name, tensor in lm.model.state_dict().items()}
+
+
+def taught_language_model() -> LanguageModel:
+    """The tiny Llama after it has learned `SENTENCES` by heart, as a model that knows something."""
+    lm = tiny_language_model()
+    lm.model.load_state_dict(_taught_weights())
+    return lm

@@ -18,11 +18,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.edited import EditedModel, busy_with
 from wise.editors.registry import editor_class
-from wise.editors.shared.own_texts import pseudo_edits, training_records
+from wise.editors.shared.own_texts import training_records
 from wise.errors import ConfigError
 from wise.lm.architectures import default_layer
 from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel, load_language_model, wrap
+from wise.lm.pseudo_edits import pseudo_edits
 from wise.memory.artifact import use_artifact_file
 from wise.memory.folder import read_config
 from wise.memory.store import load_into
@@ -75,7 +76,7 @@ def attach(
     if contexts is None:
         count = getattr(config, "context_prefixes", 0)
         contexts = write_samples(lm, count, CONTEXT_TOKENS, seed) if count else ()
-    attached = kind(lm, config, default_layer(lm.model) if layer is None else layer, contexts, seed)
+    attached = kind(lm, config, default_layer(lm.model, kind.depth) if layer is None else layer, contexts, seed)
     if artifact is not None:
         use_artifact_file(attached, artifact)
     if attached.learns_from_records():

@@ -75,7 +75,7 @@ def test_a_sound_config_passes_with_all_studies(config: dict[str, Any]):
         ("editors.grace.layer", 2, "editors.grace.layer: layer 2 does not exist"),
         ("models.tiny.editors.grace.layer", -1, "models.tiny.editors.grace.layer: must be a layer"),
         ("models.tiny.editors.memit.layer", 0, "editors.memit.layers: 2 layers do not end at layer 0"),
-        ("editors.memit", {}, "editors.memit.layers: 5 layers do not end at layer 1 (models.tiny.layer)"),
+        ("editors.memit", {"layers": 5}, "editors.memit.layers: 5 layers do not end at layer 1 (models.tiny.layer)"),
         ("ablations.layer.layer", [1, 2], "ablations.layer.layer: layer 2 does not exist"),
         ("ablations.locate.variants.anchor.layer", 0, "ablations.locate.variants.anchor.layer: no option"),
     ],

@@ -191,7 +191,7 @@ def test_ls_lists_the_options_of_an_editor(capsys):
     assert main(["ls", "editors", "grace"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("Published values: radius 1.0")
-    assert "\nradius: 1.0  (number > 0)\n    First deferral radius: how near" in out
+    assert "\nradius: in the model's own units  (number > 0)\n    First deferral radius: how near" in out
     assert '\nexpand: "coverage"  (coverage | moving_average)\n' in out
     assert "\nrelative: false  (boolean)\n" in out
     assert main(["ls", "datasets", "zsre"]) == 0

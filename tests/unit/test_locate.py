@@ -116,9 +116,9 @@ def test_the_value_stays_within_its_clamp_and_stops_early():
     tail = Tail(lm, find_site(lm.model, 2))
     frozen = tail.read(request.batch)
     start = frozen.hidden[0, request.token[0]]
-    held = find_value(tail, frozen, request, start, ValueConfig(clamp=0.5))
+    held = find_value(tail, frozen, request, start, ValueConfig(lr=0.5, clamp=0.5))
     assert (held.vector - start).norm() == pytest.approx(0.5 * start.norm().item(), rel=1e-5)
-    assert find_value(tail, frozen, request, start, ValueConfig(stop_loss=100.0)).iterations == 0
+    assert find_value(tail, frozen, request, start, ValueConfig(lr=0.5, stop_loss=100.0)).iterations == 0
 
 
 @pytest.mark.parametrize("name", ["rome", "memit", "alphaedit"])

@@ -7,7 +7,6 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, QUICK, STREAM, logits, ready
 from tests.models import tiny_language_model
-from wise.editors.mend.config import MendConfig
 from wise.editors.mend.gradients import token_gradients
 from wise.editors.mend.network import GradientTransform, LowRankLayer
 from wise.editors.mend.training import Trainer
@@ -105,7 +104,7 @@ def test_the_update_is_added_so_that_a_positive_alpha_climbs_the_loss(alpha, dir
 
 def test_training_turns_alpha_negative_and_keeps_other_answers():
     trained = ready("mend")
-    assert MendConfig().alpha > 0 > trained.measured()["alpha"]
+    assert trained.config.alpha > 0 > trained.measured()["alpha"]
     assert trained.measured()["train_nll"] < 2.0
     alone = ready("mend", c_edit=0.0, alpha=-1e-2)
     assert alone.measured()["train_kl"] < trained.measured()["train_kl"]

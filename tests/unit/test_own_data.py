@@ -18,7 +18,6 @@ from wise.datasets.own.split import divide, read_own, related
 from wise.edit_files import examine, read_edits
 from wise.errors import ConfigError, DataError
 from wise.evaluate.coverage import coverage
-from wise.evaluate.grid import plan_runs
 from wise.records import EditRecord, Probe, read_records
 
 PLAIN = [{"prompt": f"Question {number} is", "target": f"answer {number}"} for number in range(10)]
@@ -165,20 +164,6 @@ def test_a_newcomers_configuration_takes_all_edits(tmp_path):
     assert asked["edits"] == 8 and asked["grid"] == {"1": 8, "8": 1}
     assert plan.own_files(config, "mine") == [str(edits)] and "mine" in plan.streams(config)
     assert plan.evaluation(config, "factworld-qa")["grid"] == {"1": 40, "10": 8, "100": 2, "300": 1}
-
-
-@pytest.mark.parametrize(
-    ("edits", "grid"),
-    [
-        (1, {"1": 1}),
-        (5, {"1": 5, "5": 1}),
-        (40, {"1": 40, "10": 4, "40": 1}),
-        (1000, {"1": 40, "10": 8, "100": 2, "1000": 1}),
-    ],
-)
-def test_t_grows_tenfold_up_to_all_edits(edits, grid):
-    assert plan.usual_grid(edits) == grid
-    assert plan_runs({int(T): chunks for T, chunks in grid.items()}, edits)[-1].length >= 1
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_the_statistics_run_over_the_tokens_of_all_edits_each_at_the_weights_it_
 
 
 def test_one_edit_changes_the_weight_by_the_update_of_its_tokens():
-    editor = ready("ultraedit", lr=1e-3)
+    editor = ready("ultraedit", lr=1e-3, ridge=1.0)
     before = editor._statistics
     weight = editor.site.weight.detach().clone()
     inner, slopes, _ = editor._tokens(editor.rows(STREAM[0], editor.config.context_prefixes), STREAM[0], weight)

@@ -58,6 +58,7 @@ def _option(option: Option) -> str:
     allowed = " | ".join(map(str, option.choices)) or f"{option.type} {option.limits}".strip()
     text = textwrap.fill(option.description, WIDTH, initial_indent="    ", subsequent_indent="    ")
     default = "required" if option.default is ... else json.dumps(option.default)  # as YAML writes it too
+    default = "in the model's own units" if option.default is None else default
     return f"{option.name}: {default}  ({allowed})\n{text}\n"
 
 

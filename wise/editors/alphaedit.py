@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -13,6 +13,7 @@ from torch import Tensor
 from wise.editors.locate.solve import null_space, null_space_update
 from wise.editors.locate.value import ValueConfig
 from wise.editors.memit import Memit
+from wise.editors.own_units import OPEN, Own
 from wise.lm.architectures import Site
 from wise.options import STRICT, AtLeastOne, NotNegative, Positive
 
@@ -21,14 +22,14 @@ from wise.options import STRICT, AtLeastOne, NotNegative, Positive
 class AlphaEditConfig(ValueConfig):
     """Published for Llama-3-8B: layers 4 to 8 of 32, Adam at 0.1, decay 0.5, clamp 0.75, ridge 1 (GPT-J: 10)."""
 
-    lr: Positive = 0.1
-    weight_decay: NotNegative = 0.5
-    clamp: Positive = 0.75
-    layers: AtLeastOne = 5
+    lr: Annotated[Positive, Own(0.5, "output", 0.1)] = OPEN
+    weight_decay: Annotated[NotNegative, Own(0.001, "one", 0.5)] = OPEN
+    clamp: Annotated[Positive, Own(4.0, "one", 0.75)] = OPEN
+    layers: AtLeastOne = 1
     """How many layers are edited, the last at the editor's own layer."""
-    null_threshold: Positive = 2e-2
+    null_threshold: Annotated[Positive, Own(0.3, "eigenvalue", 0.02)] = OPEN
     """Directions belong to the null space where the second moment of the inputs has an eigenvalue below it."""
-    ridge: Positive = 1.0
+    ridge: Annotated[Positive, Own(0.01, "power", 1.0)] = OPEN
     """Factor of the L2 term that keeps updates small."""
 
 
@@ -39,6 +40,7 @@ class AlphaEdit(Memit):
     """
 
     name = "alphaedit"
+    remedy = "Raise 'null_threshold', lower 'ridge', edit another layer, or set token: prompt_last."
     Config = AlphaEditConfig
     solving = 8  # eigenvectors take more than a factor
 

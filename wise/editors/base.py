@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from wise.editors.decision import Reading, Routing
+from wise.editors.own_units import filled_in
 from wise.errors import ConfigError, EditError
 from wise.lm.architectures import Site, find_site
 from wise.lm.batch import Encoded, encode
@@ -78,11 +79,12 @@ class Editor(ABC):
     """Whether an edit is written at its subject, which its prompt then has to name."""
     needs_irrelevant: bool = False
     """Whether an edit is learned with a text that it must leave alone."""
+    depth: ClassVar[tuple[int, int] | None] = None
+    """The layer that published runs edit and how many their model has; None for WISE's own depth."""
     _aside: bool = False
 
     def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
         self.lm = lm
-        self.config = config
         self.contexts = tuple(contexts)
         self.seed = seed
         self.layer = layer
@@ -92,6 +94,7 @@ class Editor(ABC):
         self.edits: list[EditRecord] = []
         self.prepared: dict[str, Tensor] = {}
         self.not_taken: dict[str, str] = {}  # by the id of an edit, what was answered in the place of its target
+        self.config = filled_in(self.tail, config)
 
     # What is asked before anything is loaded
 

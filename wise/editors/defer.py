@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import pydantic
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import adam, minimise
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
@@ -22,13 +23,13 @@ from wise.tail.frozen_states import FrozenStates
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class DeferConfig:
+class DeferConfig(OwnConstants):
     """Published values for 7B models: Adam at 7e-5 of {7e-5, 7e-4, 1e-3}, 100 steps (WISE, appendix A).
 
     GRACE, which it comes from, trains at 0.1.
     """
 
-    lr: Positive = 7e-5
+    lr: Annotated[Positive, Own(2.0, "fresh_step", 7e-05)] = OPEN
     """Step size of Adam."""
     steps: AtLeastOne = 100
     """Most steps of one edit."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
 from wise.editors.mechanisms.weight import WeightEditor
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.descent import Descent, Preservation
 from wise.editors.shared.loss import Objective, edit_loss
 from wise.editors.shared.minimise import minimise
@@ -17,16 +20,16 @@ from wise.records import EditRecord
 
 
 @dataclass(frozen=True, config=STRICT)
-class FineTuningConfig:
+class FineTuningConfig(OwnConstants):
     """Published values for 7B models: Adam at 5e-4, 25 or 50 steps, `prompt_last`, no KL term (WISE, appendix A)."""
 
     objective: Objective = "prompt_last"
     """Each target token behind those before it (`target_new`), or all of them behind the prompt (`prompt_last`)."""
-    lr: Positive = 5e-4
+    lr: Annotated[Positive, Own(2.0, "step", 0.0005)] = OPEN
     """Step size of Adam."""
     steps: AtLeastOne = 25
     """Most steps of one edit."""
-    box: NotNegative = 5e-4
+    box: Annotated[NotNegative, Own(0.5, "entry", 0.0005)] = OPEN
     """Largest change of an entry of the matrix by one edit (L-infinity); 0 for any."""
     kl: NotNegative = 0.0
     """Weight of the divergence from the unedited model on the record's `irrelevant` text; 0 for none."""
@@ -46,6 +49,7 @@ class FineTuning(WeightEditor):
     """
 
     name = "ft-l"
+    remedy = "Raise 'lr' and 'box'; a target of several tokens needs objective: target_new."
     Config = FineTuningConfig
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from wise.editors.base import EditOutcome
 from wise.editors.mechanisms.weight import WeightEditor
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.descent import Descent
 from wise.editors.shared.loss import edit_loss, rows_loss
 from wise.editors.shared.minimise import Evaluation, minimise
@@ -21,10 +23,10 @@ from wise.tail.tail import Tail
 
 
 @dataclass(frozen=True, config=STRICT)
-class ElasticConfig:
+class ElasticConfig(OwnConstants):
     """Published for 7B models: Adam at 1e-2, `penalty` 0.1, `memory` 10 (WISE, appendix A), 100 steps (GRACE)."""
 
-    lr: Positive = 1e-2
+    lr: Annotated[Positive, Own(2.0, "step", 0.01)] = OPEN
     """Step size of Adam."""
     penalty: NotNegative = 0.1
     """Factor lambda of the quadratic term that holds important weights where they were."""

@@ -25,4 +25,5 @@ class MaskedFineTuning(FineTuning):
     """
 
     name = "ft-m"
+    remedy = "Raise 'lr' or 'steps'."
     Config = MaskedFineTuningConfig

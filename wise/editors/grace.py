@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch import Tensor
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import adam, minimise
 from wise.editors.shared.pooling import pooled_prompts
@@ -25,12 +26,12 @@ hundredth of the distance in bfloat16."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class GraceConfig:
+class GraceConfig(OwnConstants):
     """Published values: radius 1.0 (absolute), 50 to 100 steps of Adam at 1.0, cold start U(0, 1), `coverage`;
     `replace_prompt` in GRACE's own experiments, `replace_last` in the comparison of WISE.
     """
 
-    radius: Positive = 1.0
+    radius: Annotated[Positive, Own(0.3, "distance", 1.0)] = OPEN
     """First deferral radius: how near to its key a prompt has to be to get an edit's value."""
     relative: bool = False
     """The radius is a share of the median distance between unrelated prompts, which carries over between models."""
@@ -39,7 +40,7 @@ class GraceConfig:
     expand: Literal["coverage", "moving_average"] = "coverage"
     """What a key does that is near an edit with its own label: its radius grows to the distance (`coverage`), or it
     also moves half way towards the edit (`moving_average`)."""
-    lr: Positive = 1.0
+    lr: Annotated[Positive, Own(1.0, "output", 1.0)] = OPEN
     """Step size of Adam, which finds the value."""
     steps: AtLeastOne = 100
     """Most steps of one edit."""
@@ -59,6 +60,7 @@ class Grace(RoutedEditor):
     """
 
     name = "grace"
+    remedy = "Raise 'steps', or set replacement: replace_all."
     Config = GraceConfig
     matrices = 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import pydantic
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from wise.editors.base import EditOutcome, Report
 from wise.editors.mechanisms.joint import JointEditor
 from wise.editors.mechanisms.weight import WeightEditor
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.descent import Descent
 from wise.editors.shared.loss import edit_loss
 from wise.errors import EditError
@@ -23,10 +25,10 @@ from wise.tail.frozen_states import FrozenStates
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class BreadthFirstConfig:
+class BreadthFirstConfig(OwnConstants):
     """Published values for 7B models: Adam at 5e-4, 25 epochs, mini-batches of 100, layer 22 of 32 (released code)."""
 
-    lr: Positive = 5e-4
+    lr: Annotated[Positive, Own(2.0, "step", 0.0005)] = OPEN
     """Step size of Adam."""
     epochs: AtLeastOne = 25
     """Most passes over all edits."""
@@ -59,6 +61,7 @@ class BreadthFirst(JointEditor, WeightEditor):
     """
 
     name = "locft-bf"
+    remedy = "Raise 'lr' or 'epochs'."
     Config = BreadthFirstConfig
     retrains_from_scratch = True
     _course: Course | None = None

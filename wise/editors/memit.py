@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -15,6 +15,7 @@ from wise.editors.locate.request import Request
 from wise.editors.locate.solve import memit_update
 from wise.editors.locate.value import Value, ValueConfig
 from wise.editors.mechanisms.joint import JointEditor
+from wise.editors.own_units import OPEN, Own
 from wise.lm.architectures import Site
 from wise.options import STRICT, AtLeastOne, Positive
 from wise.records import EditRecord
@@ -24,9 +25,9 @@ from wise.records import EditRecord
 class MemitConfig(ValueConfig):
     """Published for Llama-2 and Mistral: layers 4 to 8 of 32, weight 15000; for GPT-J 3 to 8, clamp 0.75, decay 0.5."""
 
-    layers: AtLeastOne = 5
+    layers: AtLeastOne = 1
     """How many layers are edited, the last at the editor's own layer."""
-    mom2_weight: Positive = 15000.0
+    mom2_weight: Annotated[Positive, Own(0.05, "features", 15000.0)] = OPEN
     """Weight lambda of the training texts' keys against those of the edits."""
 
 
@@ -39,6 +40,7 @@ class Memit(LocateEditor):
     """
 
     name = "memit"
+    remedy = "Lower 'mom2_weight', edit another layer, or set token: prompt_last."
     Config = MemitConfig
 
     def _learn(self, record: EditRecord) -> EditOutcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -13,6 +13,7 @@ from torch.nn.functional import linear
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import minimise
 from wise.editors.shared.pooling import Pooling, pooled, pooled_prompts
@@ -23,7 +24,7 @@ from wise.seeds import generator
 
 
 @dataclass(frozen=True, config=STRICT)
-class MemoirConfig:
+class MemoirConfig(OwnConstants):
     """Published values for 7B models: 4096 of 11008 columns (a share of 0.37), tau 0.4 for question answering and 0.9
     for hallucinations, 30 to 70 steps of SGD at 1.0, layer 27.
     """
@@ -32,7 +33,7 @@ class MemoirConfig:
     """Share of the memory's columns that one edit may use."""
     tau: Share = 0.4
     """A stored mask is used for a prompt when both overlap by at least this share of their columns."""
-    lr: Positive = 1.0
+    lr: Annotated[Positive, Own(4.0, "slope", 1.0)] = OPEN
     """Step size of SGD."""
     steps: AtLeastOne = 50
     """Most steps of one edit."""
@@ -54,6 +55,7 @@ class Memoir(RoutedEditor):
     """
 
     name = "memoir"
+    remedy = "Raise 'lr' or 'steps'."
     Config = MemoirConfig
     matrices = 4
     artifact = "background"

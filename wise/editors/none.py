@@ -20,6 +20,7 @@ class NoneEditor(WeightEditor):
     """Learns nothing; every answer is the unedited model's."""
 
     name = "none"
+    remedy = "It edits nothing; choose another editor."
     Config = NoneConfig
     matrices = 0
 

@@ -43,6 +43,7 @@ class Retrieval(RewritingEditor):
     """
 
     name = "retrieval"
+    remedy = "Lower 'threshold'; the model has to be able to read an answer off its context."
     Config = RetrievalConfig
     matrices = 0
     artifact = "retrieval"

@@ -32,6 +32,7 @@ class Rome(LocateEditor):
     """
 
     name = "rome"
+    remedy = "Edit another layer, or set token: prompt_last."
     Config = RomeConfig
     in_stream = False
 

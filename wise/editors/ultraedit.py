@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from wise.editors.base import EditOutcome
 from wise.editors.mechanisms.weight import WeightEditor
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss, finite
 from wise.editors.shared.running_moments import RunningStatistics
 from wise.lm.batch import encode
@@ -20,15 +21,15 @@ from wise.tail.frozen_states import FrozenStates
 
 
 @dataclass(frozen=True, config=STRICT)
-class UltraEditConfig:
+class UltraEditConfig(OwnConstants):
     """Published values for 7B models: `lr` 1e-6, `ridge` 1, turns of 10 (GPT-J) or 100 edits (Mistral).
 
     Here a turn is one edit with its random prefixes.
     """
 
-    lr: Positive = 1e-6
+    lr: Annotated[Positive, Own(4.0, "shift", 1e-06)] = OPEN
     """Size of an update along the normalised gradients."""
-    ridge: Positive = 1.0
+    ridge: Annotated[Positive, Own(0.1, "power", 1.0)] = OPEN
     """Factor of the identity in the normal equations."""
     pilot: Count = 100
     """Training records that open the running statistics, as many as a published first turn has edits. With 0 they open
@@ -45,6 +46,7 @@ class UltraEdit(WeightEditor):
     """
 
     name = "ultraedit"
+    remedy = "Raise 'lr', or lower 'ridge'."
     Config = UltraEditConfig
     artifact = "pilot"
 

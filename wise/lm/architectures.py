@@ -136,10 +136,10 @@ def activation(model: PreTrainedModel) -> nn.Module:
     return ACT2FN[getattr(model.config, key)]
 
 
-def default_layer(model: PreTrainedModel) -> int:
-    """The layer that WISE edits at the same depth in the published runs: 27 of 32 in general, 21 of 28 in GPT-J."""
+def default_layer(model: PreTrainedModel, depth: tuple[int, int] | None = None) -> int:
+    """The layer at a `depth` such as 5 of 32, by default that of WISE as published: 27 of 32, and 21 of 28 in GPT-J."""
     family, blocks = _layers(model)
-    layer, count = family.share
+    layer, count = depth or family.share
     return len(blocks) * layer // count
 
 

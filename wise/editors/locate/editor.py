@@ -27,6 +27,7 @@ class LocateEditor(MatricesEditor):
     """
 
     artifact = "moments"
+    depth = (5, 32)
     in_stream: ClassVar[bool] = True
     solving: ClassVar[int] = 6
     """Copies of one second moment (f, f) in float32 that solving for an update takes."""
@@ -58,8 +59,9 @@ class LocateEditor(MatricesEditor):
 
     def prepare(self, records: Sequence[EditRecord]) -> None:
         """Measure second moments on the records' texts, and the norm that `norm_anchor` holds values to."""
-        if self.uses_moments(self.config):
-            super().prepare(records)
+        if self.uses_moments(self.config) and not self.prepared:  # an artifact has all layers, here these are enough
+            with self.unedited():
+                self.use_artifact(second_moments(self.lm, self.sites, training_texts(records)))
         if self.config.norm_anchor:
             self._anchor = self._pilot_norm([record for record in records if record.target.strip()])
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import pydantic
 import torch
 from torch import Tensor
 
 from wise.editors.locate.request import Request, Token
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.minimise import Evaluation, adam, minimise
 from wise.lm.likelihood import token_nll
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
@@ -17,12 +19,12 @@ from wise.tail.tail import Tail
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
-class ValueConfig:
+class ValueConfig(OwnConstants):
     """How v* is found. Published for 7B models: Adam at 0.5, 25 steps, the last token of the subject."""
 
     token: Token = "subject_last"
     """Which token's state is rewritten: the last one of the subject, as published, or the last one of the prompt."""
-    lr: Positive = 0.5
+    lr: Annotated[Positive, Own(0.5, "output", 0.5)] = OPEN
     """Step size of Adam, which finds the value."""
     steps: AtLeastOne = 25
     """Most steps of one edit."""

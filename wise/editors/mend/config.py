@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic.dataclasses import dataclass
 
+from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 
 
 @dataclass(frozen=True, config=STRICT)
-class MendConfig:
+class MendConfig(OwnConstants):
     """Published values for 7B models, where three layers' gate, up and down projections are edited (at most 100,000
     iterations). Here it is the down-projection of one layer, as for the other editors.
 
@@ -16,21 +19,21 @@ class MendConfig:
     to zero instead.
     """
 
-    rank: AtLeastOne = 1920
+    rank: AtLeastOne = 64
     """Rank of the layers of the network that transforms gradients."""
-    alpha: float = 1e-4
+    alpha: Annotated[float, Own(1.0, "step", 0.0001)] = OPEN
     """First value of the learned factor of an update."""
-    iterations: AtLeastOne = 100_000
+    iterations: AtLeastOne = 250
     """Training edits, one an iteration."""
-    lr: Positive = 1e-4
+    lr: Annotated[Positive, Own(0.001, "one", 0.0001)] = OPEN
     """Step size of Adam in training (the paper of WISE; the configuration released with it has 1e-6)."""
-    lr_alpha: Positive = 1e-4
+    lr_alpha: Annotated[Positive, Own(0.1, "step", 0.0001)] = OPEN
     """Step size of Adam for `alpha`."""
-    accumulate: AtLeastOne = 10
+    accumulate: AtLeastOne = 4
     """Training edits behind one step of Adam."""
     clip: Positive = 100.0
     """Largest norm of the gradient in training."""
-    c_edit: NotNegative = 0.1
+    c_edit: Annotated[NotNegative, Own(1.0, "one", 0.1)] = OPEN
     """Weight of the loss on the edit."""
     c_loc: NotNegative = 1.0
     """Weight of the loss on unrelated texts."""

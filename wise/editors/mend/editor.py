@@ -28,6 +28,7 @@ class Mend(WeightEditor):
     """
 
     name = "mend"
+    remedy = "Raise 'iterations', or give records of other edits as train."
     Config = MendConfig
     matrices = 12
     artifact = "mend"

@@ -34,6 +34,7 @@ class Serac(RewritingEditor):
     """
 
     name = "serac"
+    remedy = "Raise 'steps', or give records of other edits as train."
     Config = SeracConfig
     matrices = 1
     artifact = "serac"

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from wise.editors.base import Editor
 from wise.editors.shared.subject import with_subject
-from wise.errors import ConfigError
 from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel
-from wise.records import EditRecord, Probe
+from wise.lm.pseudo_edits import pseudo_edits, readable
+from wise.records import EditRecord
 from wise.seeds import derive_seed
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def training_records(lm: LanguageModel, given: Sequence[EditRecord], seed: int =
     if len(records) >= FEWEST and not lacks_texts:
         return records
     LOG.info("the model writes %d texts of %d tokens, to learn from what it was not given", SAMPLES, TOKENS)
-    texts = _readable(lm, write_samples(lm, SAMPLES, TOKENS, derive_seed(seed, "irrelevant")))
+    texts = readable(lm, write_samples(lm, SAMPLES, TOKENS, derive_seed(seed, "irrelevant")), TOKENS)
     if lacks_texts and texts:
         records = [replace(record, irrelevant=texts[i % len(texts)]) for i, record in enumerate(records)]
     return records if len(records) >= FEWEST else [*records, *pseudo_edits(texts)]
@@ -64,42 +64,3 @@ def completed(
             if note:
                 LOG.info("edit '%s': %s", record.id, note)
     return edits, train
-
-
-def pseudo_edits(texts: Sequence[str]) -> list[EditRecord]:
-    """One record a text: the beginning of the text is to be continued as another text goes on.
-
-    Beside it stand a paraphrase (the prompt behind a third text), a question whose answer must not change (the
-    beginning of a fourth text with its own continuation), and the text itself as one to leave alone. Raises
-    `ConfigError` for fewer than two texts.
-    """
-    parts = [_cut(text) for text in texts]
-    if len(parts) < 2:
-        raise ConfigError(f"at least two different texts are needed to learn from, found {len(parts)}; give more")
-    records = []
-    for i, (prompt, _) in enumerate(parts):
-        _, target = parts[(i + 1) % len(parts)]
-        before, (far, answer) = texts[(i + 2) % len(parts)], parts[(i + 3) % len(parts)]
-        probes = (Probe("paraphrase", f"{before} {prompt}", target), Probe("locality_far", far, answer))
-        subject = prompt.split()[-1]
-        records.append(EditRecord(f"sample-{i:05d}", prompt, target, subject, irrelevant=texts[i], probes=probes))
-    return records
-
-
-def _readable(lm: LanguageModel, texts: Sequence[str]) -> list[str]:
-    """Samples that the tokenizer reads in about as many tokens as they were written in.
-
-    Broken characters, as an untrained model writes them, take several times as many.
-    """
-    counts = [len(ids) for ids in lm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
-    return [text for text, count in zip(texts, counts, strict=True) if count <= TOKENS + 4]
-
-
-def _cut(text: str) -> tuple[str, str]:
-    """The first half of a text, and up to three words of the second; halves of the letters where words are few."""
-    words = text.split()
-    if len(words) > 1:
-        half = len(words) // 2
-        return " ".join(words[:half]), " ".join(words[half : half + 3])
-    half = max(1, len(text) // 2)
-    return text[:half], text[half:] or text

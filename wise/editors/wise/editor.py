@@ -31,8 +31,8 @@ class Wise(RoutedEditor):
     `trainer` and `bank`, which makes an empty bank, take the place of those that the options name.
     """
 
+    remedy = "Raise 'steps' or 'lr'; where later edits took the place of this one, raise 'shards'."
     Config = WiseConfig
-    needs_irrelevant = True
     retrieve: ClassVar[bool] = True
     """Whether memories answer apart, or merged into one."""
     bank: MemoryBank
@@ -61,6 +61,8 @@ class Wise(RoutedEditor):
         return 4 * (cls.matrices + 4 * config.shards) * width * inner
 
     # Learning
+
+    needs_irrelevant = True
 
     def learns_from_records(self) -> bool:
         """See `Editor.learns_from_records`: the model's own scales, where options are relative."""

@@ -1,0 +1,48 @@
+"""Edits that nobody means: the model's own samples, cut and recombined, for editors that learn from records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wise.errors import ConfigError
+from wise.lm.load import LanguageModel
+from wise.records import EditRecord, Probe
+
+
+def pseudo_edits(texts: Sequence[str]) -> list[EditRecord]:
+    """One record a text: the beginning of the text is to be continued as another text goes on.
+
+    Beside it stand a paraphrase (the prompt behind a third text), a question whose answer must not change (the
+    beginning of a fourth text with its own continuation), and the text itself as one to leave alone. Raises
+    `ConfigError` for fewer than two texts.
+    """
+    parts = [_cut(text) for text in texts]
+    if len(parts) < 2:
+        raise ConfigError(f"at least two different texts are needed to learn from, found {len(parts)}; give more")
+    records = []
+    for i, (prompt, _) in enumerate(parts):
+        _, target = parts[(i + 1) % len(parts)]
+        before, (far, answer) = texts[(i + 2) % len(parts)], parts[(i + 3) % len(parts)]
+        probes = (Probe("paraphrase", f"{before} {prompt}", target), Probe("locality_far", far, answer))
+        subject = prompt.split()[-1]
+        records.append(EditRecord(f"sample-{i:05d}", prompt, target, subject, irrelevant=texts[i], probes=probes))
+    return records
+
+
+def readable(lm: LanguageModel, texts: Sequence[str], tokens: int) -> list[str]:
+    """Samples that the tokenizer reads in about as many tokens as the `tokens` that they were written in.
+
+    Broken characters, as an untrained model writes them, take several times as many.
+    """
+    counts = [len(ids) for ids in lm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
+    return [text for text, count in zip(texts, counts, strict=True) if count <= tokens + 4]
+
+
+def _cut(text: str) -> tuple[str, str]:
+    """The first half of a text, and up to three words of the second; halves of the letters where words are few."""
+    words = text.split()
+    if len(words) > 1:
+        half = len(words) // 2
+        return " ".join(words[:half]), " ".join(words[half : half + 3])
+    half = max(1, len(text) // 2)
+    return text[:half], text[half:] or text
