@@ -10,10 +10,9 @@ from analysis.output import Table
 from analysis.style import editor_style, in_order
 from analysis.task_type import by_setting, comparable
 from analysis.text import markdown, number
+from wise.editors.entries import WISE
 from wise.evaluate.statistics import generator_for, holm, paired_comparison
 
-FAMILY = "wise-"
-"""Editors whose names begin so are compared with all others."""
 LEVEL = 0.05
 COLUMNS = ["dataset", "model", "T", "metric", "editor", "other", "difference", "low", "high", "p", "p_holm", "pairs",
            "seeds"]  # fmt: skip
@@ -79,7 +78,7 @@ def _compare(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def _pairs(editors: list[str]) -> list[tuple[str, str]]:
     """Every WISE editor with every other editor; two WISE editors meet once."""
-    family = [name for name in editors if name.startswith(FAMILY)]
+    family = [name for name in editors if editor_style(name).family == WISE]
     others = [name for name in editors if name not in family]
     within = [(second, first) for i, first in enumerate(family) for second in family[i + 1 :]]
     return [(editor, other) for editor in family for other in others] + within
