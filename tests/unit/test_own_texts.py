@@ -55,7 +55,7 @@ def test_an_empty_file_of_training_records_holds_none(tmp_path):
         read_training(tmp_path / "nothing.jsonl")
 
 
-def test_every_edit_that_the_model_cannot_work_with_is_named(lm):
+def test_every_edit_that_the_model_cannot_work_with_is_named(lm, caplog):
     long = Probe("paraphrase", "the " * lm.context_length, "Hill")
     bad = [PLAIN[0], EditRecord("c", "the city is", "Gotham City"), EditRecord("d", "Ada was", "Hill", probes=(long,))]
     with pytest.raises(DataError) as raised:
@@ -64,3 +64,6 @@ def test_every_edit_that_the_model_cannot_work_with_is_named(lm):
     assert "2 texts of these edits" in message and "edit 'c': the target 'Gotham City'" in message
     assert "'<unk>' for 'Gotham', 'City'" in message and "edit 'd', probe 0: prompt 'the the" in message
     require_fitting(lm, PLAIN)
+    assert not caplog.records
+    require_fitting(lm, [*PLAIN, EditRecord("e", "the mayor of Gotham is", "Hill")])
+    assert "1 prompts, the first of edit 'e'" in caplog.text

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from wise.errors import DataError
 from wise.lm.batch import encode
 from wise.lm.load import LanguageModel
 from wise.records import EDIT_INDEX, EditRecord
+
+LOG = logging.getLogger(__name__)
 
 SHOWN = 20
 """Problems that an error lists."""
@@ -25,13 +28,28 @@ def require_writable(lm: LanguageModel, records: Sequence[EditRecord]) -> None:
 def require_fitting(lm: LanguageModel, records: Sequence[EditRecord]) -> None:
     """Raise `DataError` that names every edit of a dataset which the model cannot learn or be asked about.
 
-    These are targets and subjects that `require_writable` refuses, and questions that are longer than the context.
+    These are targets and subjects that `require_writable` refuses, and questions that are longer than the context. A
+    warning counts prompts of which the model reads some words as unknown.
     """
     problems = [problem for record in records for problem in (*_lost(lm, record), *_too_long(lm, record))]
     if problems:
         more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         listed = "; ".join([*problems[:SHOWN], *more])
-        raise DataError(f"'{lm.name}' cannot work with {len(problems)} texts of these edits: {listed}")
+        raise DataError(
+            f"'{lm.name}' cannot work with {len(problems)} texts of these edits: {listed}. "
+            "A model that is trained here can write every text with the option tokenizer: bpe"
+        )
+    unread = [
+        record.id for record in records if lm.tokenizer.unk_token_id is not None and unwritable(lm, record.prompt)
+    ]
+    if unread:
+        LOG.warning(
+            "%d prompts, the first of edit '%s', have words that '%s' reads as unknown; prompts that differ in nothing "
+            "else are one to it",
+            len(unread),
+            unread[0],
+            lm.name,
+        )
 
 
 def _lost(lm: LanguageModel, record: EditRecord) -> Iterator[str]:
