@@ -104,10 +104,14 @@ def test_a_class_has_to_be_as_its_entry_says(monkeypatch: pytest.MonkeyPatch, en
         editor_class("new")
 
 
-def test_an_artifact_has_to_be_the_same_in_both(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(registry.EDITORS, "rome", EDITORS["rome"]._replace(artifact=None))
-    with pytest.raises(ConfigError, match="its class prepares moments, its entry says None"):
-        editor_class("rome")
+@pytest.mark.parametrize(
+    ("name", "artifact", "named"),
+    [("rome", None, "Rome makes an artifact, which"), ("grace", "keys", "names the artifact 'keys', Grace makes none")],
+)
+def test_an_artifact_is_named_by_the_entry_and_made_by_the_class(monkeypatch, name, artifact, named):
+    monkeypatch.setitem(registry.EDITORS, name, EDITORS[name]._replace(artifact=artifact))
+    with pytest.raises(ConfigError, match=named):
+        editor_class(name)
 
 
 def test_options_that_nobody_would_check_are_refused(monkeypatch: pytest.MonkeyPatch):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from wise.editors.decision import Reading, Routing
+from wise.editors.entries import EDITORS
 from wise.editors.own_units import filled_in
 from wise.errors import ConfigError, EditError
 from wise.lm.architectures import Site, find_site
@@ -64,8 +65,6 @@ class Editor(ABC):
     """Whether all edits are learned in one call, see `wise.editors.mechanisms.joint`."""
     retrains_from_scratch: ClassVar[bool] = False
     """Whether a further call costs as much for every edit made before as for its own."""
-    artifact: ClassVar[str | None] = None
-    """What `prepare` makes, by a name that editors share whose artifact is the same; None for nothing."""
     in_forward: ClassVar[bool] = True
     """Whether a plain forward call of the model is edited; False for editors that rewrite what `generate` is given."""
     in_weights: ClassVar[bool] = False
@@ -112,6 +111,11 @@ class Editor(ABC):
         return 4 * cls.matrices * cls.layers(config) * width * inner
 
     # What a user calls
+
+    @property
+    def artifact(self) -> str | None:
+        """What `prepare` makes, as the editor's entry names it; None for nothing."""
+        return EDITORS[self.name].artifact if self.name in EDITORS else None
 
     def learns_from_records(self) -> bool:
         """Whether `prepare` has something to learn, with these options and what was given already."""

@@ -58,7 +58,6 @@ class Memoir(RoutedEditor):
     remedy = "Raise 'lr' or 'steps'."
     Config = MemoirConfig
     matrices = 4
-    artifact = "background"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

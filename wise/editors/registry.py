@@ -34,8 +34,11 @@ def editor_class(name: str) -> type[Editor]:
         raise ConfigError(f"editor '{name}': {entry.module}:{entry.cls} calls itself '{kind.name}'")
     if not is_pydantic_dataclass(kind.Config):
         raise ConfigError(f"editor '{name}': its Config is no pydantic dataclass, by which options are checked")
-    if kind.artifact != entry.artifact:
-        raise ConfigError(f"editor '{name}': its class prepares {kind.artifact}, its entry says {entry.artifact}")
+    makes = kind.make_artifact is not Editor.make_artifact
+    if makes and entry.artifact is None:
+        raise ConfigError(f"editor '{name}': {entry.cls} makes an artifact, which its entry has to name")
+    if entry.artifact is not None and not makes:
+        raise ConfigError(f"editor '{name}': its entry names the artifact '{entry.artifact}', {entry.cls} makes none")
     return kind
 
 

@@ -46,7 +46,6 @@ class Retrieval(RewritingEditor):
     remedy = "Lower 'threshold'; the model has to be able to read an answer off its context."
     Config = RetrievalConfig
     matrices = 0
-    artifact = "retrieval"
 
     @property
     def answering(self) -> LanguageModel:

@@ -48,7 +48,6 @@ class UltraEdit(WeightEditor):
     name = "ultraedit"
     remedy = "Raise 'lr', or lower 'ridge'."
     Config = UltraEditConfig
-    artifact = "pilot"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

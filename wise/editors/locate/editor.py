@@ -26,7 +26,6 @@ class LocateEditor(MatricesEditor):
     output of its matrix (ROME), which is also taken where a norm stands between the two.
     """
 
-    artifact = "moments"
     depth = (5, 32)
     in_stream: ClassVar[bool] = True
     solving: ClassVar[int] = 6

@@ -31,7 +31,6 @@ class Mend(WeightEditor):
     remedy = "Raise 'iterations', or give records of other edits as train."
     Config = MendConfig
     matrices = 12
-    artifact = "mend"
     _network: GradientTransform | None = None
     _losses: tuple[float, ...] = ()
 

@@ -37,7 +37,6 @@ class Serac(RewritingEditor):
     remedy = "Raise 'steps', or give records of other edits as train."
     Config = SeracConfig
     matrices = 1
-    artifact = "serac"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
