@@ -43,6 +43,7 @@ rounding: $(READY)  ## the numerical tests as other processors round (docs/deter
 lint: $(READY)  ## style of the code and of the rules, order of imports between rooms, types
 	ruff check .
 	lint-imports --no-logo
+	basedpyright
 	snakefmt --check Snakefile rules workflow
 	snakemake --lint
 

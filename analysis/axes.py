@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import log
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def editor_handles(editors: Sequence[str]) -> list[Line2D]:
     """Legend handles of editors, in the order of the tables."""
     styles = [editor_style(name) for name in in_order(editors)]
     return [
-        Line2D([], [], color=s.colour, marker=s.marker, linestyle=s.line, markeredgewidth=0.9, label=s.label)
+        Line2D([], [], color=s.colour, marker=s.marker, linestyle=cast(Any, s.line), markeredgewidth=0.9, label=s.label)
         for s in styles
     ]
 

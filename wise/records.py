@@ -130,7 +130,7 @@ def free_id(name: str, taken: Collection[str]) -> str:
 
 def write_records(path: str | Path, records: Iterable[EditRecord]) -> None:
     """Write records as JSONL, atomically."""
-    write_json_lines(path, map(asdict, records))
+    write_json_lines(path, (asdict(record) for record in records))
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:

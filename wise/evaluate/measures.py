@@ -79,7 +79,7 @@ PERPLEXITY_AGGREGATES: dict[str, Callable[[np.ndarray], float]] = {
     "raw": lambda nll: float(np.mean(perplexity(nll))),
     "clipped": lambda nll: float(np.mean(clipped_perplexity(nll))),
     "median": lambda nll: float(np.median(perplexity(nll))),
-    "geometric": lambda nll: float(perplexity(np.mean(_nan_to_inf(np.asarray(nll, dtype=float))))),
+    "geometric": lambda nll: float(perplexity(np.asarray(np.mean(_nan_to_inf(np.asarray(nll, dtype=float)))))),
 }
 """Ways to average the perplexity of n examples, each a function of their mean NLL, shape (n,).
 

@@ -183,7 +183,7 @@ class Stream:
         LOG.info("%s: resuming after edit %g", self.editor.name, progress.done + progress.part)
         by_id = {record.id: record for record in self.records}
         self.editor.restore([by_id[name] for name in progress.held], dict(progress.state))
-        self.rows, self.curve = list(progress.rows), list(progress.curve)
+        self.rows, self.curve = [dict(row) for row in progress.rows], [dict(entry) for entry in progress.curve]
         self.probe_seconds, self.started = progress.probe_seconds, progress.started
         self.done = self._saved = progress.done
         self._call = _Call(progress.part, progress.part, progress.part_seconds)

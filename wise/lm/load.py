@@ -118,14 +118,16 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def wrap(model: CausalModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
+def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
     """Freeze a loaded model and pair it with its tokenizer; a missing pad token becomes the end token."""
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.eval().requires_grad_(False)
-    return LanguageModel(model, tokenizer, name, ChatTemplate.of(tokenizer, name) if chat else None)
+    return LanguageModel(
+        cast("CausalModel", model), tokenizer, name, ChatTemplate.of(tokenizer, name) if chat else None
+    )
 
 
 def weights_digest(lm: LanguageModel) -> str:
