@@ -77,11 +77,11 @@ def test_the_full_forward_way_leaves_the_model_as_it_was(lm):
 def test_edit_prints_json_and_nothing_else(capsys, tmp_path, quick_rate):
     out = tmp_path / "edit.json"
     arguments = [*SIZES, "--edit-layer=1", "--rows=4", "--iterations=3", "--json", f"--out={out}"]
-    threads = torch.get_num_threads()
+    threads = torch.get_num_threads()  # noqa: TID251 - that it is left as it was
     assert main(["benchmark", "edit", *arguments]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result == json.loads(out.read_text())
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == threads  # noqa: TID251
     assert result["settings"]["rows"] == 4 and result["settings"]["edit_layer"] == 1
     for way in ("tail", "full"):
         assert len(result[way]["wall_seconds_all"]) == len(result[way]["cpu_seconds_all"]) == 2
