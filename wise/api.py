@@ -10,6 +10,8 @@ What they return is described in `wise.edited`.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ from wise.memory.folder import read_config
 from wise.memory.store import load_into
 from wise.options import build_options
 from wise.records import EditRecord
+
+LOG = logging.getLogger(__name__)
 
 Model = str | Path | LanguageModel | tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
@@ -80,7 +84,10 @@ def attach(
     if artifact is not None:
         use_artifact_file(attached, artifact)
     if attached.learns_from_records():
+        started = time.perf_counter()
         attached.prepare(training_records(lm, _records(train), seed))
+        seconds = time.perf_counter() - started
+        LOG.info("%s learned what it needs before its edits in %.1f s; save_artifact keeps it", editor, seconds)
     return EditedModel(attached)
 
 
