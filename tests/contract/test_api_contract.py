@@ -12,6 +12,7 @@ import torch
 
 import wise
 from tests.models import FAMILY_MODELS, taught_language_model, tiny_language_model
+from tests.unit.test_chat import TEMPLATE
 from wise.cli import main
 from wise.editors.registry import EDITORS
 from wise.errors import ConfigError, DataError
@@ -169,6 +170,15 @@ def test_a_prompt_of_one_token_half_precision_and_no_padding_token():
     editor = wise.attach((lm.model.to(torch.bfloat16), lm.tokenizer), "ft-m")
     outcomes, _ = made(editor, [("Ada", "Port")])
     assert outcomes[0].took == (answered(editor, "Ada", "Port") == "Port")
+
+
+@pytest.mark.parametrize("name", ["ft-m", "grace", "wise-retrieve", "rome"])
+def test_a_chat_model_is_asked_in_its_template(name):
+    lm = tiny_language_model()
+    lm.tokenizer.chat_template = TEMPLATE
+    editor = wise.attach((lm.model, lm.tokenizer), name, chat=True)
+    outcomes, _ = made(editor, EDITS[1:])
+    assert outcomes[0].answer == answered(editor, *EDITS[1]) and (outcomes[0].took or name == "rome")
 
 
 def test_the_command_line_counts_what_did_not_take(tmp_path, capsys):
