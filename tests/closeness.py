@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 import pytest
@@ -45,6 +46,9 @@ def assert_same_to_rounding(found: Any, expected: Any, bound: float | None = Non
     bound = rounding() if bound is None else bound
     if isinstance(expected, float):
         assert found == pytest.approx(expected, rel=bound, abs=bound, nan_ok=True)
+    elif is_dataclass(expected):
+        assert type(found) is type(expected)
+        assert_same_to_rounding(vars(found), vars(expected), bound)
     elif isinstance(expected, Mapping):
         assert found.keys() == expected.keys()
         for key, value in expected.items():

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from tests.closeness import TRAINED, assert_states_alike, tolerance
 from tests.contract.test_editors import CONTEXTS, QUICK, STREAM
 from tests.models import tiny_language_model
 from wise.cli import main
@@ -50,9 +51,9 @@ def test_a_run_with_an_artifact_equals_one_that_prepares_itself(files, tmp_path)
     for seed in (0, 1):
         given = stream(files, tmp_path / f"given{seed}", seed, "--artifact", str(artifact))
         made = stream(files, tmp_path / f"made{seed}", seed)
-        pd.testing.assert_frame_equal(given[0], made[0])
-        assert given[1].keys() == made[1].keys()
-        assert all(value.equal(made[1][name]) for name, value in given[1].items())
+        # to rounding: what is read from a file lies in memory as it does there
+        pd.testing.assert_frame_equal(given[0], made[0], **tolerance(TRAINED))
+        assert_states_alike(given[1], made[1], sums=3 * TRAINED)
 
 
 def test_an_editor_that_needs_nothing_says_so(files, tmp_path, caplog):
