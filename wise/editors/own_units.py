@@ -48,8 +48,8 @@ class OwnConstants:
     """Base of options of which some are in the model's own units."""
 
     constants: Literal["own", "published"] = "own"
-    """What options are that are left open: so many of the model's own units (`own`), or the published numbers, which
-    fit models of 7 billion parameters (`published`)."""
+    """How options that are left open are set: in the model's own units (`own`), or to the published numbers, which fit
+    models of 7 billion parameters (`published`)."""
 
 
 def open_options(kind: type) -> dict[str, Own]:
