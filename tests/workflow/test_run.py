@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,17 @@ def test_a_killed_run_resumes_without_repeating_finished_jobs(finished: Workspac
         assert path.stat().st_mtime_ns == moment, f"{path} was made again"
     repeated = job_counts(finished.resumed)
     assert not {"factworld", "pretrain", "knowledge", "contexts", "preedit"} & set(repeated)
+
+
+def test_the_report_opens_with_what_its_numbers_were_made_of(finished: Workspace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RESULTS", finished.results.name)
+    page = finished.folder / "report.html"
+    made = finished.snakemake("--report", page.name, "--report-metadata", "report/landing.yaml")
+    assert made.returncode == 0, made.stdout[-4000:]
+    [first] = re.findall(r"var metadata = (\{.*?\});", page.read_text(encoding="utf-8"))
+    facts = json.loads(first)
+    assert facts["Editors"] == 3 and facts["Seeds"] == 1
+    assert any(heading.startswith("Runs on model tiny, sha256 ") for heading in facts)
 
 
 def test_a_second_run_has_nothing_to_do(finished: Workspace):
