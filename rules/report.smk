@@ -3,6 +3,9 @@
 # `snakemake results/figures/triangle.png` ask for the same.
 
 
+# Names and colours of editors are part of what is shown.
+LABELS = "wise.editors.entries"
+
 for artifact in ARTIFACTS.values():
 
     rule:
@@ -20,7 +23,7 @@ for artifact in ARTIFACTS.values():
             mem_mb=1500,
         params:
             artifact=artifact.name,
-            code=code("analysis.output", artifact.module, data=artifact.data),
+            code=code("analysis.output", artifact.module, LABELS, data=artifact.data),
             caption=caption_of(artifact),
             files=analysis_options,
         message:

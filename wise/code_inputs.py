@@ -40,21 +40,21 @@ def sources(*modules: str) -> list[str]:
 def code(*modules: str, data: Iterable[str] = ()) -> str:
     """Digest of `modules` and of all project modules that they import: the parameter `code` of a rule.
 
-    `data` are files of the project that these modules read.
+    `data` are files of the project that these modules read. Of `TABLES` only those count that are among `modules`.
     """
-    return _digest(_closure(modules), data)
+    return _digest(_closure(modules) - (TABLES - set(modules)), data)
 
 
 def editor_code(verb: str, editor: str) -> str:
     """Digest of what a job of one editor depends on: the command `verb`, such as "stream", and its own modules."""
-    return _digest(_closure((f"wise.commands.{verb}", EDITORS[editor].module)) - TABLES)
+    return code(f"wise.commands.{verb}", EDITORS[editor].module)
 
 
 def dataset_code(dataset: str) -> str:
     """Digest of what the job of one dataset depends on; a name that is not registered is a file of one's own."""
     entry = DATASETS.get(dataset, OWN)
     own = (place.partition(":")[0] for place in (entry.place, entry.options))
-    return _digest(_closure(("wise.commands.data.make", *own)) - TABLES)
+    return code("wise.commands.data.make", *own)
 
 
 def _closure(modules: Iterable[str]) -> set[str]:

@@ -317,7 +317,7 @@ def test_sources_follow_imports_and_stop_at_other_editors():
 CHANGES = [
     ("wise/editors/grace.py", {"grace"}),
     ("wise/editors/wise/routing.py", {"wise-retrieve"}),
-    ("wise/editors/base.py", {"grace", "wise-retrieve", "prepare"}),
+    ("wise/editors/base.py", {"grace", "wise-retrieve", "prepare", "preedit"}),
     ("wise/editors/entries.py", {"triangle"}),  # colours; a line for another editor repeats no edits
     ("wise/datasets/registry.py", set()),
     ("wise/evaluate/metrics.py", {"score", "triangle"}),
@@ -331,7 +331,8 @@ def digests(root: Path) -> dict[str, str]:
         "from wise.code_inputs import code, editor_code; import json; print(json.dumps({"
         "'grace': editor_code('stream', 'grace'), 'wise-retrieve': editor_code('stream', 'wise-retrieve'),"
         "'prepare': editor_code('prepare', 'mend'), 'score': code('wise.commands.score'),"
-        "'triangle': code('analysis.output', 'analysis.triangle')}))"
+        "'triangle': code('analysis.output', 'analysis.triangle', 'wise.editors.entries'),"
+        "'preedit': code('wise.commands.preedit')}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(root)}
     run = subprocess.run([sys.executable, "-c", asked], cwd=root, env=environment, capture_output=True, check=True)
@@ -353,6 +354,12 @@ def test_a_digest_changes_with_the_modules_that_it_is_of(project: Path, tmp_path
         after = digests(tmp_path)
         assert {name for name in before if after[name] != before[name]} == expected, file
         path.write_bytes(text)
+
+
+@pytest.mark.parametrize("verb", ["contexts", "knowledge", "pretrain", "data.make"])
+def test_what_comes_before_editing_depends_on_no_editor(verb: str):
+    files = sources(f"wise.commands.{verb}")
+    assert not any(file.startswith(("wise/editors/", "wise/evaluate/metrics")) for file in files)
 
 
 def test_scores_depend_on_no_model_code():

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
+from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.registry import make_editor
 from wise.editors.shared.own_texts import completed
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure one editor after the other on the same edits."""
-    lm = load_model(args, args.batch_size, args.editors)
+    lm = load_model(args, args.batch_size, editor_needs(args.editors))
     stream = shuffled(read_records(args.records), max(args.T), args.seed)
     train, contexts = read_training(args.train), load_contexts(args.contexts)
     rows = []

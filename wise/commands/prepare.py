@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from wise.commands.common import add_model_arguments, json_argument, load_contexts
+from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.registry import make_editor
 from wise.editors.shared.own_texts import training_records
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Make one artifact."""
     started = time.perf_counter()
-    lm = load_model(args, BATCH, {args.editor: args.options})
+    lm = load_model(args, BATCH, editor_needs({args.editor: args.options}))
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts))
     if editor.artifact is None:
         raise ConfigError(f"editor '{args.editor}' needs no artifact")

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from wise.code_inputs import editor_code
 from wise.commands.common import add_editing_arguments, json_argument, load_contexts
+from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.base import Editor
 from wise.editors.registry import make_editor
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     records = read_records(args.records)
     if len(records) < args.edits:
         raise ConfigError(f"{args.records}: holds {len(records)} records, evaluation.edits asks for {args.edits}")
-    lm = load_model(args, args.batch_size, {args.editor: args.options})
+    lm = load_model(args, args.batch_size, editor_needs({args.editor: args.options}))
     require_writable(lm, records[: args.edits])
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
     if args.artifact is not None:
