@@ -53,8 +53,9 @@ def test_weights_states_and_editors_are_counted():
     assert needs["none"].states == needs["ft-l"].states > 0 and needs["ft-l"].activations > needs["none"].activations
     matrix = 4 * LLAMA_2_7B.width * LLAMA_2_7B.inner
     assert editor_bytes("wise-merge", {"shards": 6}) - editor_bytes("wise-merge") >= 2 * 4 * matrix
-    assert editor_bytes("memit") > 5 * 4 * LLAMA_2_7B.inner**2
-    assert editor_bytes("memit") > 1.5 * editor_bytes("memit", {"layers": 1})
+    five = editor_bytes("memit", {"layers": 5})
+    assert five > 5 * 4 * LLAMA_2_7B.inner**2
+    assert five > 1.5 * editor_bytes("memit", {"layers": 1})
     assert editor_bytes("rome", {"covariance": True}) > editor_bytes("rome")
 
 
