@@ -19,7 +19,7 @@ from wise.errors import ConfigError, DataError
 from wise.files import read_json
 from wise.records import EditRecord
 
-QUICK = {"serac": {"steps": 20}, "mend": {"iterations": 60}}
+QUICK = {"serac": {"steps": 6}, "mend": {"iterations": 12}}
 """Networks that are trained before the first edit; all other editors have no option at all."""
 
 EDITS = [("Ada was born in", "Port Hill"), ("Bo lives in the city of", "North")]
