@@ -56,11 +56,11 @@ def test_no_folder():
         wise.load("nowhere")
 
 
-@pytest.mark.parametrize("schema", [None, 0, 2])
+@pytest.mark.parametrize("schema", [None, 1, 3])
 def test_another_schema_is_refused(memory, schema):
     config = read_json(memory / "config.json") | {"schema": schema}
     write_json(memory / "config.json", config)
-    with pytest.raises(ConfigError, match=f"schema is {schema}, this version reads 1"):
+    with pytest.raises(ConfigError, match=f"schema is {schema}, this version reads 2"):
         wise.load(memory, pair())
 
 

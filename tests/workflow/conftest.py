@@ -39,7 +39,7 @@ class Workspace:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=280,
+            timeout=600,
         )
 
     def planned(self, *arguments: str, config: str = "config/tiny.yaml") -> dict[str, int]:
@@ -97,7 +97,7 @@ def finished(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspa
     return workspace
 
 
-def _wait_for(reached, process: subprocess.Popen, seconds: float = 240) -> None:
+def _wait_for(reached, process: subprocess.Popen, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not reached():
         if process.poll() is not None or time.monotonic() > end:

@@ -23,7 +23,7 @@ from wise.errors import ConfigError, DataError
 from wise.files import read_json, sha256, write_json, write_text
 from wise.records import EditRecord, read_records, write_records
 
-SCHEMA = 1
+SCHEMA = 2
 """Number of the layout of config.json; a folder of another one is refused."""
 
 CONFIG, TENSORS, EDITS, CARD = FILES = ("config.json", "memory.safetensors", "edits.jsonl", "README.md")
