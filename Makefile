@@ -54,6 +54,7 @@ ui: $(READY)  ## MLflow on this machine, with the runs of RESULTS
 		--host 127.0.0.1 --port $(PORT) --workers 1
 
 report: $(READY)  ## one HTML file with all tables, figures, the workflow and a page that says what they were made of
+	@test -f $(RESULTS)/tables/main.csv || { echo "$(RESULTS)/tables/main.csv is missing: make run (or make smoke) writes it"; exit 1; }
 	RESULTS=$(RESULTS) snakemake --cores 1 --configfile $(CONFIG) --report $(RESULTS)/report.html \
 		--report-metadata report/landing.yaml
 	@echo "report: $(RESULTS)/report.html"
