@@ -37,6 +37,10 @@ shell.prefix(f"{ENVIRONMENT}; ")
 
 
 onstart:
+    # Each look for jobs to start sets a timer for one more, so that after n jobs n timers a second look at the inputs of
+    # all that are ready. On one machine nothing has to be limited.
+    if not workflow.non_local_exec:
+        workflow.scheduler.job_rate_limiter = None
     # Editors know their options, and import torch: too slow to ask in every job, which parses these rules too. With
     # `--sdm conda` only jobs may have it.
     if find_spec("torch"):
@@ -74,6 +78,11 @@ def model_options(model):
     folder, device = shlex.quote(plan.model_path(config, model)), shlex.quote(described["device"])
     chat = " --chat" if described["chat"] else ""
     return f"--model {folder} --dtype {described['dtype']} --device {device}{chat}"
+
+
+def layer_option(layer):
+    """Which layer is edited, for the verbs; without it they take the editor's published depth."""
+    return "" if layer is None else f" --layer {layer}"
 
 
 def dataset_files(dataset):

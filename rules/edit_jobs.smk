@@ -32,7 +32,7 @@ def edit_options(wildcards):
     batch_size = plan.evaluation(config, job.dataset)["batch_size"]
     return (
         f"{model_options(job.model)} --dataset {job.dataset} --model-name {job.model} --editor {job.editor}"
-        f" --options {shlex.quote(json.dumps(job.options))} --layer {job.layer} --edits {job.edits} --seed {job.seed}"
+        f" --options {shlex.quote(json.dumps(job.options))}{layer_option(job.layer)} --edits {job.edits} --seed {job.seed}"
         f" --grid {shlex.quote(json.dumps(job.grid))} --batch-size {batch_size}{' --generate' if job.generate else ''}"
     )
 

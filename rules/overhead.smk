@@ -25,12 +25,12 @@ rule measure_overhead:
         editors=lambda wildcards: json.dumps(
             {name: plan.options(config, name) for name in STUDIES["overhead"]["editors"]}
         ),
-        layer=config["models"][STUDY_MODEL]["layer"],
+        layer=layer_option(config["models"][STUDY_MODEL]["layer"]),
         T=json.dumps(STUDIES["overhead"]["T"]),
         seed=STUDIES["overhead"]["seed"],
     message:
         "Measuring parameters, memory and time of every editor"
     shell:
         "python -m wise overhead --records {input.records} --train {input.train} {params.model}"
-        " --contexts {input.contexts} --editors {params.editors:q} --layer {params.layer} --T {params.T:q}"
+        " --contexts {input.contexts} --editors {params.editors:q} {params.layer} --T {params.T:q}"
         " --seed {params.seed} --out {output.measured} 2> {log}"

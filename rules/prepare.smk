@@ -26,9 +26,11 @@ rule prepare:
         options=lambda wildcards: json.dumps(
             plan.options(config, plan.artifact_editor(config, wildcards.artifact), model=wildcards.model)
         ),
-        layer=lambda wildcards: plan.layer(config, wildcards.model, plan.artifact_editor(config, wildcards.artifact)),
+        layer=lambda wildcards: layer_option(
+            plan.layer(config, wildcards.model, plan.artifact_editor(config, wildcards.artifact))
+        ),
     message:
         "Preparing {wildcards.artifact} of {wildcards.model} on {wildcards.dataset}"
     shell:
         "python -m wise prepare --train {input.train} {params.model} --contexts {input.contexts}"
-        " --editor {params.editor} --options {params.options:q} --layer {params.layer} --out {output.artifact} 2> {log}"
+        " --editor {params.editor} --options {params.options:q} {params.layer} --out {output.artifact} 2> {log}"

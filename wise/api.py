@@ -22,7 +22,6 @@ from wise.edited import EditedModel, busy_with
 from wise.editors.registry import editor_class
 from wise.editors.shared.own_texts import training_records
 from wise.errors import ConfigError
-from wise.lm.architectures import default_layer
 from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel, load_language_model, wrap
 from wise.lm.pseudo_edits import pseudo_edits
@@ -80,7 +79,7 @@ def attach(
     if contexts is None:
         count = getattr(config, "context_prefixes", 0)
         contexts = write_samples(lm, count, CONTEXT_TOKENS, seed) if count else ()
-    attached = kind(lm, config, default_layer(lm.model, kind.depth) if layer is None else layer, contexts, seed)
+    attached = kind(lm, config, layer, contexts, seed)
     if artifact is not None:
         use_artifact_file(attached, artifact)
     if attached.learns_from_records():

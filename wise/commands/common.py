@@ -35,7 +35,7 @@ def add_editing_arguments(parser: argparse.ArgumentParser) -> None:
         "--train", type=Path, required=True, help="JSONL file of training records that prepare an editor"
     )
     parser.add_argument("--contexts", type=Path, required=True, help="random prefixes, from the verb 'contexts'")
-    parser.add_argument("--layer", type=int, required=True, help="layer whose down-projection is edited, from 0")
+    parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
     parser.add_argument("--seed", type=int, default=0, help="order of edits and every draw of the editor")
     parser.add_argument("--batch-size", type=int, default=64, help="questions asked at once (default: %(default)s)")
 

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("--train", type=Path, required=True, help="JSONL of training records, never the edit stream")
     parser.add_argument("--contexts", type=Path, required=True, help="random prefixes, from the verb 'contexts'")
-    parser.add_argument("--layer", type=int, required=True, help="layer whose down-projection is edited, from 0")
+    parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
     parser.add_argument("--editor", required=True)
     parser.add_argument("--options", type=json_argument, default={}, help="JSON of the editor's options")
     parser.add_argument("--out", type=Path, required=True, help="artifact to write (safetensors)")

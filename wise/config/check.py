@@ -29,7 +29,7 @@ class Use(NamedTuple):
     editor: str
     options: Mapping[str, Any]
     keys: Mapping[str, str]
-    layer: int
+    layer: int | None
     layer_key: str
 
 
@@ -90,6 +90,8 @@ def _check_use(use: Use, layers: int | None) -> None:
             raise ConfigError(f"{use.keys[option]}: {complaint}")
         alone = [key for key, value in use.options.items() if ("", complaint) in mistakes(kind.Config, {key: value})]
         raise ConfigError(f"{', '.join(use.keys[key] for key in alone or use.options)}: {complaint}")
+    if use.layer is None:
+        return  # the editor's published depth, which every model has
     if type(use.layer) is not int or use.layer < 0:
         raise ConfigError(f"{use.layer_key}: must be a layer, counted from 0, found {use.layer!r}")
     if layers is not None and use.layer >= layers:

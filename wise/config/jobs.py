@@ -17,7 +17,7 @@ class EditJob(NamedTuple):
     editor: str
     seed: int
     options: Mapping[str, Any]
-    layer: int
+    layer: int | None
     edits: int
     grid: Mapping[str, int]
     generate: bool

@@ -80,8 +80,9 @@ class Model(Section):
     """Commit or tag of a hub model; empty means the newest."""
     seed: Seed = 0
     """Seed of the initial weights and of the order of training."""
-    layer: Count = 4
-    """Layer that editors change unless they name one themselves, counted from 0."""
+    layer: Count | None = None
+    """Layer that editors change unless they name one themselves, counted from 0; null means each editor's published
+    depth, such as 27 of 32."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the weights; a pretrained model is stored in float32 whatever it is used in."""
     device: Text = "auto"

@@ -90,8 +90,11 @@ def options(
     return {key: value for key, value in merged.items() if key != "layer"}
 
 
-def layer(config: Mapping[str, Any], model: str, editor: str) -> int:
-    """The edited layer: what the model says of this editor, else the editor's own, else the model's."""
+def layer(config: Mapping[str, Any], model: str, editor: str) -> int | None:
+    """The edited layer: what the model says of this editor, else the editor's own, else the model's.
+
+    None where nobody says: the editor then takes its published depth.
+    """
     common = config["editors"][editor].get("layer", config["models"][model]["layer"])
     return _own_options(config, model, editor).get("layer", common)
 

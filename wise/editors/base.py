@@ -20,7 +20,7 @@ from wise.editors.decision import Reading, Routing
 from wise.editors.entries import EDITORS
 from wise.editors.own_units import filled_in
 from wise.errors import ConfigError, EditError
-from wise.lm.architectures import Site, find_site
+from wise.lm.architectures import Site, default_layer, find_site
 from wise.lm.batch import Encoded, encode
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord
@@ -79,15 +79,17 @@ class Editor(ABC):
     needs_irrelevant: bool = False
     """Whether an edit is learned with a text that it must leave alone."""
     depth: ClassVar[tuple[int, int] | None] = None
-    """The layer that published runs edit and how many their model has; None for WISE's own depth."""
+    """The layer that published runs edit, of how many; taken where no layer is given. None for WISE's own depth."""
     _aside: bool = False
 
-    def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
+    def __init__(
+        self, lm: LanguageModel, config: Any, layer: int | None = None, contexts: Sequence[str] = (), seed: int = 0
+    ) -> None:
         self.lm = lm
         self.contexts = tuple(contexts)
         self.seed = seed
-        self.layer = layer
-        self.site = find_site(lm.model, layer)
+        self.layer = default_layer(lm.model, self.depth) if layer is None else layer
+        self.site = find_site(lm.model, self.layer)
         self.sites = [self.site]
         self.tail = Tail(lm, self.site)
         self.edits: list[EditRecord] = []

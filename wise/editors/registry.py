@@ -45,7 +45,7 @@ def editor_class(name: str) -> type[Editor]:
 def make_editor(
     name: str,
     lm: LanguageModel,
-    layer: int,
+    layer: int | None = None,
     options: Mapping[str, Any] | None = None,
     contexts: Sequence[str] = (),
     seed: int = 0,
