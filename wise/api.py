@@ -79,7 +79,7 @@ def attach(
     if contexts is None:
         count = getattr(config, "context_prefixes", 0)
         contexts = write_samples(lm, count, CONTEXT_TOKENS, seed) if count else ()
-    attached = kind(lm, config, layer, contexts, seed)
+    attached = kind(lm, config, kind.usual_layer(lm) if layer is None else layer, contexts, seed)
     if artifact is not None:
         use_artifact_file(attached, artifact)
     if attached.learns_from_records():

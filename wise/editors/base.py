@@ -82,14 +82,12 @@ class Editor(ABC):
     """The layer that published runs edit, of how many; taken where no layer is given. None for WISE's own depth."""
     _aside: bool = False
 
-    def __init__(
-        self, lm: LanguageModel, config: Any, layer: int | None = None, contexts: Sequence[str] = (), seed: int = 0
-    ) -> None:
+    def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
         self.lm = lm
         self.contexts = tuple(contexts)
         self.seed = seed
-        self.layer = default_layer(lm.model, self.depth) if layer is None else layer
-        self.site = find_site(lm.model, self.layer)
+        self.layer = layer
+        self.site = find_site(lm.model, layer)
         self.sites = [self.site]
         self.tail = Tail(lm, self.site)
         self.edits: list[EditRecord] = []
@@ -98,6 +96,11 @@ class Editor(ABC):
         self.config = filled_in(self.tail, config)
 
     # What is asked before anything is loaded
+
+    @classmethod
+    def usual_layer(cls, lm: LanguageModel) -> int:
+        """The layer that is edited where none is given."""
+        return default_layer(lm.model, cls.depth)
 
     @classmethod
     def layers(cls, config: Any) -> int:

@@ -50,7 +50,10 @@ def make_editor(
     contexts: Sequence[str] = (),
     seed: int = 0,
 ) -> Editor:
-    """An editor ready for `prepare`, its options checked against its config dataclass."""
+    """An editor ready for `prepare`, its options checked against its config dataclass.
+
+    Without a `layer` it edits that at the depth of its published runs.
+    """
     kind = editor_class(name)
     config = build_options(kind.Config, options or {}, f"options of editor '{name}'")
-    return kind(lm, config, layer, contexts, seed)
+    return kind(lm, config, kind.usual_layer(lm) if layer is None else layer, contexts, seed)

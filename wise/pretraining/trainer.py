@@ -77,7 +77,10 @@ class Trainer:
         """Loss and gradients of some rows, as their share of a batch whose loss weights sum to `total`."""
         weight = part.weight[:, 1:]  # (B, L - 1)
         counted = weight > 0
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+        # The cache of cast weights is one for all threads: which of them emptied it when would tell in the last bits.
+        with torch.autocast(
+            self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32, cache_enabled=False
+        ):
             hidden = self.model.base_model(
                 input_ids=part.ids,
                 position_ids=part.position,
