@@ -66,7 +66,11 @@ def _study_uses(config: Mapping[str, Any], study: Study, model: str) -> Iterator
 
 
 def _use(
-    config: Mapping[str, Any], model: str, editor: str, *overrides: Override, place: tuple[int, str] | None = None
+    config: Mapping[str, Any],
+    model: str,
+    editor: str,
+    *overrides: Override,
+    place: tuple[int | None, str] | None = None,
 ) -> Use:
     """An editor with what a study says over its options in the comparison, and perhaps at another layer."""
     common = Override.written(f"editors.{editor}", config["editors"][editor])
