@@ -113,7 +113,9 @@ def test_a_file_that_is_only_newer_repeats_nothing(finished: Workspace):
 def test_a_changed_option_repeats_one_editor(finished: Workspace):
     config = finished.folder / "config/other.yaml"
     config.write_text(
-        (finished.folder / "config/tiny.yaml").read_text().replace("grace: {steps: 2}", "grace: {steps: 3}")
+        (finished.folder / "config/tiny.yaml")
+        .read_text()
+        .replace("grace: {steps: 2, radius: 1.0, lr: 1.0}", "grace: {steps: 3, radius: 1.0, lr: 1.0}")
     )
     jobs = finished.planned(config="config/other.yaml")
     assert jobs["edit"] == 1 and jobs["score"] == 1
