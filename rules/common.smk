@@ -58,6 +58,7 @@ wildcard_constraints:
     editor="|".join(EDITORS),
     seed=r"\d+",
     artifact=r"[a-z]+",
+    records=r"shared|seed\d+",
     study="|".join(name for name, study in KNOWN_STUDIES.items() if study.is_edited),
     point=r".+/seed\d+",
 
@@ -83,6 +84,11 @@ def model_options(model):
 def layer_option(layer):
     """Which layer is edited, for the verbs; without it they take the editor's published depth."""
     return "" if layer is None else f" --layer {layer}"
+
+
+def slice_option(part):
+    """Which slice of the records is edited, for the verbs; nothing where all seeds edit the same."""
+    return "" if part is None else f" --slice {part.index} --slice-size {part.size}"
 
 
 def dataset_files(dataset):

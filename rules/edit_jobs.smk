@@ -20,7 +20,7 @@ def edit_inputs(wildcards):
         records=f"{R}/data/{job.dataset}/edits.jsonl",
         train=f"{R}/data/{job.dataset}/train.jsonl",
         contexts=f"{R}/contexts/{job.model}.json",
-        preedit=f"{R}/preedit/{job.dataset}/{job.model}.parquet",
+        preedit=f"{R}/preedit/{job.dataset}/{job.model}/{'shared' if job.part is None else f'seed{job.seed}'}.parquet",
         folder=model_input(job.model),
         artifact=f"{R}/prepared/{job.dataset}/{job.model}/{artifact}.safetensors" if artifact else [],
     )
@@ -33,6 +33,7 @@ def edit_options(wildcards):
     return (
         f"{model_options(job.model)} --dataset {job.dataset} --model-name {job.model} --editor {job.editor}"
         f" --options {shlex.quote(json.dumps(job.options))}{layer_option(job.layer)} --edits {job.edits} --seed {job.seed}"
+        f"{slice_option(job.part)}"
         f" --grid {shlex.quote(json.dumps(job.grid))} --batch-size {batch_size}{' --generate' if job.generate else ''}"
     )
 

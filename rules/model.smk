@@ -121,11 +121,11 @@ rule preedit:
         records=f"{R}/data/{{dataset}}/edits.jsonl",
         folder=model_folder,
     output:
-        answers=f"{R}/preedit/{{dataset}}/{{model}}.parquet",
+        answers=f"{R}/preedit/{{dataset}}/{{model}}/{{records}}.parquet",
     log:
-        f"{R}/logs/preedit/{{dataset}}/{{model}}.log",
+        f"{R}/logs/preedit/{{dataset}}/{{model}}/{{records}}.log",
     benchmark:
-        f"{R}/benchmarks/preedit/{{dataset}}/{{model}}.tsv"
+        f"{R}/benchmarks/preedit/{{dataset}}/{{model}}/{{records}}.tsv"
     conda:
         "../envs/model.yaml"
     threads: 1
@@ -135,10 +135,15 @@ rule preedit:
         code=code("wise.commands.preedit"),
         model=lambda wildcards: model_options(wildcards.model),
         edits=lambda wildcards: plan.evaluation(config, wildcards.dataset)["edits"],
+        part=lambda wildcards: slice_option(
+            None
+            if wildcards.records == "shared"
+            else plan.records_of_seed(config, wildcards.dataset, int(wildcards.records.removeprefix("seed")))
+        ),
         batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
         generate=lambda wildcards: "--generate" if plan.evaluation(config, wildcards.dataset)["generate"] else "",
     message:
-        "Asking {wildcards.model} every question of {wildcards.dataset} before any edit"
+        "Asking {wildcards.model} the questions of {wildcards.dataset} ({wildcards.records}) before any edit"
     shell:
-        "python -m wise preedit --records {input.records} --edits {params.edits} {params.model}"
+        "python -m wise preedit --records {input.records} --edits {params.edits}{params.part} {params.model}"
         " --batch-size {params.batch_size} {params.generate} --out {output.answers} 2> {log}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wise.errors import ConfigError
+from wise.evaluate.slices import Slice
 
 
 def json_argument(text: str) -> Any:
@@ -38,6 +39,21 @@ def add_editing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
     parser.add_argument("--seed", type=int, default=0, help="order of edits and every draw of the editor")
     parser.add_argument("--batch-size", type=int, default=64, help="questions asked at once (default: %(default)s)")
+
+
+def add_slice_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which part of the records a seed edits; see `wise.evaluate.slices`."""
+    parser.add_argument("--slice", type=int, help="edit this slice of the records, from 0 (default: the first records)")
+    parser.add_argument("--slice-size", type=int, help="records of a slice")
+
+
+def slice_of(args: argparse.Namespace) -> Slice | None:
+    """The slice that the arguments name, if they do. Raises `ConfigError` for half of it or numbers that are none."""
+    if args.slice is None and args.slice_size is None:
+        return None
+    if args.slice is None or args.slice_size is None or args.slice < 0 or args.slice_size < 1:
+        raise ConfigError("--slice (from 0) and --slice-size (from 1) belong together")
+    return Slice(args.slice, args.slice_size)
 
 
 def load_contexts(path: Path) -> list[str]:

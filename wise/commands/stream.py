@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from wise.code_inputs import editor_code
-from wise.commands.common import add_editing_arguments, json_argument, load_contexts
+from wise.commands.common import add_editing_arguments, add_slice_arguments, json_argument, load_contexts, slice_of
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.base import Editor
@@ -20,6 +20,7 @@ from wise.errors import ConfigError
 from wise.evaluate.ask import before_by_question
 from wise.evaluate.checkpoint import Checkpoints, writing
 from wise.evaluate.grid import plan_runs
+from wise.evaluate.slices import taken
 from wise.evaluate.stream import ON_NAN, Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--artifact", type=Path, help="what the verb 'prepare' made for this editor")
     parser.add_argument("--preedit", type=Path, required=True, help="the unedited model's answers")
     parser.add_argument("--edits", type=int, required=True, help="how many records the stream has")
+    add_slice_arguments(parser)
     parser.add_argument("--grid", type=json_argument, required=True, help='JSON of T -> chunks, such as {"10": 8}')
     parser.add_argument("--generate", action="store_true", help="ask for free answers to the edit prompts as well")
     parser.add_argument("--oracle", action="store_true", help="teacher-forced questions are routed by an oracle")
@@ -57,9 +59,12 @@ def run(args: argparse.Namespace) -> None:
     started = now()
     grid = {int(T): chunks for T, chunks in args.grid.items()}
     runs = plan_runs(grid, args.edits)
-    records = read_records(args.records)
+    held = read_records(args.records)
+    part = slice_of(args)
+    records = taken(held, part)
     if len(records) < args.edits:
-        raise ConfigError(f"{args.records}: holds {len(records)} records, evaluation.edits asks for {args.edits}")
+        where = args.records if part is None else f"slice {part.index} of {args.records}"
+        raise ConfigError(f"{where}: holds {len(records)} records, {args.edits} edits are asked for")
     lm = load_model(args, args.batch_size, editor_needs({args.editor: args.options}))
     require_writable(lm, records[: args.edits])
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
@@ -75,6 +80,7 @@ def run(args: argparse.Namespace) -> None:
         )
     edits = shuffled(records, args.edits, args.seed)
     digests = {"dataset_sha256": sha256(args.records), "model_sha256": weights_digest(lm)}
+    described = None if part is None else part.described(len(held))
     checkpoints = _checkpoints(args, editor, grid, digests)
     asking = args.batch_size, args.generate, args.oracle
     stream = Stream(editor, edits, before, *asking, args.on_nan, checkpoints, started)
@@ -82,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
     with writing(args.out):
         save(editor, args.out / "memory")
         write_transcript(args.out / "transcript.parquet", stream.rows)
-        write_json(args.out / "run.json", _record(args, stream, grid, digests))
+        write_json(args.out / "run.json", _record(args, stream, grid, digests, described))
     if checkpoints is not None:
         checkpoints.remove()
 
@@ -101,6 +107,7 @@ def _checkpoints(
         "seed": args.seed,
         "layer": editor.layer,
         "edits": args.edits,
+        "slice": [args.slice, args.slice_size],
         "grid": grid,
         "batch_size": args.batch_size,
         "generate": args.generate,
@@ -115,8 +122,10 @@ def _checkpoints(
     return Checkpoints(args.checkpoint, args.checkpoint_every, job | digests)
 
 
-def _record(args: argparse.Namespace, stream: Stream, grid: dict[int, int], digests: dict[str, str]) -> dict:
-    """The run record, see `wise.tracking.run_record`."""
+def _record(
+    args: argparse.Namespace, stream: Stream, grid: dict[int, int], digests: dict[str, str], part: dict | None
+) -> dict:
+    """The run record, see `wise.tracking.run_record`; `part` describes the slice of the records that was edited."""
     editor = stream.editor
     parameters = sum(p.numel() for p in editor.lm.model.parameters())
     return {
@@ -129,6 +138,7 @@ def _record(args: argparse.Namespace, stream: Stream, grid: dict[int, int], dige
         "seed": args.seed,
         "layer": editor.layer,
         "edits": args.edits,
+        "slice": part,
         "grid": grid,
         "options": asdict(editor.config),
         "measured": editor.measured(),

@@ -7,10 +7,14 @@ from typing import Any, NamedTuple
 
 from wise.config import plan
 from wise.config.studies import STUDIES, Point
+from wise.evaluate.slices import Slice
 
 
 class EditJob(NamedTuple):
-    """One job that edits a stream and asks after every T of the grid."""
+    """One job that edits a stream and asks after every T of the grid.
+
+    `part` is the slice of the dataset that its seed edits, None where all seeds edit the same records.
+    """
 
     dataset: str
     model: str
@@ -21,13 +25,16 @@ class EditJob(NamedTuple):
     edits: int
     grid: Mapping[str, int]
     generate: bool
+    part: Slice | None
 
 
 def main_job(config: Mapping[str, Any], dataset: str, model: str, editor: str, seed: int) -> EditJob:
     """A job of the main comparison."""
     options, layer = plan.options(config, editor, model=model), plan.layer(config, model, editor)
     asked = plan.evaluation(config, dataset)
-    return EditJob(dataset, model, editor, seed, options, layer, asked["edits"], asked["grid"], asked["generate"])
+    part = plan.records_of_seed(config, dataset, seed)
+    stream = asked["edits"], asked["grid"], asked["generate"], part
+    return EditJob(dataset, model, editor, seed, options, layer, *stream)
 
 
 def study_points(config: Mapping[str, Any], study: str) -> dict[str, Point]:
@@ -42,4 +49,5 @@ def study_job(config: Mapping[str, Any], study: str, point: Point) -> EditJob:
     layer = point.layer[0] if point.layer else plan.layer(config, model, point.editor)
     options = plan.options(config, point.editor, *(override.values for override in point.overrides))
     place = (point.dataset, model, point.editor, point.seed)
-    return EditJob(*place, options, layer, asked["edits"], asked["grid"], STUDIES[study].generate)
+    part = plan.records_of_seed(config, point.dataset, point.seed)
+    return EditJob(*place, options, layer, asked["edits"], asked["grid"], STUDIES[study].generate, part)

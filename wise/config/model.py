@@ -122,6 +122,9 @@ class Asked(Section):
     """Questions in one forward pass; results do not depend on it."""
     checkpoint: Count = 50
     """Edits between checkpoints, from which a killed job goes on; 0 for none."""
+    records: Literal["per_seed", "shared"] = "per_seed"
+    """`per_seed`: each seed edits other records, as far as the dataset goes: the first seed the first `edits` of them,
+    the second the next, and from the first record again where they end. `shared`: all seeds edit the first ones."""
     on_nan: Literal["fail", "skip"] = "fail"
     """An edit whose loss is not finite fails the job or is skipped."""
 

@@ -19,6 +19,7 @@ from wise.datasets.registry import CORPORA, RAW, STREAMS
 from wise.editors.entries import EDITORS
 from wise.errors import ConfigError, DataError, unknown
 from wise.evaluate.grid import plan_runs
+from wise.evaluate.slices import Slice
 from wise.options import build_options
 
 USUAL_EDITS = 300
@@ -64,6 +65,19 @@ def evaluation(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     if asked["grid"] is None:
         asked["grid"] = usual_grid(asked["edits"])
     return asked
+
+
+def records_of_seed(config: Mapping[str, Any], dataset: str, seed: int) -> Slice | None:
+    """Which records a seed edits, in studies too; None where all seeds edit the same.
+
+    Slices are given out in the order of `seeds`, then to seeds that only studies name.
+    """
+    asked = evaluation(config, dataset)
+    if asked["records"] == "shared":
+        return None
+    sections = (config["ablations"][name] for name in STUDIES)
+    seeds = dict.fromkeys([*config["seeds"], *(own for section in sections for own in section.get("seeds", ()))])
+    return Slice(list(seeds).index(seed), asked["edits"])
 
 
 def usual_grid(edits: int) -> dict[str, int]:

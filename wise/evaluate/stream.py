@@ -26,7 +26,7 @@ ON_NAN = ("fail", "skip")
 
 
 def shuffled(records: Sequence[EditRecord], edits: int, seed: int) -> list[EditRecord]:
-    """The first `edits` records in the order of `seed`: all seeds edit the same facts in another order."""
+    """The first `edits` records in the order of `seed`."""
     order = torch.randperm(min(edits, len(records)), generator=generator(seed, "stream"))
     return [records[i] for i in order.tolist()]
 

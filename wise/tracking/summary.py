@@ -54,7 +54,7 @@ def summarize(run_path: Path, scores_path: Path) -> Summary:
         key=key,
         name=_run_name(run, study, run_path),
         tags=_tags(run, study, [f"{name} at {step}" for name, value, step in metrics if not math.isfinite(value)]),
-        params={column: run[column] for column in (*RUN_COLUMNS, "layer", "edits")} | run["options"],
+        params={column: run[column] for column in (*RUN_COLUMNS, "layer", "edits")} | _slice(run) | run["options"],
         metrics=finite,
         dataset=run["dataset"],
         dataset_sha256=run["dataset_sha256"],
@@ -102,6 +102,12 @@ def _run_name(run: Mapping[str, Any], study: str, run_path: Path) -> str:
         return f"{run['editor']} {run['dataset']} {run['model']} seed {run['seed']}"
     point = run_path.parts[run_path.parts.index("ablations") + 2 : -2]
     return f"{study} {' '.join(point)} seed {run['seed']}"
+
+
+def _slice(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Which slice of the dataset's records was edited, and how many of it earlier slices hold too."""
+    part = run.get("slice")
+    return {"slice": "shared"} if part is None else {"slice": part["index"], "slice_reused": part["reused"]}
 
 
 def _tags(run: Mapping[str, Any], study: str, not_finite: list[str]) -> dict[str, str]:
