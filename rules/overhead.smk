@@ -26,7 +26,7 @@ rule measure_overhead:
             {name: plan.options(config, name) for name in STUDIES["overhead"]["editors"]}
         ),
         layer=layer_option(config["models"][STUDY_MODEL]["layer"]),
-        T=json.dumps(STUDIES["overhead"]["T"]),
+        T=json.dumps(plan.overhead_sizes(config)),
         seed=STUDIES["overhead"]["seed"],
     message:
         "Measuring parameters, memory and time of every editor"

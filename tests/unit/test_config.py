@@ -221,6 +221,21 @@ def test_what_no_run_could_follow_is_refused(config: dict[str, Any], path: str, 
         plan.check(config)
 
 
+def test_a_study_takes_as_many_edits_as_there_are(config: dict[str, Any]):
+    for study in ("layer", "generation", "grace_radius"):
+        config["ablations"][study] |= {"edits": None, "grid": None}
+    config["ablations"]["overhead"]["T"] = None
+    assert plan.study_stream(config, "layer") == (100, {"100": 1})
+    assert plan.study_stream(config, "generation") == (20, {"1": 20, "10": 2})
+    assert plan.overhead_sizes(config) == [1, 10, 100]
+    config["evaluation"] |= {"edits": 8, "grid": {"8": 1}}
+    assert plan.study_stream(config, "layer") == (8, {"8": 1})
+    assert plan.study_stream(config, "generation") == (8, {"1": 8, "8": 1})
+    assert plan.overhead_sizes(config) == [1, 8]
+    config["ablations"]["grace_radius"]["edits"] = 4
+    assert plan.study_stream(config, "grace_radius") == (4, {"4": 1})
+
+
 def test_a_model_may_be_for_some_datasets_only(config: dict[str, Any]):
     config["datasets"] = ["factworld-qa", "factworld-ood"]
     config["models"]["other"] = {**config["models"]["factlm"], "datasets": ["factworld-ood"]}

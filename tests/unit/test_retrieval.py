@@ -7,6 +7,7 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, OTHERS, STREAM, edited, logits
 from tests.models import tiny_language_model
+from tests.rounding import other_rounding
 from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
 from wise.editors.shared.pooling import pooled
@@ -39,6 +40,14 @@ def test_other_questions_and_plain_forward_calls_are_unedited():
         assert reply.choice == "main" or reply.score >= 0.999
     assert torch.equal(logits(editor.lm, [r.prompt for r in STREAM]),
                        logits(tiny_language_model(), [r.prompt for r in STREAM]))  # fmt: skip
+
+
+def test_an_edit_always_answers_its_own_prompt_whatever_the_rounding():
+    editor = edited("retrieval", threshold=1.0)
+    with other_rounding(1):
+        replies = ask(editor, [questions_of([index], STREAM)[0] for index in range(3)])
+    assert [reply.choice for reply in replies] == ["side 1", "side 2", "side 3"]
+    assert all(reply.score == pytest.approx(1.0, abs=1e-5) for reply in replies)
 
 
 def test_generation_puts_the_answer_behind_the_prompt_as_it_was_given():

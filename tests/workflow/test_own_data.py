@@ -48,7 +48,7 @@ def mine(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def test_a_file_of_ones_own_goes_through_the_workflow(mine: Workspace):
-    run = mine.snakemake("--keep-going", *ARTIFACTS, config="config/mine.yaml")
+    run = mine.snakemake("--keep-going", config="config/mine.yaml")
     assert run.returncode == 0, run.stdout[-4000:]
     results = mine.folder / "results-mine"
     described = json.loads((results / "data/mine/dataset.json").read_text())
@@ -64,9 +64,9 @@ def test_a_file_of_ones_own_goes_through_the_workflow(mine: Workspace):
     edits = mine.folder / "my-edits.jsonl"
     text = edits.read_text(encoding="utf-8")
     edits.write_text(text.replace('"seven"', '"eight"'), encoding="utf-8")
-    assert mine.planned(*ARTIFACTS, config="config/mine.yaml")["edit"] == len(EDITORS)
+    assert mine.planned(config="config/mine.yaml")["edit"] == len(EDITORS)
     edits.write_text(text.replace('"target": "seven"', '"targt": "seven"').replace('"1874"', "1874"), encoding="utf-8")
-    refused = mine.snakemake("--keep-going", *ARTIFACTS, config="config/mine.yaml")
+    refused = mine.snakemake("--keep-going", config="config/mine.yaml")
     assert refused.returncode != 0
     for named in ("data.mine: my-edits.jsonl", "line 6: unknown key 'targt'", "line 10: 'target' must be a text"):
         assert named in refused.stdout

@@ -45,9 +45,9 @@ def study_points(config: Mapping[str, Any], study: str) -> dict[str, Point]:
 
 def study_job(config: Mapping[str, Any], study: str, point: Point) -> EditJob:
     """The job of one point of a study."""
-    model, asked = plan.study_place(config)[1], config["ablations"][study]
+    model, (edits, grid) = plan.study_place(config)[1], plan.study_stream(config, study)
     layer = point.layer[0] if point.layer else plan.layer(config, model, point.editor)
     options = plan.options(config, point.editor, *(override.values for override in point.overrides))
     place = (point.dataset, model, point.editor, point.seed)
     part = plan.records_of_seed(config, point.dataset, point.seed)
-    return EditJob(*place, options, layer, asked["edits"], asked["grid"], STUDIES[study].generate, part)
+    return EditJob(*place, options, layer, edits, grid, STUDIES[study].generate, part)

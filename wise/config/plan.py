@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wise.config.model import DataFiles
-from wise.config.studies import STUDIES, Study
+from wise.config.studies import STUDIES, TIMED_AFTER, Study
 from wise.datasets import registry
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.own.split import read_own
@@ -87,6 +87,21 @@ def usual_grid(edits: int) -> dict[str, int]:
         grid[str(T)] = min(edits // T, next(chunks, 1))
         T *= 10
     return grid | {str(edits): 1}
+
+
+def study_stream(config: Mapping[str, Any], study: str) -> tuple[int, dict[str, int]]:
+    """Edits and grid of a study that edits; what its section leaves open is the usual, as far as there are edits."""
+    points = STUDIES[study].points(config, study_place(config)[0])
+    known = {point.dataset for point in points}.intersection(streams(config))
+    available = min((evaluation(config, dataset)["edits"] for dataset in known), default=1)
+    return STUDIES[study].stream(config["ablations"][study], available)
+
+
+def overhead_sizes(config: Mapping[str, Any]) -> list[int]:
+    """Numbers of edits after which inference is timed."""
+    available = evaluation(config, study_place(config)[0])["edits"]
+    asked = config["ablations"]["overhead"]["T"]
+    return asked or sorted({min(T, available) for T in TIMED_AFTER})
 
 
 def options(
@@ -247,11 +262,12 @@ def _check_study(config: Mapping[str, Any], study: Study, included: bool) -> Non
         if included and editor not in config["editors"]:
             raise ConfigError(f"{where}: {unknown('editor', editor, config['editors'])}")
     points = study.points(config, study_place(config)[0])
+    edits, grid = study_stream(config, study.name) if points else (0, {})
     for dataset in dict.fromkeys(point.dataset for point in points):
         if dataset not in streams(config):
             raise ConfigError(f"{where}.datasets: {unknown('dataset', dataset, streams(config))}")
         available = evaluation(config, dataset)["edits"]
-        if included and asked["edits"] > available:
-            raise ConfigError(f"{where}.edits is {asked['edits']}, the evaluation of {dataset} has only {available}")
+        if included and edits > available:
+            raise ConfigError(f"{where}.edits is {edits}, the evaluation of {dataset} has only {available}")
     if points:
-        _check_grid(where, asked["grid"], asked["edits"])
+        _check_grid(where, grid, edits)

@@ -15,7 +15,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, create_model
 
 from wise.config.keys import Section
-from wise.config.study_kinds import Axis, Grid, Kind, MainRuns, Measured, Point, Variants
+from wise.config.study_kinds import Axis, Grid, Kind, MainRuns, Measured, Point, Variants, fitting
+from wise.errors import ConfigError
+
+TIMED_AFTER = (1, 10, 100)
+"""Numbers of edits after which the study `overhead` times inference, where the configuration names none."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,13 @@ class Study:
     def points(self, config: Mapping[str, Any], dataset: str) -> list[Point]:
         """Its edit jobs; `dataset` is the one of all studies that choose none."""
         return list(self.runs.points(config["ablations"][self.name], f"ablations.{self.name}", dataset))
+
+    def stream(self, section: Mapping[str, Any], available: int) -> tuple[int, dict[str, int]]:
+        """Edits and grid of its edit jobs: those of its section, or as many of the usual as `available` edits allow."""
+        if not isinstance(self.runs, Grid | Variants):
+            raise ConfigError(f"the study '{self.name}' edits nothing")
+        edits = section["edits"] or min(self.runs.edits, available)
+        return edits, section["grid"] or fitting(self.runs.grid, edits)
 
     @property
     def is_edited(self) -> bool:
@@ -110,7 +121,7 @@ _STUDIES = (
     Study(
         "locate",
         "Which token do locate-then-edit methods rewrite, and how large may its value be?",
-        Variants(["rome"], {"as-configured": {}, "subject-last": {"token": "subject_last"}}),
+        Variants(["rome"], {"subject-last": {"token": "subject_last"}, "prompt-last": {"token": "prompt_last"}}),
         tables=("csv", "md", "tex"),
         caption=(
             "{editors} by the token whose value they rewrite and the norm of that value: the difference of the average "
@@ -150,7 +161,7 @@ _STUDIES = (
     Study(
         "overhead",
         "What does an editor cost in parameters, memory and time?",
-        Measured(["ft-l", "grace", "wise-merge", "wise-retrieve"], [1, 10, 100]),
+        Measured(["ft-l", "grace", "wise-merge", "wise-retrieve"], TIMED_AFTER),
         module="analysis.overhead",
         reads=("overhead",),
         caption=(

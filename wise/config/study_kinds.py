@@ -19,6 +19,10 @@ from wise.options import AtLeastOne
 
 Options = dict[str, Any]
 
+OpenCount = AtLeastOne | None
+OpenCounts = Unique[AtLeastOne] | None
+OpenChunks = Chunks | None
+
 Fields = dict[str, tuple[Any, Any]]
 """Type and pydantic `Field` of each key of a section."""
 
@@ -61,6 +65,12 @@ class Kind(Protocol):
         ...
 
 
+def fitting(grid: Mapping[str, int], edits: int) -> dict[str, int]:
+    """`grid` with every T and number of chunks reduced to what so many edits allow."""
+    sizes = {min(int(T), edits): chunks for T, chunks in grid.items()}
+    return {str(T): min(chunks, edits // T) for T, chunks in sizes.items()}
+
+
 def _listed(kind: Any, default: Sequence[Any], description: str, least: int = 1) -> tuple[Any, Any]:
     return Unique[kind], Field(list(default), description=description, min_length=least)
 
@@ -70,8 +80,14 @@ def _stream(edits: int, grid: Mapping[str, int], whose: str) -> Fields:
     return {
         "options": (Options, Field({}, description=f"Options that differ from {whose}.")),
         "seeds": _listed(Seed, [0], "Seeds of the study."),
-        "edits": (AtLeastOne, Field(edits, description="Edits of the stream.")),
-        "grid": (Chunks, Field(dict(grid), description="T (in quotes) to the number of chunks of T edits.")),
+        "edits": (
+            OpenCount,
+            Field(None, description=f"Edits of the stream. Null: {edits}, or all."),
+        ),
+        "grid": (
+            OpenChunks,
+            Field(None, description=f"T (in quotes) to chunks of T edits. Null: {dict(grid)}, as far as the edits go."),
+        ),
     }
 
 
@@ -174,7 +190,15 @@ class Measured:
         """See `Kind`."""
         return {
             "editors": _listed(str, self.editors, "Editors to measure."),
-            "T": _listed(AtLeastOne, self.T, "Numbers of edits after which inference is timed."),
+            "T": (
+                OpenCounts,
+                Field(
+                    None,
+                    description="Numbers of edits after which inference is timed. "
+                    f"Null: {list(self.T)}, as far as the edits go.",
+                    min_length=1,
+                ),
+            ),
             "seed": (Seed, Field(0, description="Seed of the measured edits.")),
         }
 

@@ -21,6 +21,9 @@ from wise.lm.load import LanguageModel
 from wise.options import STRICT
 from wise.records import EditRecord
 
+SAME = 1 - 1e-4
+"""Cosine from which two prompts are the same one, whatever the rounding: an edit always answers its own prompt."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class RetrievalConfig:
@@ -54,8 +57,8 @@ class Retrieval(RewritingEditor):
 
     @property
     def threshold(self) -> float:
-        """The configured similarity, or the measured one."""
-        return self.config.threshold or self._made("threshold").item()
+        """The configured similarity, or the measured one; at most `SAME`."""
+        return min(self.config.threshold or self._made("threshold").item(), SAME)
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
         """`mean` (f,) of the states of training prompts, and the `threshold` () between inside and outside of scopes.

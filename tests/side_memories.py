@@ -1,0 +1,104 @@
+"""Edits for tests of side memories, and tools of a bank whose numbers can be followed by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import torch
+
+from tests.contract.test_editors import CONTEXTS, OTHERS, QUICK
+from tests.models import tiny_language_model
+from wise.editors.base import EditOutcome
+from wise.editors.registry import make_editor
+from wise.editors.wise.memories import Sequential
+from wise.editors.wise.training import Edit, Trained
+from wise.lm.batch import Batch
+from wise.records import EditRecord, Probe
+
+FACTS = {
+    "Ada was born in": "Port Hill",
+    "Bo lives in the city of": "North West",
+    "Cy works for": "East Hill",
+    "Dee lives in": "South Port",
+    "Eli was born in the city of": "West East",
+    "Fay works for": "Hill North",
+}
+PROMPTS = list(FACTS)
+
+
+def record(index: int) -> EditRecord:
+    prompt, target = list(FACTS.items())[index]
+    probes = (Probe("paraphrase", f"the person {prompt}", target), Probe("locality_far", OTHERS[index % 5], "South"))
+    return EditRecord(f"edit-{index}", prompt, target, prompt.split()[0], OTHERS[index % 5], probes)
+
+
+STREAM = [record(index) for index in range(len(PROMPTS))]
+
+
+def edited(name: str, count: int, **options):
+    editor = make_editor(name, tiny_language_model(), 2, QUICK[name] | {"steps": 8} | options, CONTEXTS)
+    editor.prepare(STREAM)
+    for item in STREAM[:count]:
+        editor.edit(item)
+    return editor
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def batch(number: int) -> Batch:
+    return Batch(*(torch.tensor([[number]]) for _ in range(2)), *(torch.tensor([number]) for _ in range(2)))
+
+
+class ByHand:
+    """Tools whose numbers can be followed by hand: masks are their numbers, merging is a weighted sum, and noted."""
+
+    def __init__(self, **options) -> None:
+        defaults = {"shards": 2, "group": 4, "merge_weight": 1.0, "act_ratio": 0.5, "threshold": "recorded"}
+        self.config = SimpleNamespace(**defaults | {"replay": False} | options)
+        self.merges: list[tuple[list[float], list[float], int]] = []
+
+    def zero(self):
+        return torch.zeros(1, 1)
+
+    def mask(self, index, edit):
+        return torch.tensor([index])
+
+    def merge(self, deltas, weights, index):
+        self.merges.append(([delta.item() for delta in deltas], [round(weight, 9) for weight in weights], index))
+        return sum(weight * delta for weight, delta in zip(weights, deltas, strict=True))
+
+
+def edit_number(number: int) -> Edit:
+    """An edit whose query is its number."""
+    query = torch.tensor([[float(number)]])
+    rows = SimpleNamespace(frozen=SimpleNamespace(query=lambda: query, batch=batch(number)))
+    return Edit(STREAM[0], number, rows, None)
+
+
+def learn(bank, edit: int, value: float | None = None, score: float | None = None):
+    """Edit number e adds e to its memory, or makes it `value`, and scores 10 + e."""
+
+    def train(_edit, delta, _mask, _replay):
+        after = delta + edit if value is None else torch.full_like(delta, value)
+        return Trained(EditOutcome(1, 0.0), after, torch.tensor(10.0 + edit if score is None else score))
+
+    return bank.learn(edit_number(edit), train)[0]
+
+
+def learn_all(bank, count: int):
+    for edit in range(count):
+        bank = learn(bank, edit)
+    return bank
+
+
+def taught(bank: Sequential, *edits: tuple[float, float]) -> Sequential:
+    """With edits of these updates and scores."""
+    for value, score in edits:
+        bank = learn(bank, bank.count, value, score)
+    return bank
+
+
+def holdings(memories) -> list[list[int]]:
+    return [list(memory.edits) for memory in memories]
