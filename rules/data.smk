@@ -1,4 +1,5 @@
-# Datasets: edit streams as JSONL of EditRecords, and corpora to pretrain on.
+# Datasets: edit streams as JSONL of EditRecords, and corpora to pretrain on. A job that made a dataset fails where
+# editors would learn from what is scored, so that nothing is edited with it (wise/datasets/leaks.py).
 
 
 rule download:
@@ -37,7 +38,7 @@ for name in (name for name in registry.DATASETS if registry.folders(name) != (na
         output:
             described=[f"{R}/data/{folder}/dataset.json" for folder in registry.folders(name)],
             corpus=[f"{R}/data/{name}/{file}.jsonl" for file in ("corpus", "facts") if name in registry.CORPORA],
-            edits=expand(f"{R}/data/{{stream}}/{{file}}.jsonl", stream=registry.streams(name), file=("edits", "train")),
+            edits=expand(f"{R}/data/{{stream}}/{{file}}.jsonl", stream=registry.streams(name), file=registry.FILES),
         log:
             f"{R}/logs/data/{name}.log",
         conda:
@@ -59,8 +60,7 @@ rule convert:
     input:
         files=lambda wildcards: dataset_files(wildcards.dataset),
     output:
-        edits=f"{R}/data/{{dataset}}/edits.jsonl",
-        train=f"{R}/data/{{dataset}}/train.jsonl",
+        files=expand(f"{R}/data/{{{{dataset}}}}/{{file}}.jsonl", file=registry.FILES),
         described=f"{R}/data/{{dataset}}/dataset.json",
     log:
         f"{R}/logs/data/{{dataset}}.log",

@@ -3,7 +3,7 @@
 One line of a file of records is one edit::
 
     {"id": "qa-00017", "prompt": "...", "target": "...", "subject": "...",
-     "irrelevant": "...", "relation": "...", "original": "...",
+     "irrelevant": "...", "irrelevant_prompt": "...", "relation": "...", "original": "...",
      "probes": [{"kind": "paraphrase", "prompt": "...", "target": "...", "name": ""}, ...]}
 """
 
@@ -63,8 +63,9 @@ class Probe:
 class EditRecord:
     """One edit: after it, `prompt` is to be answered by `target`.
 
-    `irrelevant` is one text outside the scope of the edit, for the routing loss. `original` is the
-    answer that was true before, where it is known.
+    `irrelevant` is one text outside the scope of the edit, for the routing loss: an unrelated question with its answer.
+    `irrelevant_prompt` is the beginning of it that asks; without it the whole text is taken for the question.
+    `original` is the answer that was true before, where it is known.
     """
 
     id: str
@@ -75,11 +76,19 @@ class EditRecord:
     probes: tuple[Probe, ...] = ()
     relation: str = ""
     original: str = ""
+    irrelevant_prompt: str = ""
 
     def __post_init__(self) -> None:
+        if not self.irrelevant.startswith(self.irrelevant_prompt):
+            raise ValueError("'irrelevant_prompt' must be the beginning of 'irrelevant'")
         for index, probe in enumerate(self.probes):
             if probe.kind == EDIT_KIND:
                 raise ValueError(f"probe {index}: {unknown('probe kind', probe.kind, PROBE_KINDS)}")
+
+    @property
+    def unrelated_prompt(self) -> str:
+        """What is asked outside the scope of the edit, as prompts are asked: without the answer. Empty for nothing."""
+        return self.irrelevant_prompt or self.irrelevant
 
     def questions(self) -> Iterator[tuple[int, Probe]]:
         """The edit itself with `EDIT_INDEX`, then every probe with its index."""
@@ -112,14 +121,17 @@ def row_problems(row: Any) -> list[str]:
     return list(_empty(row))
 
 
-def read_records(path: str | Path) -> list[EditRecord]:
+def read_records(path: str | Path, may_be_empty: bool = False) -> list[EditRecord]:
     """Read a JSONL file of records.
 
     Raises `DataError` naming file, line and key for malformed JSON, a missing or empty field, an
-    unknown key or probe kind, and a repeated id.
+    unknown key or probe kind, and a repeated id, and for a file without records unless it `may_be_empty`.
     """
     rows = _json_lines(Path(path))
-    return _unique(path, ((number, record_from_dict(row, f"{path}, line {number}")) for number, row in rows))
+    records = _unique(path, ((number, record_from_dict(row, f"{path}, line {number}")) for number, row in rows))
+    if not records and not may_be_empty:
+        raise DataError(f"{path}: holds no records")
+    return records
 
 
 def free_id(name: str, taken: Collection[str]) -> str:
@@ -129,8 +141,13 @@ def free_id(name: str, taken: Collection[str]) -> str:
 
 
 def write_records(path: str | Path, records: Iterable[EditRecord]) -> None:
-    """Write records as JSONL, atomically."""
-    write_json_lines(path, (asdict(record) for record in records))
+    """Write records as JSONL, atomically; a record whose unrelated text has no marked prompt has no key for it."""
+    write_json_lines(path, map(_row, records))
+
+
+def _row(record: EditRecord) -> dict[str, Any]:
+    row = asdict(record)
+    return row if record.irrelevant_prompt else {key: row[key] for key in row if key != "irrelevant_prompt"}
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -150,7 +167,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _unique(path: str | Path, numbered: Iterable[tuple[int, EditRecord]]) -> list[EditRecord]:
-    """The records of a file, at least one, no id twice."""
+    """The records of a file, no id twice."""
     records: list[EditRecord] = []
     lines: dict[str, int] = {}
     for number, record in numbered:
@@ -158,8 +175,6 @@ def _unique(path: str | Path, numbered: Iterable[tuple[int, EditRecord]]) -> lis
             raise DataError(f"{path}, line {number}: id '{record.id}' was already used on line {lines[record.id]}")
         lines[record.id] = number
         records.append(record)
-    if not records:
-        raise DataError(f"{path}: holds no records")
     return records
 
 

@@ -10,6 +10,9 @@ import pytest
 from wise.datasets.counterfact_corpus.options import CounterFactCorpusOptions
 from wise.datasets.counterfact_corpus.teaching import choose, plan_teaching, sentences, state
 from wise.datasets.counterfact_corpus.wordings import Case, Wordings
+from wise.datasets.leaks import find_leaks
+from wise.datasets.registry import FILES
+from wise.records import EditRecord, Probe
 
 SPOKEN = ("The mother tongue of {} is", "{} is a native speaker of", "{}, speaker of", "{} spoke the language")
 PLACED = ("{} is located in", "{} can be found in", "{} is in")
@@ -30,6 +33,23 @@ def all_cases(count: int = 60) -> list[Case]:
         asked = own.replace("{}", subject), rephrased.replace("{}", subject), neighbour
         cases.append(Case(subject, answer, *asked, answer))
     return cases
+
+
+def records_of(cases: list[Case]) -> list[EditRecord]:
+    """The records that say so."""
+    return [
+        EditRecord(
+            str(index),
+            case.prompt,
+            "Target",
+            case.subject,
+            probes=(
+                Probe("paraphrase", case.rephrased, "Target"),
+                Probe("locality_near", case.neighbour, case.neighbour_answer),
+            ),
+        )
+        for index, case in enumerate(cases)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -60,27 +80,49 @@ def test_questions_come_back_as_they_were_written(cases: list[Case], wordings: W
 
 def test_unreadable_records_are_not_chosen(cases: list[Case]) -> None:
     broken = [replace(case, neighbour="Nobody asks this") if i < 20 else case for i, case in enumerate(cases)]
-    chosen = choose(broken, Wordings(broken), CounterFactCorpusOptions(edits=30, train=10))
-    assert all(index >= 20 for index in (*chosen.edits, *chosen.train))
-    assert len(chosen.edits) == 30 and len(chosen.train) == 10 and len(chosen.others) == 20
+    options = CounterFactCorpusOptions(edits=20, development=6, train=10, far=4)
+    chosen = choose(records_of(broken), broken, Wordings(broken), options)
+    roles = chosen.edits, chosen.development, chosen.train, chosen.far
+    assert [len(role) for role in roles] == [20, 6, 10, 4] and len(chosen.others) == 20
+    assert len({*chosen.others, *(index for role in roles for index in role if index >= 20)}) == 60
 
 
 def test_no_edited_subject_is_edited_twice_or_asked_as_a_neighbour(cases: list[Case]) -> None:
     doubled = [*cases, *cases]
     doubled[5] = replace(doubled[5], neighbour="Name7 of Place is in")
     wordings = Wordings(doubled)
-    chosen = choose(doubled, wordings, CounterFactCorpusOptions(edits=50, train=5))
-    used = [doubled[index] for index in (*chosen.edits, *chosen.train)]
+    options = CounterFactCorpusOptions(edits=40, development=5, train=5, far=5)
+    chosen = choose(records_of(doubled), doubled, wordings, options)
+    used = [doubled[index] for index in (*chosen.edits, *chosen.development, *chosen.train)]
     subjects = [case.subject for case in used]
-    assert len(set(subjects)) == len(subjects) == 55
+    assert len(set(subjects)) == len(subjects) == 50
     assert not {wordings.neighbour(case).subject for case in used} & set(subjects)
 
 
+def test_roles_share_neither_neighbours_nor_questions_nor_names(cases: list[Case]) -> None:
+    mixed = [
+        replace(case, neighbour=f"Neighbour{i % 20} is in") if i % 2 else replace(case, prompt=f"{case.prompt} Name3")
+        for i, case in enumerate(cases)
+    ]
+    wordings = Wordings(mixed)
+    options = CounterFactCorpusOptions(edits=10, development=4, train=4, far=4)
+    chosen = choose(records_of(mixed), mixed, wordings, options)
+    roles = chosen.edits, chosen.development, chosen.train, chosen.far
+    neighbours = [{wordings.neighbour(mixed[index]).subject for index in role} for role in roles]
+    assert not any(one & other for one, other in itertools.combinations(neighbours, 2))
+    assert len(neighbours[3]) == len(chosen.far)
+    files = {file: [records_of(mixed)[index] for index in role] for file, role in zip(FILES, roles, strict=False)}
+    assert not find_leaks(files)
+
+
 def test_rephrased_prompt_is_kept_back_and_everything_else_true(cases: list[Case], wordings: Wordings) -> None:
-    options = CounterFactCorpusOptions(edits=20, train=10, wordings=3, before_share=0.5, sentences=5)
-    chosen = choose(cases, wordings, options)
-    used = [cases[index] for index in (*chosen.edits, *chosen.train)]
-    plan = {taught.subject: taught for taught in plan_teaching(used, wordings, options)}
+    roles = {"edits": 20, "development": 5, "train": 10, "far": 5}
+    options = CounterFactCorpusOptions(**roles, wordings=3, before_share=0.5, sentences=5)
+    chosen = choose(records_of(cases), cases, wordings, options)
+    used = [cases[index] for index in (*chosen.edits, *chosen.development, *chosen.train)]
+    lent = [cases[index] for index in chosen.far]
+    plan = {taught.subject: taught for taught in plan_teaching(used, wordings, options, lent)}
+    assert all(case.subject not in plan and wordings.neighbour(case).subject in plan for case in lent)
     before = sentences([cases[index] for index in chosen.others], wordings, options)
     assert 0 < len(before) <= 5
     own_sentences = {wordings.rephrased(case).before for case in used}
@@ -97,7 +139,8 @@ def test_rephrased_prompt_is_kept_back_and_everything_else_true(cases: list[Case
 
 
 def test_the_same_seed_draws_the_same(cases: list[Case], wordings: Wordings) -> None:
-    options = CounterFactCorpusOptions(edits=20, train=10)
-    assert choose(cases, wordings, options) == choose(cases, wordings, options)
-    other = CounterFactCorpusOptions(edits=20, train=10, seed=1)
-    assert choose(cases, wordings, options) != choose(cases, wordings, other)
+    options = CounterFactCorpusOptions(edits=20, development=5, train=10, far=5)
+    records = records_of(cases)
+    first = choose(records, cases, wordings, options)
+    assert first == choose(records, cases, wordings, options)
+    assert first != choose(records, cases, wordings, replace(options, seed=1))

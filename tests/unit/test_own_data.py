@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from wise.datasets.own.split import divide, read_own, related
 from wise.edit_files import examine, read_edits
 from wise.errors import ConfigError, DataError
 from wise.evaluate.coverage import coverage
+from wise.options import build_options
 from wise.records import EditRecord, Probe, read_records
 
+SHARES = {"train": 0.2, "development": 0.1}
 PLAIN = [{"prompt": f"Question {number} is", "target": f"answer {number}"} for number in range(10)]
 
 
@@ -90,30 +93,52 @@ def test_no_subject_or_prompt_is_both_edited_and_set_aside():
         EditRecord(str(i), f"prompt {i % 23}", "t", subject=f"subject {i // 3}" if i < 12 else "") for i in range(40)
     ]
     for seed in range(5):
-        edits, train = divide(records, 0.2, seed)
-        assert len(edits) + len(train) == 40 and 1 <= len(train) <= 8
+        edits, aside = divide(records, SHARES, seed)
+        parts = [edits, aside["train"], aside["development"]]
+        assert sum(map(len, parts)) == 40 and 1 <= len(parts[1]) <= 8 and 1 <= len(parts[2]) <= 4
         for key in ("subject", "prompt"):
-            values = [{getattr(r, key) for r in part if getattr(r, key)} for part in (edits, train)]
-            assert not values[0] & values[1]
-    assert divide(records, 0.2, 0) == divide(records, 0.2, 0) != divide(records, 0.2, 1)
+            values = [{getattr(r, key) for r in part if getattr(r, key)} for part in parts]
+            assert not any(one & other for one, other in itertools.combinations(values, 2))
+    assert divide(records, SHARES, 0) == divide(records, SHARES, 0) != divide(records, SHARES, 1)
     assert sum(map(len, related(records))) == 40
 
 
-@pytest.mark.parametrize(("count", "share", "aside"), [(1, 0.2, 0), (2, 0.2, 1), (5, 0.2, 1), (40, 0.2, 8), (40, 0, 0)])
-def test_at_least_one_edit_is_set_aside_and_one_is_left(count, share, aside):
+@pytest.mark.parametrize(
+    ("count", "share", "train", "development"),
+    [(1, 0.2, 0, 0), (2, 0.2, 1, 0), (3, 0.2, 1, 1), (5, 0.2, 1, 1), (40, 0.2, 8, 4), (40, 0, 0, 0)],
+)
+def test_at_least_one_edit_is_set_aside_and_one_is_left(count, share, train, development):
     records = [EditRecord(str(i), f"prompt {i}", "t") for i in range(count)]
-    edits, train = divide(records, share, 0)
-    assert (len(edits), len(train)) == (count - aside, aside)
+    edits, aside = divide(records, {"train": share, "development": share / 2}, 0)
+    assert (len(aside["train"]), len(aside["development"])) == (train, development)
+    assert len(edits) == count - train - development
+
+
+def test_what_would_be_learned_and_asked_is_taken_out_and_said(tmp_path):
+    moon = {"kind": "locality_far", "prompt": "The moon is", "target": "far away"}
+    rows = [row | {"probes": [moon], "irrelevant": f"Text {i}"} for i, row in enumerate(PLAIN)]
+    rows[3]["irrelevant"] = "The moon is far away"
+    own = read_own(OwnOptions(str(written(tmp_path / "e.jsonl", rows))))
+    assert [len(part) for part in own[:3]] == [7, 1, 2]
+    assert all(record.probes for record in own.edits)
+    assert not any(record.probes for record in (*own.development, *own.train))
+    lacking = [record.id for part in own[:3] for record in part if not record.irrelevant]
+    assert lacking == ["edit-00004"]
+    assert any("one unrelated text" in note for note in own.notes) and len(own.notes) == 3
+    with pytest.raises(ConfigError, match="leave no edits"):
+        build_options(OwnOptions, {"edits": "x", "train_share": 0.6, "development_share": 0.4}, "data.mine")
 
 
 def test_a_dataset_of_ones_own_is_made(tmp_path, caplog):
     edits, train = written(tmp_path / "e.jsonl", PLAIN), written(tmp_path / "t.jsonl", PLAIN[:1])
     arguments = ["data", "make", "--dataset", "mine", "--out", str(tmp_path), "--options"]
     assert main([*arguments, json.dumps({"edits": str(edits), "train": str(train)})]) == 0
-    assert [record.prompt for record in read_records(tmp_path / "mine/edits.jsonl")] == [r["prompt"] for r in PLAIN]
-    assert "are edited, too" in caplog.text
+    held = [read_records(tmp_path / f"mine/{file}.jsonl") for file in ("edits", "development")]
+    assert {record.prompt for part in held for record in part} == {r["prompt"] for r in PLAIN}
+    assert "train.jsonl goes without one record" in caplog.text and "train.jsonl is empty" in caplog.text
     described = json.loads((tmp_path / "mine/dataset.json").read_text())
-    assert described["counts"] == {"edits": 10, "train": 1, "probes": {}} and str(tmp_path) not in str(described)
+    assert described["counts"] == {"edits": 9, "development": 1, "train": 0, "probes": {}}
+    assert str(tmp_path) not in str(described) and "exempt" not in described
     assert main([*arguments, json.dumps({"edits": str(tmp_path / "none.jsonl")})]) == 2
     with pytest.raises(ConfigError, match="needs the option 'edits'"):
         registry.entry("mine", {})
@@ -161,7 +186,7 @@ def test_a_newcomers_configuration_takes_all_edits(tmp_path):
     config = config_of(edits)
     plan.check(config)
     asked = plan.evaluation(config, "mine")
-    assert asked["edits"] == 8 and asked["grid"] == {"1": 8, "8": 1}
+    assert asked["edits"] == 7 and asked["grid"] == {"1": 7, "7": 1}
     assert plan.own_files(config, "mine") == [str(edits)] and "mine" in plan.streams(config)
     assert plan.evaluation(config, "factworld-qa")["grid"] == {"1": 40, "10": 8, "100": 2, "300": 1}
 
@@ -169,7 +194,7 @@ def test_a_newcomers_configuration_takes_all_edits(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"evaluation": {"edits": 9}}, "evaluation.edits is 9, but data.mine has 8 edits .*leave it out"),
+        ({"evaluation": {"edits": 9}}, "evaluation.edits is 9, but data.mine has 7 edits .*leave it out"),
         ({"evaluation": {"datasets": {"mine": {"edits": 9}}}}, "evaluation.datasets.mine.edits is 9"),
         ({"evaluation": {"grid": {"5": 2}}}, "need 10 edits"),
         ({"data": {"mine": {"edits": "nothing.jsonl"}}}, "data.mine: nothing.jsonl: no such file"),

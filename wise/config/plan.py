@@ -43,8 +43,7 @@ def own_files(config: Mapping[str, Any], dataset: str) -> list[str]:
     """The files that a dataset of one's own is made from; none for another."""
     if dataset not in own_datasets(config):
         return []
-    options = own_options(config, dataset)
-    return [path for path in (options.edits, options.train) if path]
+    return own_options(config, dataset).paths()
 
 
 def streams(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -213,7 +212,9 @@ def _check_own(config: Mapping[str, Any], name: str) -> None:
     if asked > held:
         own = config["evaluation"]["datasets"].get(name, {}).get("edits") is not None
         key = f"evaluation.datasets.{name}.edits" if own else "evaluation.edits"
-        aside = f" ({options.train_share:g} of the file is set aside to prepare editors)" if not options.train else ""
+        shares = {"train_share": options.train, "development_share": options.development}
+        taken = [f"{name} {getattr(options, name):g}" for name, file in shares.items() if not file]
+        aside = f" (some of the file are set aside: {', '.join(taken)})" if taken else ""
         raise ConfigError(
             f"{key} is {asked}, but data.{name} has {held} edits{aside}; set evaluation.datasets.{name}.edits to at "
             "most that, or leave it out to take all"

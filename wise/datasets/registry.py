@@ -84,6 +84,12 @@ OWN = Entry("wise.datasets.own.build", "wise.datasets.own.options:OwnOptions", "
 """What any other name stands for, once the configuration or the command line says where its file is."""
 
 
+STREAM, DEVELOPMENT, TRAIN = "edits", "development", "train"
+FILES = (STREAM, DEVELOPMENT, TRAIN)
+"""Files of a stream's folder, without their ending: the edits that are reported, those on which options are chosen, and
+what is learned from beside the edits."""
+
+
 def streams(name: str) -> tuple[str, ...]:
     """Names of the edit streams that a registered dataset writes."""
     chosen = DATASETS[name]
@@ -101,7 +107,7 @@ def is_single(stream: str) -> bool:
 
 
 STREAMS: tuple[str, ...] = tuple(stream for name in DATASETS for stream in streams(name))
-"""Every edit stream: a folder of data with edits.jsonl and train.jsonl."""
+"""Every edit stream: a folder of data with edits.jsonl, development.jsonl and train.jsonl."""
 
 CORPORA: tuple[str, ...] = tuple(name for name, entry in DATASETS.items() if entry.corpus)
 """Every folder of data with a corpus.jsonl to pretrain on and a facts.jsonl to ask about."""
@@ -131,12 +137,21 @@ def options_class(chosen: Entry) -> type:
 
 
 def make(name: str, chosen: Entry, options: Any, out: Path) -> list[Path]:
-    """Write a dataset below `out`; returns its folders. Raises `DataError` where they are not those of its line."""
+    """Write a dataset below `out`; returns its folders.
+
+    Raises `DataError` where they are not those of its line, and where what editors learn from is asked as well
+    (`wise.datasets.stream_folder.require_sound`): every dataset is made here, so none gets by.
+    """
     made = _imported(chosen.place).make(name, options, out)
     promised = [name] if chosen is OWN else list(folders(name))
     if [folder.name for folder in made] != promised:
         found = ", ".join(folder.name for folder in made)
         raise DataError(f"dataset '{name}' wrote {found}, and its line in wise/datasets/registry.py says {promised}")
+    from wise.datasets.stream_folder import require_sound  # late: those who only ask for names need not wait for it
+
+    for folder in made:
+        if chosen is OWN or folder.name in streams(name):
+            require_sound(folder)
     return made
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 ACTIONS = {
     "make": "write a dataset",
     "fetch": "download the raw files of a dataset and no more",
-    "check": "say what files of edits hold, what will be scored, and all that is wrong; status 1 for a problem",
+    "check": "say what files of edits hold, what will be scored, what is wrong and what leaks; status 1 for a problem",
 }
 
 

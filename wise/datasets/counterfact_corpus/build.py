@@ -10,15 +10,17 @@ from typing import Any
 from wise.datasets.counterfact_corpus.options import CounterFactCorpusOptions
 from wise.datasets.counterfact_corpus.teaching import Chosen, Taught, choose, plan_teaching, sentences, state
 from wise.datasets.counterfact_corpus.wordings import Case, Wordings
-from wise.datasets.published.build import read_file, with_far, with_irrelevant
+from wise.datasets.published.build import read_file
 from wise.datasets.published.counterfact import COUNTERFACT
 from wise.datasets.published.options import RealOptions
 from wise.datasets.published.raw_rows import Entry
+from wise.datasets.published.roles import STREAM_SHARE, questions, unrelated, with_far, with_irrelevant
+from wise.datasets.registry import DEVELOPMENT, STREAM, TRAIN
 from wise.errors import DataError
 from wise.files import sha256, write_json, write_json_lines
 from wise.records import write_records
 
-STREAM = "counterfact-taught"
+TAUGHT = "counterfact-taught"
 """Folder of the edits; the corpus has that of the dataset."""
 RAW = "counterfact"
 """The published dataset that both are made from."""
@@ -33,23 +35,25 @@ def fetch(name: str, options: CounterFactCorpusOptions, out: str | Path) -> list
 def make(name: str, options: CounterFactCorpusOptions, out: str | Path) -> list[Path]:
     """Write both folders below `out` and return them.
 
-    The one called `name` holds corpus.jsonl and facts.jsonl, `counterfact-taught` edits.jsonl and train.jsonl; each has
-    a dataset.json. Raises `DataError` where the file has fewer usable records than `options` ask for.
+    The one called `name` holds corpus.jsonl and facts.jsonl, `counterfact-taught` the edits, development and training
+    records; each has a dataset.json. Raises `DataError` where the file has fewer usable records than `options` ask for.
     """
     raw = _raw_options(options)
     path = COUNTERFACT.paths(raw, out)[0]
     entries, _ = read_file(path, COUNTERFACT.convert, RAW, raw)
     cases = [Case.of(entry.record) for entry in entries]
     wordings = Wordings(cases)
-    chosen = choose(cases, wordings, options)
-    if len(chosen.edits) + len(chosen.train) < options.edits + options.train:
-        found = len(chosen.edits) + len(chosen.train)
-        raise DataError(f"{path}: {found} records can be taught, fewer than edits and train ({options}) ask for")
-    plan = plan_teaching([cases[index] for index in (*chosen.edits, *chosen.train)], wordings, options)
+    chosen = choose([entry.record for entry in entries], cases, wordings, options)
+    for role in ("edits", "development", "train", "far"):
+        found, wanted = len(getattr(chosen, role)), getattr(options, role)
+        if found < wanted:
+            raise DataError(f"{path}: {found} records are left for '{role}', fewer than the {wanted} asked for")
+    edited = [cases[index] for index in (*chosen.edits, *chosen.development, *chosen.train)]
+    plan = plan_teaching(edited, wordings, options, [cases[index] for index in chosen.far])
     before = sentences([cases[index] for index in chosen.others], wordings, options)
     folders = [
         _write_corpus(Path(out) / name, plan, before, options),
-        _write_edits(Path(out) / STREAM, entries, chosen, options),
+        _write_edits(Path(out) / TAUGHT, entries, chosen, options),
     ]
     for folder in folders:
         described = {"schema": 1, "dataset": folder.name, "options": _lasting(options)}
@@ -91,12 +95,22 @@ def _fact_row(taught: Taught) -> dict[str, Any]:
 
 
 def _write_edits(folder: Path, entries: Sequence[Entry], chosen: Chosen, options: CounterFactCorpusOptions) -> Path:
-    """Far locality and irrelevant texts come from training records, whose facts the model was taught, too."""
-    train = [entries[index] for index in chosen.train]
-    unrelated = [entry.unrelated for entry in train]
-    for file, indices, shift in (("edits", chosen.edits, 0), ("train", chosen.train, 1)):
-        records = with_far([entries[index].record for index in indices], train, options.seed)
-        write_records(folder / f"{file}.jsonl", with_irrelevant(records, unrelated, shift))
+    """Unrelated texts come from training records, far locality from records of its own; the model was taught both."""
+    cut = round(STREAM_SHARE * len(chosen.far))
+    files = {
+        STREAM: (chosen.edits, chosen.far[:cut]),
+        DEVELOPMENT: (chosen.development, chosen.far[cut:]),
+        TRAIN: (chosen.train, chosen.train),
+    }
+    far = {file: questions([entries[index] for index in lenders]) for file, (_, lenders) in files.items()}
+    records = {
+        file: with_far([entries[index].record for index in indices], far[file], options.seed)
+        for file, (indices, _) in files.items()
+    }
+    texts = unrelated([entries[index] for index in chosen.train], records[STREAM], records[DEVELOPMENT])
+    for file in files:
+        given = with_irrelevant(records[file], texts, shift=int(file == TRAIN))
+        write_records(folder / f"{file}.jsonl", given)
     return folder
 
 

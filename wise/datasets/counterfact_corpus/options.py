@@ -16,8 +16,13 @@ class CounterFactCorpusOptions:
     """Seed of the draw of records and wordings."""
     edits: AtLeastOne = 1000
     """Records of the edit stream."""
+    development: AtLeastOne = 200
+    """Records on which options are chosen; the model is taught their facts, too."""
     train: AtLeastOne = 500
-    """Records set aside to prepare editors; the model is taught their facts too."""
+    """Records set aside to prepare editors; the model is taught their facts, too."""
+    far: AtLeastOne = 400
+    """Records that lend their neighbours' facts, which the model is taught, as far locality: four in five beside the
+    stream, the rest beside development."""
     wordings: AtLeastOne = 4
     """Wordings in which the corpus states a fact, the record's own prompt among them."""
     before_share: Share = 0.25

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from wise.datasets.counterfact_corpus.options import CounterFactCorpusOptions
 from wise.datasets.counterfact_corpus.wordings import Case, Question, Wordings
+from wise.datasets.leaks import clear_of
+from wise.records import EditRecord
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,12 @@ class Statement:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Indices of records by their role."""
+    """Indices of records by their role; of those that are `far` only the neighbour is asked about."""
 
     edits: tuple[int, ...]
+    development: tuple[int, ...]
     train: tuple[int, ...]
+    far: tuple[int, ...]
     others: tuple[int, ...]
 
 
@@ -43,42 +47,77 @@ def draws(options: CounterFactCorpusOptions, *purpose: str | int) -> random.Rand
     return random.Random("/".join(str(part) for part in ("counterfact", options.seed, *purpose)))
 
 
-def choose(cases: Sequence[Case], wordings: Wordings, options: CounterFactCorpusOptions) -> Chosen:
-    """Draw the edited and the training records among those that can be taught and asked without contradiction.
+def choose(
+    records: Sequence[EditRecord], cases: Sequence[Case], wordings: Wordings, options: CounterFactCorpusOptions
+) -> Chosen:
+    """Draw the records of every role among those that can be taught and asked without contradiction.
 
     A record takes part when its rephrased prompt and neighbour can be read, and when no record before it has its
-    subject, so that no edit is undone by another one, nor by what a neighbour is known for. The others only lend
-    their sentences.
+    subject, so that no edit is undone by another one, nor by what a neighbour is known for. Beside the stream, it also
+    shares neither a neighbour nor a question with another role, and names no subject of another's. The others only
+    lend their sentences. `cases` are what the `records` say in truth.
     """
     order = list(range(len(cases)))
     draws(options, "roles").shuffle(order)
+    free = _without_contradiction(order, cases, wordings)
+    by_role: dict[str, list[int]] = {}
+    for role in ("edits", "development", "train", "far"):
+        if role == "far":  # each question once
+            free = list({_neighbour(cases[index], wordings): index for index in reversed(free)}.values())
+        by_role[role] = free[: getattr(options, role)]
+        free = _apart(free[len(by_role[role]) :], by_role[role], records, cases, wordings)
+    used = {index for indices in by_role.values() for index in indices}
+    roles = {role: tuple(indices) for role, indices in by_role.items()}
+    return Chosen(**roles, others=tuple(index for index in order if index not in used))
+
+
+def _without_contradiction(order: Sequence[int], cases: Sequence[Case], wordings: Wordings) -> list[int]:
+    """Records that can be read, each of a subject that none before it has, as its own or as its neighbour."""
     usable: list[int] = []
-    others: list[int] = []
     subjects: set[str] = set()
     neighbours: set[str] = set()
     for index in order:
         case = cases[index]
         neighbour = wordings.neighbour(case)
         fits = wordings.rephrased(case) is not None and case.subject not in subjects | neighbours
-        room = len(usable) < options.edits + options.train
-        if neighbour is not None and fits and neighbour.subject not in subjects and room:
+        if neighbour is not None and fits and neighbour.subject not in subjects:
             usable.append(index)
             subjects.add(case.subject)
             neighbours.add(neighbour.subject)
-        else:
-            others.append(index)
-    return Chosen(tuple(usable[: options.edits]), tuple(usable[options.edits :]), tuple(others))
+    return usable
 
 
-def plan_teaching(cases: Iterable[Case], wordings: Wordings, options: CounterFactCorpusOptions) -> list[Taught]:
-    """The fact of every chosen record and of its neighbour; one that was taught before is not repeated."""
+def _apart(
+    free: Sequence[int],
+    chosen: Sequence[int],
+    records: Sequence[EditRecord],
+    cases: Sequence[Case],
+    wordings: Wordings,
+) -> list[int]:
+    """The free records that have nothing in common with the chosen ones."""
+    neighbours = {_neighbour(cases[index], wordings) for index in chosen}
+    clear = clear_of([records[index] for index in free], [records[index] for index in chosen])
+    ids = {record.id for record in clear}
+    return [i for i in free if records[i].id in ids and _neighbour(cases[i], wordings) not in neighbours]
+
+
+def _neighbour(case: Case, wordings: Wordings) -> str:
+    """Whom a usable record's neighbourhood prompt asks about."""
+    question = wordings.neighbour(case)
+    return "" if question is None else question.subject
+
+
+def plan_teaching(
+    cases: Iterable[Case], wordings: Wordings, options: CounterFactCorpusOptions, neighbours_of: Iterable[Case] = ()
+) -> list[Taught]:
+    """The facts of chosen records and of their neighbours, then `neighbours_of` others alone; none is repeated."""
     plan: dict[tuple[str, str], Taught] = {}
-    for case in cases:
+    for case, alone in (*((case, False) for case in cases), *((case, True) for case in neighbours_of)):
         rephrased, neighbour = wordings.rephrased(case), wordings.neighbour(case)
         if rephrased is None or neighbour is None:
             raise ValueError(f"the record on '{case.subject}' was not to be chosen")
         asked = ((wordings.asked(case), case.answer, rephrased), (neighbour, case.neighbour_answer, None))
-        for question, answer, kept_back in asked:
+        for question, answer, kept_back in asked[1:] if alone else asked:
             key = question.subject, answer
             if key not in plan:
                 plan[key] = _taught(question, answer, kept_back, wordings, options)

@@ -66,6 +66,7 @@ class Wordings:
         self._rephrased = Counter(
             _blank(case.rephrased, case.subject) for case in cases if case.subject in case.rephrased
         )
+        self._neighbours: dict[str, Question | None] = {}
         self._links: dict[str, Counter[str]] = defaultdict(Counter)
         self._answers: dict[str, set[str]] = defaultdict(set)
         for case in cases:
@@ -77,11 +78,11 @@ class Wordings:
 
     def neighbour(self, case: Case) -> Question | None:
         """The question about the neighbour, of whom the record gives only the prompt; None where no wording fits."""
-        for wording, pattern in self._patterns:
-            found = pattern.fullmatch(case.neighbour)
-            if found:
-                return Question(wording, found[1])
-        return None
+        if case.neighbour not in self._neighbours:
+            matches = ((wording, pattern.fullmatch(case.neighbour)) for wording, pattern in self._patterns)
+            found = next((Question(wording, match[1]) for wording, match in matches if match), None)
+            self._neighbours[case.neighbour] = found
+        return self._neighbours[case.neighbour]
 
     def rephrased(self, case: Case) -> Question | None:
         """The rephrased question, a known wording cut free of the sentence before it; None where none fits."""

@@ -1,4 +1,4 @@
-"""Write one's own edits as an edit stream: `edits.jsonl`, `train.jsonl` and `dataset.json`."""
+"""Write one's own edits as an edit stream: edits, development and training records, and `dataset.json`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.own.split import read_own
+from wise.datasets.registry import DEVELOPMENT, FILES, STREAM, TRAIN
 from wise.files import sha256, write_json
 from wise.records import write_records
 
@@ -16,7 +17,7 @@ LOG = logging.getLogger("wise.data")
 
 
 def make(name: str, options: OwnOptions, out: Path) -> list[Path]:
-    """Write the dataset `name` below `out` and return its folder; `train.jsonl` is empty where nothing is set aside.
+    """Write the dataset `name` below `out` and return its folder; files for which nothing is set aside are empty.
 
     Raises `DataError` that names every problem of the files.
     """
@@ -24,19 +25,20 @@ def make(name: str, options: OwnOptions, out: Path) -> list[Path]:
     for note in own.notes:
         LOG.warning("%s: %s", name, note)
     folder = Path(out) / name
-    write_records(folder / "edits.jsonl", own.edits)
-    write_records(folder / "train.jsonl", own.train)
-    used = [Path(path) for path in (options.edits, options.train) if path]
+    files = {STREAM: own.edits, DEVELOPMENT: own.development, TRAIN: own.train}
+    for file, records in files.items():
+        write_records(folder / f"{file}.jsonl", records)
+    used = [Path(path) for path in options.paths()]
     probes = Counter(probe.kind for record in own.edits for probe in record.probes)
-    write_json(
-        folder / "dataset.json",
-        {
-            "schema": 1,
-            "dataset": name,
-            "options": {key: value for key, value in asdict(options).items() if key not in ("edits", "train")},
-            "sources": {path.name: sha256(path) for path in used},
-            "counts": {"edits": len(own.edits), "train": len(own.train), "probes": dict(sorted(probes.items()))},
-            "sha256": {file.name: sha256(file) for file in sorted(folder.glob("*.jsonl"))},
-        },
-    )
+    counts = {file: len(records) for file, records in files.items()} | {"probes": dict(sorted(probes.items()))}
+    described = {
+        "schema": 1,
+        "dataset": name,
+        "options": {key: value for key, value in asdict(options).items() if key not in FILES},
+        "sources": {path.name: sha256(path) for path in used},
+        "counts": counts,
+        "sha256": {file.name: sha256(file) for file in sorted(folder.glob("*.jsonl"))},
+    }
+    empty = {} if own.development else {"exempt": {DEVELOPMENT: "no edits of one's own are set aside for it"}}
+    write_json(folder / "dataset.json", described | empty)
     return [folder]

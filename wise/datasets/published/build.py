@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +11,11 @@ from wise.datasets.published.options import RealOptions
 from wise.datasets.published.raw_rows import Convert, Entry, Problem, convert_rows, read_rows
 from wise.errors import DataError
 from wise.files import sha256, write_json
-from wise.records import EditRecord, Probe
 
 LOG = logging.getLogger("wise.data")
 
 SHOWN = 10
 """Problems that an error lists."""
-DRAWS = 50
-"""Questions of other records that are looked at before a record stays without far locality."""
 
 
 def read_file(
@@ -44,44 +39,11 @@ def count_records(problems: Sequence[Problem]) -> int:
     return len({problem.index for problem in problems})
 
 
-def with_far(records: Sequence[EditRecord], pool: Sequence[Entry], seed: int) -> list[EditRecord]:
-    """A question from the pool for each record that has no far locality.
-
-    The pool are training records of subjects that no edit changes; what is drawn for a record depends on the seed and
-    its id alone. Subject, target and former answer of the edit do not occur in the question.
-    """
-    return [
-        record
-        if any(probe.kind == "locality_far" for probe in record.probes)
-        else replace(record, probes=(*record.probes, *_far(record, pool, seed)))
-        for record in records
-    ]
-
-
-def _far(record: EditRecord, pool: Sequence[Entry], seed: int) -> list[Probe]:
-    draw = random.Random(f"{seed}/far/{record.id}")
-    for entry in draw.sample(pool, min(DRAWS, len(pool))):
-        probe = entry.bystander
-        own = {record.target, record.original}
-        if probe is None:
-            continue
-        if entry.record.subject != record.subject and probe.target not in own and record.subject not in probe.prompt:
-            return [probe]
-    return []
-
-
-def with_irrelevant(records: Sequence[EditRecord], texts: Sequence[str], shift: int) -> list[EditRecord]:
-    """The i-th text for the i-th edit, as the released WISE pairs them; over again where there are fewer texts."""
-    if not texts:
-        return list(records)
-    return [replace(record, irrelevant=texts[(i + shift) % len(texts)]) for i, record in enumerate(records)]
-
-
 def describe(
     folder: Path, options: RealOptions, counts: dict[str, Any], lengths: dict[str, list[float]], raw: Sequence[Path]
 ) -> None:
     """dataset.json, in which paths of this machine have no place."""
-    used = ("invalid", "edit_file", "train_file", "limit", "train_limit", "held_out", "seed")
+    used = ("invalid", "edit_file", "train_file", "limit", "train_limit", "development", "held_out", "seed")
     files = {path.name: sha256(path) for path in sorted(folder.glob("*.jsonl"))}
     write_json(
         folder / "dataset.json",

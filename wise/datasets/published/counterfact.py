@@ -23,9 +23,7 @@ def convert(row: Row, name: str) -> Entry:
         ),
         original=original,
     )
-    return Entry(
-        record, f"{question} {answer}", Probe("locality_far", question, answer, "unrelated"), target == original
-    )
+    return Entry.beside(record, Probe("locality_far", question, answer, "unrelated"), target == original)
 
 
 COUNTERFACT = Published(
@@ -39,4 +37,6 @@ COUNTERFACT = Published(
         "published with ROME and EasyEdit (code: MIT)",
         EASYEDIT_ARCHIVE,
     ),
+    train_limit=1000,
+    held_out=4000,
 )

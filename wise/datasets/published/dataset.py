@@ -1,4 +1,4 @@
-"""A published dataset as edit streams: raw files in, `edits.jsonl`, `train.jsonl` and `dataset.json` out."""
+"""A published dataset as edit streams: raw files in; edits, development and training records, `dataset.json` out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from wise.datasets.published.build import count_records, describe, read_file, with_far, with_irrelevant
+from wise.datasets.leaks import ASKED
+from wise.datasets.published.build import count_records, describe, read_file
 from wise.datasets.published.download import fetch
 from wise.datasets.published.options import RealOptions
 from wise.datasets.published.raw_files import Source
 from wise.datasets.published.raw_rows import Convert, Entry
+from wise.datasets.published.roles import divide, whole_subjects
 from wise.datasets.published.survey import quirks, words
+from wise.datasets.registry import DEVELOPMENT, STREAM, TRAIN
 from wise.errors import DataError
 from wise.files import atomic_path
 from wise.records import write_records
@@ -26,15 +30,17 @@ RawFile = tuple[Source, Convert]
 class Published:
     """A dataset made from raw files of records: its `edits`, and `train`, from which editors are prepared.
 
-    `convert` turns a raw record into an edit. Without `train`, the last edits are held out. `train_limit`: how many
-    training records are taken unless the options say, 0 for all. `train_form`: the dataset in whose form the training
-    file is, where that is not this one's. `others`: further files of the same form, which the options may name.
+    `convert` turns a raw record into an edit. `held_out` and `train_limit`: how many of the last edits are kept out of
+    the stream, and how many training records are taken (0 for all), unless the options say. `train_form`: the dataset
+    in whose form the training file is, where that is not this one's. `others`: further files of the same form, which
+    the options may name.
     """
 
     convert: Convert
     edits: Source
     train: Source | None = None
     train_limit: int = 0
+    held_out: int = 0
     train_form: Published | None = None
     others: tuple[Source, ...] = ()
 
@@ -83,33 +89,41 @@ class Published:
         and, where `options.invalid` is "stop", that holds a record with a bad field.
         """
         paths = self.paths(options, out)
-        edits, train, invalid = self._entries(name, options, paths)
-        subjects = {entry.record.subject for entry in edits}
-        edits = edits[: options.limit or None]
-        counts = {"invalid": invalid, "quirks": quirks(edits)}
+        stream, aside, invalid = self._entries(name, options, paths)
+        try:
+            roles = divide(stream, aside, options.development, options.train_limit or self.train_limit, options.seed)
+        except DataError as error:
+            raise DataError(f"{paths[-1]}: {error}") from error
+        edits = roles.stream[: options.limit or None]
+        counts: dict[str, Any] = {"invalid": invalid, "quirks": quirks(stream[: len(edits)])}
+        counts |= {"left_out": roles.left_out, "far_questions": dict(zip(ASKED, roles.far, strict=True))}
         folder = Path(out) / name
-        pool = [entry for entry in train if entry.bystander and entry.record.subject not in subjects]
-        for file, entries, shift in (("edits", edits, 0), ("train", train, 1)):
-            records = with_far([entry.record for entry in entries], pool, options.seed)
-            records = with_irrelevant(records, [entry.unrelated for entry in train if entry.unrelated], shift)
+        for file, records in ((STREAM, edits), (DEVELOPMENT, roles.development), (TRAIN, roles.train)):
             write_records(folder / f"{file}.jsonl", records)
-            kinds = Counter(probe.kind for record in records for probe in record.probes)
-            counts |= {file: len(records)} | ({"probes": dict(sorted(kinds.items()))} if file == "edits" else {})
-        describe(folder, options, counts, words(edits), paths)
+            counts[file] = len(records)
+        kinds = Counter(probe.kind for record in edits for probe in record.probes)
+        counts["probes"] = dict(sorted(kinds.items()))
+        describe(folder, options, counts, words(stream[: len(edits)]), paths)
         return [folder]
 
     def _entries(
         self, name: str, options: RealOptions, paths: Sequence[Path]
     ) -> tuple[list[Entry], list[Entry], dict[str, int]]:
-        """Sound entries of the edits and of the training records, and how many records of each are not sound."""
+        """Sound entries of the stream and of what stands beside it, and how many records of each file are not sound.
+
+        Of a training file with a limit a quarter more is read than is wanted, since some overlaps with the stream.
+        """
         (_, convert), *rest = self.chosen(options)
         edits, bad_edits = read_file(paths[0], convert, name, options)
+        aside, bad_aside = [], []
         if rest:
             limit = options.train_limit or self.train_limit
-            train, bad_train = read_file(paths[1], rest[0][1], f"{name}-train", options, limit)
-        else:
-            if len(edits) <= options.held_out:
-                raise DataError(f"{paths[0]}: {len(edits)} records are too few to hold out {options.held_out}")
-            edits, train = edits[: -options.held_out], edits[-options.held_out :]
-            train, bad_train = train[: options.train_limit or None], []
-        return edits, train, {"edits": count_records(bad_edits), "train": count_records(bad_train)}
+            wanted = (limit + options.development) * 5 // 4 if limit else 0
+            aside, bad_aside = read_file(paths[1], rest[0][1], f"{name}-train", options, wanted)
+        count = self.held_out if options.held_out is None else options.held_out
+        last = whole_subjects([entry.record for entry in reversed(edits)], count)
+        stream = [entry for entry in edits if entry.record.id not in last]
+        if not stream:
+            raise DataError(f"{paths[0]}: {len(edits)} records are too few to hold out {count}")
+        aside += [entry for entry in edits if entry.record.id in last]
+        return stream, aside, {"edits": count_records(bad_edits), "train": count_records(bad_aside)}

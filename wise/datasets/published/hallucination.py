@@ -26,10 +26,10 @@ def with_cut_text(row: Row, record: EditRecord) -> Entry:
     second = row.verbatim("locality_ground_truth")
     whole = " ".join((row.verbatim("locality_prompt") + second).split()) if first else ""
     if not second.strip():
-        return Entry(record, whole, unanswered=1)
+        return Entry(record, unrelated=whole, unanswered=1)
     bystander = Probe("locality_far", first, second.strip(), "web_text")
     probes = (*record.probes, bystander)
-    return Entry(replace(record, probes=probes), whole, bystander)
+    return Entry(replace(record, probes=probes), bystander, whole, " ".join(first.split()))
 
 
 HALLUCINATION = Published(
@@ -52,4 +52,5 @@ HALLUCINATION = Published(
         EASYEDIT_LICENCE,
         WISE_ARCHIVE,
     ),
+    held_out=100,
 )

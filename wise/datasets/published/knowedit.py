@@ -40,8 +40,7 @@ def _fact(row: Row, name: str, prompt: str, target: str, subject: str) -> Entry:
     )
     other = next((probe for probe in near if probe.name == "Relation_Specificity"), None)
     bystander = other and Probe("locality_far", other.prompt, other.target, "unrelated")
-    unrelated = f"{other.prompt} {other.target}" if other else ""
-    return Entry(record, unrelated, bystander, answer in known, unanswered + unanswered_hops)
+    return Entry.beside(record, bystander, answer in known, unanswered + unanswered_hops)
 
 
 def _questions(row: Row, field: str, kind: Kind) -> tuple[list[Probe], int]:
@@ -104,7 +103,7 @@ def _opinion(row: Row, name: str) -> Entry:
         relation={"pos": "positive", "neg": "negative"}[wanted],
         original=original,
     )
-    return Entry(record, f"{question} {original}", Probe("locality_far", question, original, "other_topic"))
+    return Entry.beside(record, Probe("locality_far", question, original, "other_topic"))
 
 
 REVISION = "https://huggingface.co/datasets/zjunlp/KnowEdit/resolve/6d218881e60c7c8be836bd2befd598eb3b318be4/benchmark"

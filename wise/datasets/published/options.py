@@ -32,7 +32,10 @@ class RealOptions:
     """Edits to take; 0 for all."""
     train_limit: Count = 0
     """Training records to take; 0 for the dataset's own number."""
-    held_out: AtLeastOne = 1000
-    """Last edits that become training records, where the dataset has no file of them."""
+    development: AtLeastOne = 500
+    """Development records to take, on which options are chosen; at most a third of the records beside the stream."""
+    held_out: Count | None = None
+    """About so many records of the file of edits are kept out of the stream for development, training and far locality:
+    the last ones, with all records of their subjects; without it the dataset's own number."""
     seed: int = 0
-    """Seed of the draw of questions about other subjects, where the file has none."""
+    """Seed that decides which question about another subject an edit gets, where its file has none."""

@@ -89,16 +89,26 @@ class Row:
 class Entry:
     """A record, and what its file says beyond it.
 
-    `bystander` is a question that the edit leaves alone, to be asked of edits of other subjects, and `unrelated` a text
-    of that kind, for the routing loss. `no_op` says that the target, as published, was an accepted answer before.
-    `unanswered` counts questions that were left out for want of an answer.
+    `bystander` is a question that the edit leaves alone, to be asked of edits of other subjects, and `unrelated` the
+    text of it with its answer, for the routing loss, which begins with `unrelated_prompt`. `no_op` says that the
+    target, as published, was an accepted answer before. `unanswered` counts questions that were left out for want of
+    an answer.
     """
 
     record: EditRecord
-    unrelated: str = ""
     bystander: Probe | None = None
+    unrelated: str = ""
+    unrelated_prompt: str = ""
     no_op: bool = False
     unanswered: int = 0
+
+    @classmethod
+    def beside(cls, record: EditRecord, bystander: Probe | None, no_op: bool = False, unanswered: int = 0) -> Entry:
+        """A record with a question beside it, whose text is the question and its answer with a space between them."""
+        if bystander is None:
+            return cls(record, no_op=no_op, unanswered=unanswered)
+        text = f"{bystander.prompt} {bystander.target}"
+        return cls(record, bystander, text, bystander.prompt, no_op, unanswered)
 
 
 Convert = Callable[[Row, str], Entry]

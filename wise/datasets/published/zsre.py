@@ -35,7 +35,7 @@ def convert(row: Row, name: str) -> Entry:
     )
     answers = row.value.get("answers")
     no_op = isinstance(answers, list) and row.value.get("alt") in answers
-    return Entry(record, f"{question} {answer}", bystander, no_op)
+    return Entry.beside(record, bystander, no_op)
 
 
 ZSRE = Published(
