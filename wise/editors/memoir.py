@@ -67,8 +67,8 @@ class Memoir(RoutedEditor):
         self._forget()
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
-        """The mean activation of training prompts and of their irrelevant texts, (f,)."""
-        texts = [text for record in records for text in (record.prompt, record.irrelevant) if text.strip()]
+        """The mean activation of training prompts and of their unrelated prompts, (f,)."""
+        texts = [text for record in records for text in (record.prompt, record.unrelated_prompt) if text.strip()]
         return {"mean": pooled_prompts(self, texts, self.config.pooling).mean(0)}
 
     def masks(self, activations: Tensor) -> Tensor:

@@ -26,11 +26,11 @@ def measure_overhead(
     """One row for each T of `grid`: cost after the first T edits of `stream`.
 
     Inference is a free answer of a fixed number of tokens to one prompt at a time, half of the prompts
-    edited ones and half irrelevant texts, `repeats` times on the edited and the unedited model in turn.
+    edited ones and half unrelated ones, `repeats` times on the edited and the unedited model in turn.
     """
     rows, seconds = [], 0.0
     asked = [record.prompt for record in stream[: prompts // 2]]
-    asked += [record.irrelevant or record.prompt for record in stream[: prompts - len(asked)]]
+    asked += [record.unrelated_prompt or record.prompt for record in stream[: prompts - len(asked)]]
     parameters = sum(p.numel() for p in editor.lm.model.parameters())
     editor.rollback()
     start_peak(editor.lm.device)

@@ -13,20 +13,26 @@ def pseudo_edits(texts: Sequence[str]) -> list[EditRecord]:
     """One record a text: the beginning of the text is to be continued as another text goes on.
 
     Beside it stand a paraphrase (the prompt behind a third text), a question whose answer must not change (the
-    beginning of a fourth text with its own continuation), and the text itself as one to leave alone. Raises
-    `ConfigError` for fewer than two texts.
+    beginning of a fourth text with its own continuation), and the other text as one to leave alone, whose beginning is
+    its prompt. Raises `ConfigError` for fewer than two texts.
     """
     parts = [_cut(text) for text in texts]
     if len(parts) < 2:
         raise ConfigError(f"at least two different texts are needed to learn from, found {len(parts)}; give more")
     records = []
     for i, (prompt, _) in enumerate(parts):
-        _, target = parts[(i + 1) % len(parts)]
+        other, target = parts[(i + 1) % len(parts)]
         before, (far, answer) = texts[(i + 2) % len(parts)], parts[(i + 3) % len(parts)]
         probes = (Probe("paraphrase", f"{before} {prompt}", target), Probe("locality_far", far, answer))
         subject = prompt.split()[-1]
-        records.append(EditRecord(f"sample-{i:05d}", prompt, target, subject, irrelevant=texts[i], probes=probes))
+        text = {"irrelevant": f"{other} {target}", "irrelevant_prompt": other}
+        records.append(EditRecord(f"sample-{i:05d}", prompt, target, subject, probes=probes, **text))
     return records
+
+
+def unrelated(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Each text as one that edits leave alone, and the beginning of it that counts as its prompt."""
+    return [(text, beginning if text.startswith(beginning) else "") for text in texts for beginning, _ in [_cut(text)]]
 
 
 def readable(lm: LanguageModel, texts: Sequence[str], tokens: int) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import cycle
 
 from wise.editors.base import Editor
 from wise.editors.shared.subject import with_subject
 from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel
-from wise.lm.pseudo_edits import pseudo_edits, readable
+from wise.lm.pseudo_edits import pseudo_edits, readable, unrelated
 from wise.records import EditRecord
 from wise.seeds import derive_seed
 
@@ -36,7 +37,7 @@ def training_records(lm: LanguageModel, given: Sequence[EditRecord], seed: int =
     LOG.info("the model writes %d texts of %d tokens, to learn from what it was not given", SAMPLES, TOKENS)
     texts = readable(lm, write_samples(lm, SAMPLES, TOKENS, derive_seed(seed, "irrelevant")), TOKENS)
     if lacks_texts and texts:
-        records = [replace(record, irrelevant=texts[i % len(texts)]) for i, record in enumerate(records)]
+        records = [_beside(record, *own) for record, own in zip(records, cycle(unrelated(texts)), strict=False)]
     return records if len(records) >= FEWEST else [*records, *pseudo_edits(texts)]
 
 
@@ -53,14 +54,19 @@ def completed(
     lacking = [i for i, record in enumerate(edits) if editor.needs_irrelevant and not record.irrelevant.strip()]
     if editor.learns_from_records() or lacking:
         train = training_records(editor.lm, train)
-    texts = [record.irrelevant for record in train if record.irrelevant.strip()]
+    texts = [(record.irrelevant, record.irrelevant_prompt) for record in train if record.irrelevant.strip()]
     if lacking and texts:
         LOG.info("%d edits have no 'irrelevant' text and take one of the training records'", len(lacking))
-        for place, i in enumerate(lacking):
-            edits[i] = replace(edits[i], irrelevant=texts[place % len(texts)])
+        for i, own in zip(lacking, cycle(texts), strict=False):
+            edits[i] = _beside(edits[i], *own)
     if editor.needs_subject:
         for i, record in enumerate(edits):
             edits[i], note = with_subject(record)
             if note:
                 LOG.info("edit '%s': %s", record.id, note)
     return edits, train
+
+
+def _beside(record: EditRecord, text: str, prompt: str) -> EditRecord:
+    """The record with a text that its edit leaves alone."""
+    return replace(record, irrelevant=text, irrelevant_prompt=prompt)

@@ -69,13 +69,13 @@ class Wise(RoutedEditor):
         return self.config.units != "absolute" or self.config.irrelevant > 0
 
     def prepare(self, records: Sequence[EditRecord]) -> None:
-        """Measure the model's own scales on the irrelevant texts of training records, where options are relative.
+        """Measure the model's own scales on the unrelated prompts of training records, where options are relative.
 
         Raises `ConfigError` when none of them has one.
         """
         if not self.learns_from_records():
             return
-        texts = [record.irrelevant for record in records if record.irrelevant.strip()]
+        texts = [record.unrelated_prompt for record in records if record.irrelevant.strip()]
         if not texts:
             raise ConfigError(
                 f"{self.name}: margins need training records with an 'irrelevant' text; none of them has one"

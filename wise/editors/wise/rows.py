@@ -40,11 +40,15 @@ def edit_rows(editor: Editor, record: EditRecord, calibration: Calibration | Non
 
 
 def _outside(editor: Editor, record: EditRecord, calibration: Calibration | None) -> Scope:
-    """Texts outside the scope of an edit: the record's own and some of the measured ones."""
+    """Texts outside the scope of an edit: the record's own and some of the measured ones.
+
+    Where one token decides, it is the last of the *prompt*, as it will be of every question; where the scores of
+    several tokens are averaged, the whole text is read, as in the paper and the released code.
+    """
     config, own = editor.config, record.irrelevant.strip()
     if config.positions in ("prompt", "tokens") and own:
         return scope_of(editor.frozen(encode_prompts(editor.lm, [record.irrelevant])), config.positions)
-    queries = [pooled_prompts(editor, [record.irrelevant], "last")] if own else []
+    queries = [pooled_prompts(editor, [record.unrelated_prompt], "last")] if own else []
     if config.irrelevant:
         if calibration is None:
             raise ConfigError(UNPREPARED.format(editor.name))
