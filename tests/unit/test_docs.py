@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import tomllib
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from docs import unsourced
+from docs.generate import documents
 from wise.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,13 +20,6 @@ LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"`((?:wise|analysis|tests|rules|config|profiles|docs|report)/[\w/.-]*\w)`")
 """A file or folder of the project, named in a text."""
 LONGEST = 120
-
-
-def generate():
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs/generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def anchors(page: Path) -> set[str]:
@@ -46,7 +40,7 @@ def prose(page: Path) -> list[tuple[int, str]]:
 
 
 def test_derived_documents_are_fresh():
-    for path, text in generate().documents().items():
+    for path, text in documents().items():
         assert path.read_text(encoding="utf-8") == text.rstrip("\n") + "\n", f"{path}: run python docs/generate.py"
 
 
@@ -83,8 +77,7 @@ def test_the_index_names_every_page():
     missing = [
         page for page in (ROOT / "docs").rglob("*.md") if page.name != "index.md" and page.resolve() not in linked
     ]
-    allowed = {ROOT / "docs/results/counterfact-small/options.md"}
-    assert not [page for page in missing if page not in allowed and "tables" not in page.parts]
+    assert not [page for page in missing if "tables" not in page.parts]
 
 
 def test_factworld_examples_are_records_of_the_world(tmp_path: Path):
@@ -98,6 +91,23 @@ def test_factworld_examples_are_records_of_the_world(tmp_path: Path):
         probes = record.pop("probes")
         assert all(probe in probes for probe in example.pop("probes"))
         assert record == example
+
+
+@pytest.mark.parametrize("page", unsourced.pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_results_in_prose_have_a_source(page: Path):
+    allowed = unsourced.allowed_numbers().get(page.relative_to(ROOT).as_posix(), [])
+    text = page.read_text(encoding="utf-8")
+    found = [f"line {number.line}: {number.number}" for number in unsourced.results_in(text, allowed)]
+    assert not found, (
+        "mark where they are from (docs/sources.py), or say in docs/unsourced.yaml why they need no source"
+    )
+    assert not unsourced.unused(text, allowed), "docs/unsourced.yaml allows what is not there any more"
+
+
+def test_reasons_are_given_for_pages_that_exist():
+    allowed = unsourced.allowed_numbers()
+    assert set(allowed) <= {page.relative_to(ROOT).as_posix() for page in unsourced.pages()}
+    assert all(entry["why"] for entries in allowed.values() for entry in entries)
 
 
 def test_the_first_screen_is_short():

@@ -1,0 +1,1 @@
+"""What writes the parts of the documentation that are derived from code and from committed results."""
