@@ -74,6 +74,16 @@ class Inputs:
         for path, run in zip(paths, self._runs_of(paths), strict=True):
             yield _read_scores(path), run
 
+    def one_by_one(self) -> Iterator[Inputs]:
+        """The scores, run record and, where they are given, transcript of each run by itself."""
+        scores = _given(self.score_paths, "--scores")
+        for paths in (self.run_paths, self.transcript_paths or scores):
+            if len(paths) != len(scores):
+                raise ConfigError(f"--runs and --transcripts must name files of the {len(scores)} runs of --scores, in "
+                                  f"the same order; {len(paths)} given")  # fmt: skip
+        for index, path in enumerate(scores):
+            yield Inputs((path,), self.transcript_paths[index : index + 1], self.run_paths[index : index + 1])
+
     def records(self) -> list[dict[str, Any]]:
         """The record of each run."""
         return [read_json(path) for path in _given(self.run_paths, "--runs")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,16 +12,23 @@ from matplotlib.figure import Figure
 from analysis.differences import draw
 from analysis.inputs import Inputs, setting
 from analysis.output import Table
+from analysis.router import quality
+from analysis.routing import COLUMNS, routed
 from analysis.style import editor_style, in_order, settings
 from analysis.task_type import Setting, comparable, setting_of, with_averages
 from analysis.text import escape, markdown, number
 from wise.editors.wise.conventions import CONVENTIONS
-from wise.errors import DataError
+from wise.errors import NothingToShow
 from wise.evaluate.metrics import METRICS
 from wise.evaluate.statistics import generator_for, holm, paired_comparison
 
+LOG = logging.getLogger(__name__)
 LEVEL = 0.05
-CELL = ["dataset", "model", "editor", "T"]
+CELL = ["dataset", "model", "records", "editor", "T"]
+STREAM = "stream"
+"""The records of a run that names none."""
+RATES = ["paraphrase_rate", "near_rate", "far_rate"]
+"""Shares of questions that a memory answered, of editors that route."""
 
 
 def table(inputs: Inputs) -> Table:
@@ -31,25 +39,47 @@ def table(inputs: Inputs) -> Table:
 
 def figure(inputs: Inputs) -> Figure:
     """Read the scores, compare and draw."""
-    return draw(compare_all(read(inputs)))
+    return draw(by_records(compare_all(read(inputs))))
+
+
+def by_records(compared: pd.DataFrame) -> pd.DataFrame:
+    """The same with the records in the dataset's name, where there are several kinds of them."""
+    if compared["records"].nunique() < 2:
+        return compared
+    return compared.assign(dataset=compared["dataset"] + " (" + compared["records"] + ")")
 
 
 def read(inputs: Inputs) -> pd.DataFrame:
-    """Scores with `variant`, named by what sets its run apart from the first of its editor, and mean `iterations`.
+    """Scores with `variant`, named by what sets its run apart from the first of its editor, `records`, `iterations`.
 
-    Raises `DataError` for two runs of an editor and a seed with the same options.
+    Where transcripts are given and the editor routes, `RATES` as well, by T. A run with the options of another one is
+    left out with a warning: a variant may set what is chosen already.
     """
     first: dict[tuple, Mapping[str, Any]] = {}
     frames: dict[tuple, pd.DataFrame] = {}
-    for scores, run in inputs.by_run():
+    for one in inputs.one_by_one():
+        [(scores, run)] = one.by_run()
         place = run["dataset"], run["model"], run["editor"]
-        options = setting(run, "options")
+        options, records = setting(run, "options"), run.get("records", STREAM)
         variant = variant_label(options, first.setdefault(place, options))
-        key = *place, run["seed"], variant
+        key = *place, records, run["seed"], variant
         if key in frames:
-            raise DataError(f"two runs of {run['editor']}, seed {run['seed']} have the same options ({variant})")
-        frames[key] = scores.assign(variant=variant, iterations=setting(run, "cost.iterations_mean"))
+            LOG.warning("%s: two runs have the same options; the first is shown", key)
+            continue
+        further = {"iterations": setting(run, "cost.iterations_mean"), **_rates(one, scores["T"])}
+        frames[key] = scores.assign(variant=variant, records=records, **further)
     return with_averages(pd.concat(frames.values(), ignore_index=True))
+
+
+def _rates(one: Inputs, counts: pd.Series) -> dict[str, pd.Series]:
+    """Each of `RATES` of one run, at the T of every row of its scores."""
+    if not one.transcript_paths:
+        return {}
+    try:
+        rates = quality(routed(one.transcripts(COLUMNS))).set_index("T")
+    except NothingToShow:
+        return {}
+    return {name: counts.map(rates[name]) for name in RATES}
 
 
 def shown_of(setting: Setting, metrics: Iterable[str]) -> list[str]:
@@ -68,11 +98,11 @@ def variant_label(options: Mapping[str, Any], reference: Mapping[str, Any]) -> s
 
 
 def compare_all(scores: pd.DataFrame) -> pd.DataFrame:
-    """Columns of `CELL`, variant, metrics, compared, difference, low, high, p, p_holm, pairs, seeds, iterations.
+    """Columns of `CELL`, variant, metrics, compared, difference, low, high, p, p_holm, pairs, seeds, iterations, rates.
 
     Metrics are those that `shown_of` names, in the order of tables. The difference of the `compared` one, above zero
     where better, is to the variant that comes first, on the edits (seed, record) that both have; the correction is
-    over all comparisons of a T. Rows of the first variant have no difference.
+    over all comparisons of a T on the same records. Rows of the first variant have no difference.
     """
     rows = []
     for cell, group in scores.groupby(CELL, sort=True):
@@ -92,13 +122,14 @@ def compare_all(scores: pd.DataFrame) -> pd.DataFrame:
                 row |= {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p}
             pairs = own[own["metric"] == shown[-1]]
             row |= {"pairs": len(pairs), "seeds": pairs["seed"].nunique(), "iterations": own["iterations"].mean()}
+            row |= {name: own[name].mean() for name in RATES if name in own}
             rows.append(row)
     frame = pd.DataFrame(rows)
     metrics = [metric for metric in METRICS if metric in frame]
     columns = [*CELL, "variant", *metrics, "compared", "difference", "low", "high", "p", "p_holm", "pairs", "seeds",
-               "iterations"]  # fmt: skip
+               "iterations", *(name for name in RATES if name in frame)]  # fmt: skip
     frame = frame.reindex(columns=columns)
-    for _, tested in frame.dropna(subset="p").groupby("T"):
+    for _, tested in frame.dropna(subset="p").groupby(["records", "T"]):
         frame.loc[tested.index, "p_holm"] = holm(tested["p"].to_numpy(dtype=float))
     return frame
 
@@ -110,7 +141,7 @@ def to_markdown(compared: pd.DataFrame) -> str:
         f"Difference of {averages} to the first row on the same edits, above zero where better, with its 95% bootstrap "
         "interval. Bold: p below 0.05 after Holm's correction over the comparisons of a T.\n"
     ]
-    for title, group in settings(compared):
+    for title, group in settings(by_records(compared)):
         for editor in in_order(group["editor"]):
             header, rows = _cells(group[group["editor"] == editor], "**{}**")
             parts += [f"## {editor_style(editor).label} on {title}\n", markdown(header, rows)]
@@ -120,7 +151,7 @@ def to_markdown(compared: pd.DataFrame) -> str:
 def to_latex(compared: pd.DataFrame) -> str:
     """The same tables with booktabs."""
     parts = []
-    for title, group in settings(compared):
+    for title, group in settings(by_records(compared)):
         for editor in in_order(group["editor"]):
             header, rows = _cells(group[group["editor"] == editor], r"\textbf{{{}}}")
             parts += [
@@ -135,7 +166,7 @@ def to_latex(compared: pd.DataFrame) -> str:
 
 
 def _cells(compared: pd.DataFrame, bold: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows for one editor: all metrics at the largest T, the average and its difference at every T."""
+    """Header and rows for one editor: metrics and rates at the largest T, the average and its difference at every T."""
     counts = sorted(compared["T"].unique(), reverse=True)
     shown = [metric for metric in METRICS if metric in compared and compared[metric].notna().any()]
     average = compared["compared"].iloc[0]
@@ -143,6 +174,7 @@ def _cells(compared: pd.DataFrame, bold: str) -> tuple[list[str], list[list[str]
     for count in counts:
         header += [f"T={count} {METRICS[average].title}"] if count != counts[0] else []
         header += [f"T={count} difference"]
+    routed_by = [name for name in RATES if name in compared and compared[name].notna().any()]
     wide = compared.set_index(["variant", "T"])
     rows = []
     for variant in dict.fromkeys(compared["variant"]):
@@ -151,8 +183,13 @@ def _cells(compared: pd.DataFrame, bold: str) -> tuple[list[str], list[list[str]
             cell = wide.loc[(variant, count)]
             row += [number(cell[average], 3)] if count != counts[0] else []
             row += [_difference(cell, bold)]
-        rows.append([*row, number(cell["iterations"], 1)])
-    return [*header, "Iterations"], rows
+        rates = [number(wide.loc[(variant, counts[0]), name]) for name in routed_by]
+        rows.append([*row, *rates, number(cell["iterations"], 1)])
+    return [
+        *header,
+        *(f"T={counts[0]} {name.removesuffix('_rate')} to memory" for name in routed_by),
+        "Iterations",
+    ], rows
 
 
 def _difference(cell: pd.Series, bold: str) -> str:

@@ -27,8 +27,8 @@ from analysis.style import RC, STYLES, editor_style, in_order
 from analysis.summary import at_largest_t, summarise
 from analysis.text import escape, number, with_interval
 from tests.synthetic import overhead, write_runs
-from wise.errors import DataError
-from wise.files import write_json
+from wise.errors import ConfigError, DataError
+from wise.files import read_json, write_json
 
 GRID = {1: 6, 10: 2, 30: 1}
 TABLES = {
@@ -310,11 +310,32 @@ def test_radii_and_distances_come_from_the_transcripts(runs):
         grace_radius.read(Inputs(transcript_paths=others[0], run_paths=others[1]))
 
 
-def test_two_variants_that_are_the_same_are_refused(runs):
+def test_a_variant_that_is_the_default_already_is_left_out(runs, caplog):
     chosen = runs["switches"]
-    twice = {kind: [chosen[kind][1]] * 2 for kind in ("scores", "runs")}
-    with pytest.raises(DataError, match="wise-retrieve, seed 0 have the same options"):
-        switches.read(Inputs(score_paths=twice["scores"], run_paths=twice["runs"]))
+    paths = {kind: [*chosen[kind][:1] * 2, chosen[kind][1]] for kind in ("scores", "runs")}
+    scores = switches.read(Inputs(score_paths=paths["scores"], run_paths=paths["runs"]))
+    assert scores["variant"].unique().tolist() == ["refined", "activation ffn"]
+    assert scores.groupby("variant").size().nunique() == 1 and "have the same options" in caplog.text
+
+
+def test_switches_show_records_and_what_is_sent_to_a_memory(runs, tmp_path):
+    chosen, found = runs["switches"], {}
+    for records in ("development", "stream"):
+        for index, path in enumerate(chosen["runs"]):
+            found.setdefault(path, []).append(tmp_path / f"{records}-{index}.json")
+            write_json(found[path][-1], {**read_json(path), "records": records})
+    paths = {kind: chosen[kind] * 2 for kind in ("scores", "transcripts")}
+    records = [places[place] for place in (0, 1) for places in found.values()]
+    inputs = Inputs(score_paths=paths["scores"], transcript_paths=paths["transcripts"], run_paths=records)
+    made = switches.table(inputs)
+    assert made.frame["records"].tolist() == ["development"] * 6 + ["stream"] * 6
+    asked = pd.read_parquet(chosen["transcripts"][1]).query("kind == 'locality_far' and T == 10")
+    cell = made.frame.query("variant == 'activation ffn' and T == 10 and records == 'stream'").iloc[0]
+    assert cell["far_rate"] == pytest.approx((asked["choice"] != "main").mean())
+    assert "## WISE-Retrieve on factworld-qa (development), factlm" in made.markdown
+    assert " T=10 far to memory |" in made.markdown
+    with pytest.raises(ConfigError, match="must name files of the 3 runs of --scores"):
+        switches.read(Inputs(score_paths=chosen["scores"], run_paths=chosen["runs"][:2]))
 
 
 def test_layer_reference_is_the_nearest_t():

@@ -111,6 +111,7 @@ _STUDIES = (
         "switches",
         "What does each switch of a convention do to the scores?",
         Variants(["wise-retrieve"], {"refined": {}, "per-step": {"routing": "per_step"}}, grid={"1": 20, "10": 2}),
+        reads=("scores", "runs", "transcripts"),
         tables=("csv", "md", "tex"),
         caption=(
             "What each switch of WISE does to the scores: the difference of the average (Rel, Gen, far Loc) to the "
