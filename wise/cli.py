@@ -23,7 +23,7 @@ VERBS = {
     "undo": "take the last shard or all edits out of a saved memory",
     "export": "merge a memory into a plain checkpoint",
     "ls": "list editors, datasets, metrics or models",
-    "parity": "replay golden runs of the released WISE and compare every number",
+    "parity": "replay golden runs in the released convention and compare every number",
     "benchmark": "measure what an edit and a question cost, as ratios in one run",
     "check": "check configuration files of the workflow, down to every editor's options",
     "data": "make or check a dataset",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.golden.released import EditLog, Hyperparameters, Released
@@ -63,13 +64,17 @@ def write_golden(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "inputs.json").write_text(json.dumps(inputs))
     (folder / "trace.json").write_text(json.dumps(trace))
-    np.savez(folder / "arrays.npz", **{name: tensor.detach().numpy() for name, tensor in arrays.items()})
+    _save(folder / "arrays.safetensors", arrays)
 
 
 def _write_model(place: Path, state: dict[str, Tensor]) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    np.savez(place / "model.npz", **{name: tensor.numpy() for name, tensor in state.items()})
+    _save(place / "model.safetensors", state)
     (place / "model_config.json").write_text(json.dumps(CONFIG))
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, path)
 
 
 def _edit_arrays(name: str, run: Released, log: EditLog) -> dict[str, Tensor]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
+from tests.golden.make import RUNS, make
 from tests.golden.run import write_golden
 from tests.golden.texts import PAD
 from wise.cli import main
@@ -19,7 +21,7 @@ from wise.editors.wise.training import SideMemory, train
 from wise.errors import DataError
 from wise.parity.check import check_folder
 from wise.parity.deviations import KINDS, Deviations
-from wise.parity.golden import Golden
+from wise.parity.golden import DIGESTS, SHIPPED, Golden, shipped
 from wise.parity.replay import Replay
 from wise.parity.rounding import rounded_merge
 from wise.records import EditRecord
@@ -79,7 +81,7 @@ def test_every_variant_is_replayed_number_for_number(name, tmp_path, capsys):
 def test_the_variants_are_what_they_are_called(tmp_path):
     def written(name):
         write_golden(tmp_path / name, **VARIANTS[name])
-        return trace_of(tmp_path / name), np.load(tmp_path / name / "arrays.npz")
+        return trace_of(tmp_path / name), load_file(tmp_path / name / "arrays.safetensors")
 
     trace, _ = written("early stop")
     assert [edit["early_stopped"] for edit in trace["per_edit"]] == [False, True, False, True]
@@ -108,10 +110,9 @@ def copy(golden, tmp_path):
 
 
 def change_array(folder: Path, name: str, place: tuple[int, int]) -> None:
-    with np.load(folder / "arrays.npz") as stored:
-        arrays = dict(stored)
+    arrays = load_file(folder / "arrays.safetensors")
     arrays[name][place] += 1e-6
-    np.savez(folder / "arrays.npz", **arrays)
+    save_file(arrays, folder / "arrays.safetensors")
 
 
 def change_trace(folder: Path, value, *path) -> None:
@@ -170,7 +171,7 @@ def test_one_bad_folder_among_good_ones_fails_all(golden, copy, capsys):
     assert f"{golden}: pass" in shown and f"{copy}: FAIL" in shown
 
 
-@pytest.mark.parametrize("name", ["inputs.json", "arrays.npz", "trace.json", "model.npz"])
+@pytest.mark.parametrize("name", ["inputs.json", "arrays.safetensors", "trace.json", "model.safetensors"])
 def test_a_missing_file_is_named(name, copy, caplog):
     (copy / name).unlink()
     assert main(["parity", str(copy)]) == 2
@@ -184,10 +185,10 @@ def test_an_unknown_precision_is_named(copy, caplog):
 
 
 def test_missing_numbers_are_named(copy):
-    with np.load(copy / "arrays.npz") as stored:
-        arrays = {name: array for name, array in stored.items() if name != "edit3/w_after"}
-    np.savez(copy / "arrays.npz", **arrays)
-    with pytest.raises(DataError, match="arrays.npz: has no array 'edit3/w_after'"):
+    arrays = load_file(copy / "arrays.safetensors")
+    del arrays["edit3/w_after"]
+    save_file(arrays, copy / "arrays.safetensors")
+    with pytest.raises(DataError, match="arrays.safetensors: has no array 'edit3/w_after'"):
         check_folder(str(copy))
     trace = trace_of(copy)
     del trace["probes"]
@@ -253,6 +254,40 @@ def test_rounding_of_the_released_code_changes_no_rule():
             merging(deltas, rule, 0.53, weights, torch.Generator().manual_seed(1)) for merging in (merge, rounded_merge)
         )
         assert torch.allclose(one, other, atol=1e-6), rule
+
+
+def test_the_projects_own_runs_are_replayed_without_an_argument(capsys):
+    assert main(["parity"]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("  ")]
+    assert [line.partition(": pass (")[0] for line in shown] == [str(SHIPPED / name) for name in sorted(RUNS)]
+
+
+def test_the_projects_own_runs_are_what_their_script_makes(tmp_path):
+    make(tmp_path)
+    for folder in shipped():
+        stored, made = Golden.open(folder), Golden.open(tmp_path / folder.name)
+        assert made.inputs == stored.inputs and made.arrays.keys() == stored.arrays.keys()
+        for name, array in stored.arrays.items():
+            assert torch.allclose(made.array(name), array, rtol=0, atol=stored.tolerance, equal_nan=True), name
+        assert made.trace["generation"] == stored.trace["generation"]
+
+
+def test_the_projects_own_runs_are_small_and_guarded_by_digests(tmp_path, caplog):
+    files = {path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*") if path.is_file()} - {DIGESTS}
+    assert files == set(json.loads((SHIPPED / DIGESTS).read_text())) and len(files) == 3 * len(RUNS) + 2
+    assert sum((SHIPPED / file).stat().st_size for file in files) < 300_000
+    copy = Path(shutil.copytree(SHIPPED, tmp_path / "runs"))
+    change_trace(copy / "merge", shifted, "per_edit", 0, "editing_min_act")
+    assert main(["parity", str(copy / "merge")]) == 2
+    assert f"{copy / 'merge/trace.json'}: missing or changed since it was made" in caplog.text
+    assert main(["parity", str(copy / "dare-ties")]) == 0, "its own files are as they were"
+
+
+def test_tensors_may_be_stored_by_numpy(copy):
+    for name in ("arrays", "model"):
+        np.savez(copy / f"{name}.npz", **load_file(copy / f"{name}.safetensors"))
+        (copy / f"{name}.safetensors").unlink()
+    assert main(["parity", str(copy)]) == 0
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the golden runs of the released code are not here")

@@ -1,4 +1,6 @@
-"""`wise parity`: replay golden runs of the released WISE and say how far this implementation is off.
+"""`wise parity`: replay golden runs in the released convention and say how far this implementation is off.
+
+Without a folder, the golden runs that are part of the project; docs/conventions.md says what those prove.
 
 Every edit starts from the stored side memory and every merging goes on from the stored result, so each is compared by
 itself; sums are tried in several orders, see `wise.parity.replay.SUM_BLOCKS`.
@@ -10,17 +12,18 @@ import argparse
 
 from wise.parity.check import check_folder
 from wise.parity.deviations import KINDS
+from wise.parity.golden import shipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("folders", nargs="+", metavar="DIR", help="golden folder: inputs.json, arrays.npz, trace.json")
+    parser.add_argument("folders", nargs="*", metavar="DIR", help="golden folder; none: the project's own")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the largest deviations of each folder; 0 when all are the same numbers, else 1."""
     passed = True
-    for folder in args.folders:
+    for folder in args.folders or shipped():
         golden, deviations = check_folder(folder)
         good = deviations.within(golden.tolerance)
         passed &= good

@@ -1,13 +1,14 @@
-"""Golden folders: what one run of the released code was given, and every number that it computed.
+"""Golden folders: what one run of WISE in the released convention was given, and every number that it computed.
 
-`inputs.json` has hyperparameters and token ids, `arrays.npz` the tensors, `trace.json` the decisions. The
-unedited model lies in the folder itself or in its sibling `model/`.
+`inputs.json` has hyperparameters and token ids, `arrays.safetensors` (or `.npz`) the tensors, `trace.json` the
+decisions. The unedited model, `model.safetensors` (or `.npz`) and `model_config.json`, lies in the folder itself or in
+its sibling `model/`. Where `digests.json` lies beside the folder, files have to be as it says.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from wise.errors import DataError
+from wise.files import read_json, sha256
 from wise.lm.batch import Batch
 
 if TYPE_CHECKING:
@@ -36,7 +39,18 @@ SECTIONS = {
 }
 """What the documents must have."""
 
+ARRAYS, MODEL, DIGESTS = "arrays", "model", "digests.json"
+FORMATS = (".safetensors", ".npz")
+
 UNLABELLED = -100
+
+SHIPPED = Path(__file__).parent / "runs"
+"""Golden runs of the project's own, see `tests/golden/make.py`."""
+
+
+def shipped() -> list[Path]:
+    """The folders of the golden runs that are part of the project."""
+    return sorted(path.parent for path in SHIPPED.glob("*/inputs.json"))
 
 
 @dataclass(frozen=True)
@@ -51,9 +65,12 @@ class Golden:
     def open(cls, folder: str | Path) -> Golden:
         """Read a folder; raises `DataError` naming what is missing or of an unknown precision."""
         folder = Path(folder)
-        for name in (*SECTIONS, "arrays.npz"):
+        for name in SECTIONS:
             if not (folder / name).is_file():
                 raise DataError(f"{folder}: not a golden folder, it has no {name}")
+        if _tensor_file(folder, ARRAYS) is None:
+            raise DataError(f"{folder}: not a golden folder, it has no {ARRAYS}.safetensors nor {ARRAYS}.npz")
+        _check_digests(folder)
         golden = cls(folder, *(_document(folder / name, sections) for name, sections in SECTIONS.items()))
         if golden.dtype not in TOLERANCES:
             raise DataError(f"{folder / 'trace.json'}: dtype '{golden.dtype}', expected one of {', '.join(TOLERANCES)}")
@@ -75,15 +92,17 @@ class Golden:
         return self.inputs["hparams"]
 
     @cached_property
-    def arrays(self) -> Any:
+    def arrays(self) -> Mapping[str, Tensor]:
         """The tensors by name."""
-        return np.load(self.folder / "arrays.npz", allow_pickle=False)
+        path = _tensor_file(self.folder, ARRAYS)
+        assert path is not None, "checked when the folder was opened"
+        return _tensors(path)
 
     def array(self, name: str) -> Tensor:
         """One tensor; raises `DataError` when the folder lacks it."""
         if name not in self.arrays:
-            raise DataError(f"{self.folder / 'arrays.npz'}: has no array '{name}'")
-        return torch.from_numpy(self.arrays[name])
+            raise DataError(f"{_tensor_file(self.folder, ARRAYS)}: has no array '{name}'")
+        return self.arrays[name]
 
     def has(self, name: str) -> bool:
         """Whether a tensor is there."""
@@ -110,20 +129,43 @@ class Golden:
 
     def model(self) -> CausalModel:
         """The unedited model in the precision of the run."""
-        place = next((p for p in (self.folder, self.folder.parent / "model") if (p / "model.npz").is_file()), None)
-        if place is None:
-            raise DataError(f"{self.folder}: no model.npz in it nor in {self.folder.parent / 'model'}")
-        config = AutoConfig.for_model(**json.loads((place / "model_config.json").read_text(encoding="utf-8")))
+        path = _tensor_file(self.folder, MODEL) or _tensor_file(self.folder.parent / MODEL, MODEL)
+        if path is None:
+            raise DataError(
+                f"{self.folder}: no model.safetensors nor model.npz in it nor in {self.folder.parent / MODEL}"
+            )
+        config = AutoConfig.for_model(**json.loads((path.parent / "model_config.json").read_text(encoding="utf-8")))
         model = AutoModelForCausalLM.from_config(
             config, dtype=getattr(torch, self.dtype), attn_implementation=ATTENTION[self.dtype]
         )
-        with np.load(place / "model.npz", allow_pickle=False) as weights:
-            state = {name: torch.from_numpy(weights[name]).to(getattr(torch, self.dtype)) for name in weights}
+        state = {name: tensor.to(getattr(torch, self.dtype)) for name, tensor in _tensors(path).items()}
         missing, unexpected = model.load_state_dict(state, strict=False)
         absent = [name for name in missing if name not in getattr(model, "_tied_weights_keys", {})]
         if absent or unexpected:
-            raise DataError(f"{place / 'model.npz'}: lacks {absent}, has unknown {unexpected}")
+            raise DataError(f"{path}: lacks {absent}, has unknown {unexpected}")
         return cast("CausalModel", model.eval().requires_grad_(False))
+
+
+def _tensor_file(folder: Path, name: str) -> Path | None:
+    """The file of tensors called `name`, in either format."""
+    return next((path for suffix in FORMATS if (path := folder / f"{name}{suffix}").is_file()), None)
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: torch.from_numpy(stored[name]) for name in stored}
+
+
+def _check_digests(folder: Path) -> None:
+    """Raise `DataError` where a file of the folder or of the model beside it is not as the list of digests says."""
+    if not (folder.parent / DIGESTS).is_file():
+        return
+    for name, digest in read_json(folder.parent / DIGESTS).items():
+        path = folder.parent / name
+        if path.parent.name in (folder.name, MODEL) and (not path.is_file() or sha256(path) != digest):
+            raise DataError(f"{path}: missing or changed since it was made, by its sha256 in {folder.parent / DIGESTS}")
 
 
 def _document(path: Path, sections: Sequence[str]) -> dict[str, Any]:
