@@ -25,6 +25,7 @@ include: "rules/score.smk"
 include: "rules/overhead.smk"
 include: "rules/artifacts.smk"
 include: "rules/report.smk"
+include: "rules/tune.smk"
 include: "rules/track.smk"
 
 

@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--runs", type=Path, nargs="*", default=[], help="run.json of each of them, in the same order")
     made.add_argument("--overhead", type=Path, help="what `wise overhead` measured (JSON)")
     made.add_argument("--reference-scores", type=Path, nargs="*", default=[], help="scores to draw beside an ablation")
+    made.add_argument("--searches", type=Path, nargs="*", default=[], help="what `wise tune` found (JSON), each")
     made.add_argument("--out", type=Path, nargs="+", required=True, help="files to write: .csv .md .tex .pdf .png")
     return made
 
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.artifact not in ARTIFACTS:
             raise unknown("artifact", args.artifact, ARTIFACTS)
         module = importlib.import_module(ARTIFACTS[args.artifact].module)
-        inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores)
+        inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores, args.searches)
         write(module, inputs, args.out)
     except WiseError as error:
         logging.getLogger("analysis").error("%s", error)

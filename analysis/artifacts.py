@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wise.config.studies import STUDIES, Study
 
-MAIN, STUDY = "Main comparison", "Ablations"
+MAIN, STUDY, TUNING = "Main comparison", "Ablations", "Search of options"
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,27 @@ _ARTIFACTS = (
         "which a side memory answers.",
         reads=("transcripts", "runs"),
         figure=True,
+    ),
+    Artifact(
+        "tuning",
+        "analysis.tuning",
+        "what the search of every editor's options found, by trial",
+        "Search of every editor's options on development edits, with one budget for all: the objective (mean of Avg "
+        "after few and after many edits, Loc near and far both in it) of each trial, and the best so far. Open: "
+        "published options; dashed: the editor's defaults; at the bottom: trials that were pruned or failed.",
+        reads=("searches",),
+        tables=("csv", "md"),
+        figure=True,
+        category=TUNING,
+    ),
+    Artifact(
+        "tuning_trials",
+        "analysis.tuning_trials",
+        "every trial of the search of options",
+        "Every set of options that was tried, with its score, the best so far, time, and why it failed where it did.",
+        reads=("searches",),
+        tables=("csv",),
+        category=TUNING,
     ),
     *map(_of, STUDIES.values()),
 )

@@ -14,6 +14,7 @@ from analysis.task_type import with_averages
 from wise.errors import ConfigError, DataError
 from wise.evaluate.scores import COLUMNS, RUN_COLUMNS
 from wise.files import read_json
+from wise.tuning.outcome import Outcome, read_outcome
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Inputs:
     run_paths: Sequence[Path] = ()
     overhead_path: Path | None = None
     reference_paths: Sequence[Path] = ()
+    search_paths: Sequence[Path] = ()
 
     def scores(self) -> pd.DataFrame:
         """All scores in one frame with the columns of `wise.evaluate.scores`, averages of every setting included."""
@@ -96,6 +98,10 @@ class Inputs:
         if not document.get("rows"):
             raise DataError(f"{self.overhead_path}: 'rows' is missing or empty")
         return document
+
+    def searches(self) -> list[Outcome]:
+        """What the search of each editor's options found."""
+        return [read_outcome(path) for path in _given(self.search_paths, "--searches")]
 
     def _runs_of(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         if len(self.run_paths) != len(paths):

@@ -163,6 +163,21 @@ def by_editor(place: str, column: str) -> dict[str, float]:
     return {row["editor"]: float(row[column]) for row in table(file_of(place))}
 
 
+def spaces_table() -> str:
+    """A row for each option that a search of options looks at, by editor."""
+    from wise.editors.entries import EDITORS
+    from wise.editors.registry import editor_class
+    from wise.editors.space import described_space, in_words
+
+    rows = [
+        [entry.label, f"`{option}`", in_words(plain)]
+        for name, entry in EDITORS.items()
+        if entry.module.startswith("wise.")  # other packages may add some
+        for option, plain in described_space(editor_class(name).Config).items()
+    ]
+    return _markdown(["Editor", "option", "searched"], rows, words=3)
+
+
 def editors_of(cells: Iterable[tuple[str, int, str]]) -> list[str]:
     """Editors in the order of a table."""
     return list(dict.fromkeys(editor for editor, _, _ in cells))
@@ -196,6 +211,7 @@ PARTS: dict[str, tuple[tuple[str, Callable[[], str]], ...]] = {
     "README.md": (("results", results_table),),
     "docs/metrics.md": (("metrics", metrics_table),),
     "docs/editors.md": (("editors", editors_table), ("answers", answers_table)),
+    "docs/tuning.md": (("spaces", spaces_table),),
     "docs/conventions.md": (("switches", switches_table), ("verdicts", switches_verdicts)),
     "docs/reproduce-paper.md": (("reproduced", reproduced_table),),
 }

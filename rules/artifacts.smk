@@ -9,6 +9,7 @@ def artifact_inputs(artifact):
         transcripts=(f"{run}/transcript.parquet" for run in runs),
         runs=(f"{run}/run.json" for run in runs),
         overhead=rules.measure_overhead.output,
+        searches=searches(),
     )
     inputs = {kind: list(files[kind]) for kind in artifact.reads}
     study = KNOWN_STUDIES[artifact.name] if artifact.name in KNOWN_STUDIES else None

@@ -6,11 +6,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from analysis.artifacts import ARTIFACTS, MAIN
+from analysis.artifacts import ARTIFACTS, MAIN, TUNING
 from wise.config import jobs, plan
 from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
-from wise.config.study_kinds import MainRuns
+from wise.config.study_kinds import RECORDS, STREAM, MainRuns
 from wise.datasets import registry
 from wise.editors.entries import EDITORS as KNOWN_EDITORS
 from wise.errors import unknown
@@ -58,7 +58,7 @@ wildcard_constraints:
     editor="|".join(EDITORS),
     seed=r"\d+",
     artifact=r"[a-z]+",
-    records=r"shared|seed\d+",
+    records=r"(development-)?(shared|seed\d+)",
     study="|".join(name for name, study in KNOWN_STUDIES.items() if study.is_edited),
     point=r".+/seed\d+",
 
@@ -91,6 +91,20 @@ def slice_option(part):
     return "" if part is None else f" --slice {part.index} --slice-size {part.size}"
 
 
+def records_asked(wildcards):
+    """Which of a dataset's edits the wildcard `records` names, a key of `RECORDS`, and of which seed, or `shared`."""
+    kind, _, seed = wildcards.records.rpartition("-")
+    return kind or STREAM, seed
+
+
+def slice_asked(wildcards):
+    """The slice of those edits, None where all seeds edit the same."""
+    kind, seed = records_asked(wildcards)
+    if seed == "shared":
+        return None
+    return plan.records_of_seed(config, wildcards.dataset, int(seed.removeprefix("seed")), kind)
+
+
 def dataset_files(dataset):
     """What a dataset is made from: the mark of its downloads, files of one's own, or nothing."""
     return f"{R}/downloads/{dataset}.done" if dataset in registry.RAW else plan.own_files(config, dataset)
@@ -115,6 +129,22 @@ def runs_of(study):
     of_one = study in KNOWN_STUDIES and isinstance(KNOWN_STUDIES[study].runs, MainRuns)
     chosen = {"editor": STUDIES[study]["editor"]} if of_one else {}
     return main_runs(f"{R}/edit/{MAIN_RUN}", **chosen)
+
+
+def searches():
+    """Outcomes of the searches of all editors that have options."""
+    return main_runs(f"{R}/tuned/{{dataset}}/{{model}}/{{editor}}.json", editor=[e for e in EDITORS if e != "none"])
+
+
+def search_options(wildcards):
+    """What a search is told beside its files: its budget, and the options that it leaves alone."""
+    job = jobs.search_job(config, wildcards.model, wildcards.editor)
+    return (
+        f"{model_options(wildcards.model)} --dataset {wildcards.dataset} --model-name {wildcards.model}"
+        f" --editor {wildcards.editor} --options {shlex.quote(json.dumps(job.options))}{layer_option(job.layer)}"
+        f" --tuning {shlex.quote(json.dumps(config['tuning']))}"
+        f" --batch-size {plan.evaluation(config, wildcards.dataset)['batch_size']}"
+    )
 
 
 def scores_of(folder):

@@ -17,13 +17,19 @@ def edit_inputs(wildcards):
     job = job_of(wildcards)
     artifact = KNOWN_EDITORS[job.editor].artifact
     return dict(
-        records=f"{R}/data/{job.dataset}/edits.jsonl",
+        records=f"{R}/data/{job.dataset}/{RECORDS[job.records]}.jsonl",
         train=f"{R}/data/{job.dataset}/train.jsonl",
         contexts=f"{R}/contexts/{job.model}.json",
-        preedit=f"{R}/preedit/{job.dataset}/{job.model}/{'shared' if job.part is None else f'seed{job.seed}'}.parquet",
+        preedit=f"{R}/preedit/{job.dataset}/{job.model}/{asked_records(job)}.parquet",
         folder=model_input(job.model),
         artifact=f"{R}/prepared/{job.dataset}/{job.model}/{artifact}.safetensors" if artifact else [],
     )
+
+
+def asked_records(job):
+    """Which records the unedited model was asked about for a job: those of a seed, or those that all seeds edit."""
+    seed = "shared" if job.part is None else f"seed{job.seed}"
+    return seed if job.records == STREAM else f"{job.records}-{seed}"
 
 
 def edit_options(wildcards):
@@ -35,6 +41,7 @@ def edit_options(wildcards):
         f" --options {shlex.quote(json.dumps(job.options))}{layer_option(job.layer)} --edits {job.edits} --seed {job.seed}"
         f"{slice_option(job.part)}"
         f" --grid {shlex.quote(json.dumps(job.grid))} --batch-size {batch_size}{' --generate' if job.generate else ''}"
+        f"{f' --kind {job.records}' if job.records != STREAM else ''}{f' --tuned {job.tuned}' if job.tuned else ''}"
     )
 
 

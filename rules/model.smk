@@ -118,7 +118,7 @@ rule contexts:
 
 rule preedit:
     input:
-        records=f"{R}/data/{{dataset}}/edits.jsonl",
+        records=lambda wildcards: f"{R}/data/{wildcards.dataset}/{RECORDS[records_asked(wildcards)[0]]}.jsonl",
         folder=model_folder,
     output:
         answers=f"{R}/preedit/{{dataset}}/{{model}}/{{records}}.parquet",
@@ -134,12 +134,8 @@ rule preedit:
     params:
         code=code("wise.commands.preedit"),
         model=lambda wildcards: model_options(wildcards.model),
-        edits=lambda wildcards: plan.evaluation(config, wildcards.dataset)["edits"],
-        part=lambda wildcards: slice_option(
-            None
-            if wildcards.records == "shared"
-            else plan.records_of_seed(config, wildcards.dataset, int(wildcards.records.removeprefix("seed")))
-        ),
+        edits=lambda wildcards: plan.available(config, wildcards.dataset, records_asked(wildcards)[0]),
+        part=lambda wildcards: slice_option(slice_asked(wildcards)),
         batch_size=lambda wildcards: plan.evaluation(config, wildcards.dataset)["batch_size"],
         generate=lambda wildcards: "--generate" if plan.evaluation(config, wildcards.dataset)["generate"] else "",
     message:

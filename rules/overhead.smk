@@ -23,7 +23,7 @@ rule measure_overhead:
         model=model_options(STUDY_MODEL),
         # Looked up when it runs: a comparison without this study need not have its editors.
         editors=lambda wildcards: json.dumps(
-            {name: plan.options(config, name) for name in STUDIES["overhead"]["editors"]}
+            {name: plan.options(config, STUDY_DATASET, STUDY_MODEL, name) for name in STUDIES["overhead"]["editors"]}
         ),
         layer=layer_option(config["models"][STUDY_MODEL]["layer"]),
         T=json.dumps(plan.overhead_sizes(config)),

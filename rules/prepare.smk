@@ -24,10 +24,10 @@ rule prepare:
         model=lambda wildcards: model_options(wildcards.model),
         editor=lambda wildcards: plan.artifact_editor(config, wildcards.artifact),
         options=lambda wildcards: json.dumps(
-            plan.options(config, plan.artifact_editor(config, wildcards.artifact), model=wildcards.model)
+            plan.options(config, wildcards.dataset, wildcards.model, plan.artifact_editor(config, wildcards.artifact))
         ),
         layer=lambda wildcards: layer_option(
-            plan.layer(config, wildcards.model, plan.artifact_editor(config, wildcards.artifact))
+            plan.layer(config, wildcards.dataset, wildcards.model, plan.artifact_editor(config, wildcards.artifact))
         ),
     message:
         "Preparing {wildcards.artifact} of {wildcards.model} on {wildcards.dataset}"

@@ -10,6 +10,7 @@ import numpy as np
 from wise.evaluate.scores import score_transcript
 from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import write_json
+from wise.tuning.outcome import Outcome, Trial, write_outcome
 
 GRID = {1: 40, 10: 8, 100: 2, 300: 1}
 # chance that a token is right: rel, gen, near and far locality at T=1, and what each loses by the largest T
@@ -112,3 +113,22 @@ def overhead() -> dict:
                 "inference_ratio": ratio, "inference_ratio_low": ratio - 0.02, "inference_ratio_high": ratio + 0.02,
             })  # fmt: skip
     return {"rows": rows, "hardware": {"cpu": "a CPU", "cores": 2, "threads": 1}}
+
+
+def write_searches(folder: Path, editors=tuple(QUALITY), trials: int = 20) -> list[Path]:
+    """Outcomes of searches; every fifth trial was pruned, and the seventh of each failed."""
+    paths = []
+    for editor in editors:
+        rng, made = np.random.default_rng(zlib.crc32(editor.encode())), []
+        for number in range(trials):
+            origin = ("defaults", "published", *["search"] * trials)[number]
+            state = "failed" if number == 6 else "pruned" if number % 5 == 4 else "complete"
+            few, many = 0.5 + 0.45 * rng.random(), 0.2 + 0.6 * rng.random()
+            scores = {"10": {"rel": few, "avg": few}, "100": {"rel": many, "avg": many}}
+            shown = {"failed": {}, "pruned": {"10": scores["10"]}, "complete": scores}[state]
+            score = (few + many) / 2 if state == "complete" else None
+            message = "EditError: the loss is nan" if state == "failed" else ""
+            made.append(Trial(number, origin, state, {"lr": 0.1 * number}, score, shown, 2.0 + number, message))
+        paths.append(folder / f"{editor}.json")
+        write_outcome(paths[-1], Outcome("factworld-qa", "factlm", editor, {"trials": trials, "seed": 0}, made))
+    return paths

@@ -33,6 +33,8 @@ VERBS = {
     "contexts": "let the model write the random prefixes that augment edit prompts",
     "preedit": "ask the unedited model every question of a dataset",
     "prepare": "make what an editor needs beside the edits, once for all seeds",
+    "tune": "search an editor's options on development edits",
+    "adopt": "write the options that searches chose into the file that a configuration names",
     "stream": "apply a stream of edits with one editor and ask after every T of them",
     "overhead": "measure what an editor costs in parameters, memory and time",
     "score": "turn a transcript into one score per example and metric",

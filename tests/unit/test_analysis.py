@@ -26,7 +26,7 @@ from analysis.inputs import Inputs
 from analysis.style import RC, STYLES, editor_style, in_order
 from analysis.summary import at_largest_t, summarise
 from analysis.text import escape, number, with_interval
-from tests.synthetic import overhead, write_runs
+from tests.synthetic import overhead, write_runs, write_searches
 from wise.errors import ConfigError, DataError
 from wise.files import read_json, write_json
 
@@ -36,6 +36,7 @@ TABLES = {
     "layer": (".csv", ".md"), "shards": (".csv", ".md"), "router": (".csv", ".md"), "overhead": (".csv", ".md"),
     "generation": (".csv", ".md", ".tex"), "switches": (".csv", ".md", ".tex"),
     "grace_radius": (".csv", ".md"), "published_table": (".csv", ".md"),
+    "tuning": (".csv", ".md"), "tuning_trials": (".csv",),
 }  # fmt: skip
 VARIANTS = [
     {"routing": "per_step", "positions": "tokens", "threshold": "recorded"},
@@ -65,6 +66,7 @@ def runs(tmp_path_factory):
     made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
     write_json(folder / "overhead.json", overhead())
     made["overhead"] = folder / "overhead.json"
+    made["searches"] = write_searches(folder)
     return made
 
 
@@ -89,6 +91,8 @@ def _arguments(name, runs):
 
     if name == "overhead":
         return ["--overhead", str(runs["overhead"])]
+    if name.startswith("tuning"):
+        return option("--searches", runs["searches"])
     if name in ("layer", "shards", "generation", "switches", "locate"):
         chosen = runs[name]
         reference = option("--reference-scores", runs["main"]["scores"]) if name == "layer" else []

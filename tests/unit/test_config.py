@@ -160,7 +160,8 @@ def test_every_editor_of_a_shipped_config_takes_its_options(project: Path, name:
         build_options(PretrainOptions, described["pretrain"], name)
         for editor in config["editors"]:
             where = f"{name}: {editor} on {model}"
-            build_options(editor_class(editor).Config, plan.options(config, editor, model=model), where)
+            dataset = (described["datasets"] or config["datasets"])[0]
+            build_options(editor_class(editor).Config, plan.options(config, dataset, model, editor), where)
     for study in STUDIES:
         for path, point in study_points(config, study).items():
             if point.editor in config["editors"]:
@@ -174,11 +175,11 @@ def test_published_settings_are_those_of_the_paper(project: Path):
         *((dataset, model) for dataset in ("zsre", "hallucination") for model in ("llama-2-7b", "mistral-7b")),
         ("temporal", "gpt-j-6b"),
     ]
-    assert [plan.layer(config, model, "wise-merge") for model in config["models"]] == [27, 27, 21]
-    assert plan.layer(config, "gpt-j-6b", "rome") == 5
-    made = build_options(WiseConfig, plan.options(config, "wise-merge", model="gpt-j-6b"), "wise-merge")
+    assert [plan.layer(config, "zsre", model, "wise-merge") for model in config["models"]] == [27, 27, 21]
+    assert plan.layer(config, "temporal", "gpt-j-6b", "rome") == 5
+    made = build_options(WiseConfig, plan.options(config, "temporal", "gpt-j-6b", "wise-merge"), "wise-merge")
     assert (made.alpha, made.beta, made.gamma, made.units) == (15.0, 40.0, 20.0, "absolute")
-    assert plan.options(config, "wise-merge")["alpha"] == 5.0, "studies are of the first model"
+    assert plan.options(config, "zsre", "llama-2-7b", "wise-merge")["alpha"] == 5.0
     grid = plan.evaluation(config, "zsre")["grid"]
     assert {int(T): chunks for T, chunks in grid.items()} == {1: 1000, 10: 100, 100: 10, 1000: 1}
 
@@ -253,9 +254,10 @@ def test_a_model_may_be_for_some_datasets_only(config: dict[str, Any]):
 def test_options_of_a_model_override_the_editors(config: dict[str, Any]):
     config["editors"]["grace"] = {"layer": 3, "lr": 0.5, "steps": 9}
     config["models"]["other"] = {**config["models"]["factlm"], "editors": {"grace": {"layer": 5, "lr": 0.1}}}
-    assert plan.layer(config, "other", "grace") == 5 and plan.layer(config, "factlm", "grace") == 3
-    assert plan.options(config, "grace", model="other") == {"lr": 0.1, "steps": 9}
-    assert plan.options(config, "grace", {"lr": 0.7}, model="other") == {"lr": 0.7, "steps": 9}
+    other, main = ("factworld-qa", "other", "grace"), ("factworld-qa", "factlm", "grace")
+    assert plan.layer(config, *other) == 5 and plan.layer(config, *main) == 3
+    assert plan.options(config, *other) == {"lr": 0.1, "steps": 9}
+    assert plan.options(config, *other, {"lr": 0.7}) == {"lr": 0.7, "steps": 9}
 
 
 def test_a_model_is_loaded_from_a_folder(config: dict[str, Any], tmp_path: Path):
@@ -293,7 +295,7 @@ def test_every_variant_of_the_switches_is_a_configuration_of_each_editor(config:
     for editor in asked["editors"]:
         made = [build_options(WiseConfig, job.options, editor) for job in jobs if job.editor == editor]
         assert len(set(made)) == len(made) == len(asked["variants"]), "two variants are the same"
-        assert made[0] == build_options(WiseConfig, plan.options(config, editor), editor)
+        assert made[0] == build_options(WiseConfig, plan.options(config, *plan.study_place(config), editor), editor)
 
 
 def test_points_of_a_grid_have_their_values_as_options_or_as_layer(config: dict[str, Any]):
@@ -309,6 +311,7 @@ def test_points_of_a_grid_have_their_values_as_options_or_as_layer(config: dict[
 
 def test_layer_is_not_an_option_and_an_editors_own_wins(config: dict[str, Any]):
     config["editors"]["grace"] = {"layer": 3, "lr": 0.5}
-    assert plan.layer(config, "factlm", "grace") == 3
-    assert plan.layer(config, "factlm", "none") == config["models"]["factlm"]["layer"]
-    assert plan.options(config, "grace", {"steps": 4}) == {"lr": 0.5, "steps": 4}
+    place = ("factworld-qa", "factlm")
+    assert plan.layer(config, *place, "grace") == 3
+    assert plan.layer(config, *place, "none") == config["models"]["factlm"]["layer"]
+    assert plan.options(config, *place, "grace", {"steps": 4}) == {"lr": 0.5, "steps": 4}

@@ -124,3 +124,54 @@ def test_runs_of_every_study_reach_mlflow(copied: Workspace):
 def test_a_point_that_a_study_does_not_have_is_refused(copied: Workspace):
     run = copied.snakemake("--dry-run", "results-tiny/ablations/layer/layer~7/seed0/run.json")
     assert run.returncode != 0 and "point of a study 'layer/layer~7/seed0'" in run.stdout
+
+
+@pytest.fixture
+def with_development(project: Path, tmp_path: Path) -> Workspace:
+    """A copy in which development edits are there, whoever makes them."""
+    workspace = copy_project(project, tmp_path)
+    for folder in (workspace.results, tmp_path / "results-smoke"):
+        file = folder / "data/factworld-qa/development.jsonl"
+        file.parent.mkdir(parents=True)
+        file.touch()
+    return workspace
+
+
+def test_options_are_searched_when_asked_for_and_never_in_a_plain_run(with_development: Workspace):
+    plain = with_development.planned(config="config/smoke.yaml")
+    assert plain["edit"] == 18 and not {"search", "tune", "tuning"} & set(plain)
+    asked = with_development.planned("tune", config="config/smoke.yaml")
+    assert asked["search"] == 17 and asked["tune"] == asked["tuning"] == asked["tuning_trials"] == 1
+    assert not {"edit", "score", "prepare", "main_table"} & set(asked)
+
+
+def test_a_run_takes_tuned_options_and_searches_nothing(with_development: Workspace):
+    folder = with_development.folder
+    search = {"trials": 2}
+    entry = dict(options={"radius": 0.7}, score=0.5, default=None, sensitivity=0.1, trials=2, seconds=1.0,
+                 digest="0123456789abcdef", search=search)  # fmt: skip
+    (folder / "config/tuned").mkdir()
+    (folder / "config/tuned/tiny.yaml").write_text(yaml.safe_dump({"factworld-qa": {"tiny": {"grace": entry}}}))
+    text = (folder / "config/tiny.yaml").read_text().replace(", radius: 1.0, lr: 1.0}", ", lr: 1.0}")
+    (folder / "config/with.yaml").write_text(f"tuned: config/tuned/tiny.yaml\n{text}")
+    printed = with_development.snakemake("--dry-run", "--printshellcmds", config="config/with.yaml").stdout
+    (grace,) = re.findall(r"python -m wise stream .*--editor grace .*/edit/.*", printed)
+    assert '"radius": 0.7' in grace and '"steps": 2' in grace and "--tuned 0123456789abcdef" in grace
+    (other,) = re.findall(r"python -m wise stream .*--editor wise-retrieve .*/edit/.*", printed)
+    assert "--tuned" not in other and "wise tune" not in printed
+    asked = with_development.snakemake("--dry-run", "--printshellcmds", "tune", config="config/with.yaml").stdout
+    (search_of_grace,) = re.findall(r"python -m wise tune .*--editor grace .*", asked)
+    assert "0.7" not in search_of_grace, "a search does not start from what an earlier one found"
+    assert "wise adopt" in asked and "--out config/tuned/tiny.yaml" in asked
+
+
+def test_a_study_on_development_edits_reads_them_and_their_own_answers(with_development: Workspace):
+    folder = with_development.folder
+    text = (folder / "config/tiny.yaml").read_text()
+    (folder / "config/both.yaml").write_text(text.replace("switches: {", "switches: {records: [development, stream], "))
+    printed = with_development.snakemake("--dry-run", "--printshellcmds", "switches", config="config/both.yaml").stdout
+    jobs = re.findall(r"python -m wise stream .*", printed)
+    development = [job for job in jobs if "--kind development" in job]
+    assert len(development) == len(jobs) / 2 and all("/ablations/switches/development/" in job for job in development)
+    assert all("factworld-qa/development.jsonl" in job and "development-seed0.parquet" in job for job in development)
+    assert len(re.findall(r"python -m wise preedit .*", printed)) == 2

@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from snakemake.common.configfile import load_configfile
 from snakemake_interface_common.exceptions import WorkflowError
@@ -13,6 +14,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from wise.config import plan
 from wise.config.check import check_options
 from wise.config.model import complete
+from wise.config.stale import stale
 from wise.errors import ConfigError
 
 LOG = logging.getLogger("wise.config.check")
@@ -36,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     status = 0
     for path in args.configs:
         try:
-            check_file(path)
+            for warning in stale(check_file(path)):
+                LOG.warning("%s: %s", path, warning)
             LOG.info("%s: no mistake found", path)
         except ConfigError as error:
             for line in str(error).splitlines():
@@ -45,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def check_file(path: Path) -> None:
-    """Raise `ConfigError`, naming the key, for a configuration file with a mistake of any kind.
+def check_file(path: Path) -> dict[str, Any]:
+    """The complete configuration in a file; raises `ConfigError`, naming the key, for a mistake of any kind.
 
     Studies are checked that the file includes or says something about.
     """
@@ -57,3 +60,4 @@ def check_file(path: Path) -> None:
     config = complete(written)
     plan.check(config)
     check_options(config, {*(written.get("ablations") or {}), *config["ablations"]["include"]})
+    return config

@@ -40,10 +40,13 @@ def _options(what: str, name: str) -> str:
 
     Raises `ConfigError` for an unknown name, and for things that have no options.
     """
+    searched: dict[str, str] = {}
     if what == "editors":
         from wise.editors.registry import editor_class
+        from wise.editors.space import described_space, in_words
 
         kind = editor_class(name).Config
+        searched = {option: in_words(plain) for option, plain in described_space(kind).items()}
     elif what == "datasets":
         from wise.datasets.registry import entry, options_class
 
@@ -51,15 +54,17 @@ def _options(what: str, name: str) -> str:
     else:
         raise ConfigError(f"ls {what} takes no name; editors and datasets have options")
     about = inspect.cleandoc(kind.__doc__ or "")
-    return f"{about}\n\n" + "".join(map(_option, described(kind)))
+    return f"{about}\n\n" + "".join(_option(option, searched.get(option.name, "")) for option in described(kind))
 
 
-def _option(option: Option) -> str:
+def _option(option: Option, searched: str) -> str:
+    """One option; `searched` says where `snakemake tune` looks for it."""
     allowed = " | ".join(map(str, option.choices)) or f"{option.type} {option.limits}".strip()
     text = textwrap.fill(option.description, WIDTH, initial_indent="    ", subsequent_indent="    ")
     default = "required" if option.default is ... else json.dumps(option.default)  # as YAML writes it too
     default = "in the model's own units" if option.default is None else default
-    return f"{option.name}: {default}  ({allowed})\n{text}\n"
+    tried = f"    Searched: {searched}\n" if searched else ""
+    return f"{option.name}: {default}  ({allowed})\n{text}\n{tried}"
 
 
 def _editors(args: argparse.Namespace) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--oracle", action="store_true", help="teacher-forced questions are routed by an oracle")
     parser.add_argument("--dataset", required=True, help="name of the dataset, for the run record")
     parser.add_argument("--model-name", required=True, help="name of the model, for the run record")
+    parser.add_argument("--kind", default="stream", help="which edits of the dataset these are, for the run record")
+    parser.add_argument("--tuned", default="", help="digest of the search that chose the options, for the run record")
     parser.add_argument("--out", type=Path, required=True, help="folder for transcript.parquet, run.json, memory/")
     parser.add_argument("--checkpoint", type=Path, help="folder of checkpoints, from which a killed job goes on")
     parser.add_argument("--checkpoint-every", type=int, default=50, help="edits between them (default: %(default)s)")
@@ -141,6 +143,8 @@ def _record(
         "slice": part,
         "grid": grid,
         "options": asdict(editor.config),
+        "records": args.kind,
+        "tuned": args.tuned,
         "measured": editor.measured(),
         "started": stream.started,
         "finished": now(),

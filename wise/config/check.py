@@ -42,37 +42,43 @@ def check_options(config: Mapping[str, Any], studies: Collection[str]) -> None:
     layers = {model: _layer_count(config, model) for model in config["models"]}
     for use in uses(config, studies):
         _check_use(use, layers[use.model])
+    for layer, (model, count) in product(config["tuning"]["layers"], layers.items()):
+        if count is not None and layer >= count:
+            raise ConfigError(f"tuning.layers: layer {layer} does not exist: '{model}' has layers 0 to {count - 1}")
 
 
 def uses(config: Mapping[str, Any], studies: Collection[str]) -> Iterator[Use]:
-    """Every editor of the comparison on every model, then those of the studies."""
-    for model, editor in product(config["models"], config["editors"]):
-        yield _use(config, model, editor)
-    model = plan.study_place(config)[1]
+    """Every editor of the comparison on every dataset and model, then those of the studies."""
+    for (dataset, model), editor in product(plan.pairs(config), config["editors"]):
+        yield _use(config, dataset, model, editor)
     for study in STUDIES.values():
         if study.name in studies:
-            yield from _study_uses(config, study, model)
+            yield from _study_uses(config, study, *plan.study_place(config))
 
 
-def _study_uses(config: Mapping[str, Any], study: Study, model: str) -> Iterator[Use]:
+def _study_uses(config: Mapping[str, Any], study: Study, dataset: str, model: str) -> Iterator[Use]:
     """What the jobs of one study make."""
-    for point in study.points(config, plan.study_place(config)[0]):
+    for point in study.points(config, dataset):
         if point.editor in config["editors"]:  # a study that is not included may name others
-            yield _use(config, model, point.editor, *point.overrides, place=point.layer)
+            yield _use(config, point.dataset, model, point.editor, *point.overrides, place=point.layer)
     if isinstance(study.runs, Measured):
         place = config["models"][model]["layer"], f"models.{model}.layer"
         for editor in config["ablations"][study.name]["editors"]:
-            yield _use(config, model, editor, place=place)
+            yield _use(config, dataset, model, editor, place=place)
 
 
 def _use(
     config: Mapping[str, Any],
+    dataset: str,
     model: str,
     editor: str,
     *overrides: Override,
     place: tuple[int | None, str] | None = None,
 ) -> Use:
     """An editor with what a study says over its options in the comparison, and perhaps at another layer."""
+    entry = plan.tuned(config, dataset, model, editor, *(override.values for override in overrides))
+    where = f"{config['tuned']}: {dataset}.{model}.{editor}.options"
+    tuned = Override.written(where, entry.options if entry else {})
     common = Override.written(f"editors.{editor}", config["editors"][editor])
     own = Override.written(f"models.{model}.editors.{editor}", config["models"][model]["editors"].get(editor, {}))
     for override in overrides:
@@ -80,10 +86,10 @@ def _use(
             key = override.keys["layer"]
             raise ConfigError(f"{key}: no option of a study, which keeps the layer of the main comparison")
     if place is None:
-        holders = [part.keys["layer"] for part in (own, common) if "layer" in part.values]
-        place = plan.layer(config, model, editor), (holders or [f"models.{model}.layer"])[0]
-    options = plan.options(config, editor, *(override.values for override in overrides), model=model)
-    keys = {option: key for part in (common, own, *overrides) for option, key in part.keys.items()}
+        holders = [part.keys["layer"] for part in (own, common, tuned) if "layer" in part.values]
+        place = plan.layer(config, dataset, model, editor), (holders or [f"models.{model}.layer"])[0]
+    options = plan.options(config, dataset, model, editor, *(override.values for override in overrides))
+    keys = {option: key for part in (tuned, common, own, *overrides) for option, key in part.keys.items()}
     return Use(model, editor, options, keys, *place)
 
 

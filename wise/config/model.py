@@ -144,6 +144,22 @@ class Evaluation(Asked):
     """What differs for a dataset, by its name."""
 
 
+class Tuning(Section):
+    """The search of every editor's options on development edits (`snakemake tune`): one budget for all of them."""
+
+    trials: AtLeastOne = 20
+    """Options that are tried for each editor."""
+    edits: AtLeastOne = 100
+    """Development edits of a trial."""
+    grid: Chunks = {"10": 2, "100": 1}
+    """T (in quotes) to the number of chunks of T edits. What is searched for is the mean over T of the average score;
+    a trial that is poor at a small T is not carried on."""
+    seed: Seed = 0
+    """Seed of the search, of the order of edits and of the editors."""
+    layers: Unique[Count] = []
+    """Layers to try beside the other options; empty means that every editor keeps its layer."""
+
+
 class StudyChoice(Section):
     """Which studies are made, and where."""
 
@@ -192,6 +208,11 @@ class Configuration(Section):
     }
     """Editors to compare, each with its options (`python -m wise ls editors NAME`) and, where it differs from the
     model's, its `layer`."""
+    tuned: str = ""
+    """File of options that `snakemake tune` found, such as `config/tuned/default.yaml`; `editors` win over them. Empty
+    for none."""
+    tuning: Tuning = default({})
+    """How `snakemake tune` searches the options of editors."""
     ablations: Ablations = default({})  # pyright: ignore[reportInvalidTypeForm]
     """Studies beside the main comparison, each a target of its own."""
     tracking: Tracking = default({})

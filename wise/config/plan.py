@@ -12,6 +12,8 @@ from typing import Any
 
 from wise.config.model import DataFiles
 from wise.config.studies import STUDIES, TIMED_AFTER, Study
+from wise.config.study_kinds import STREAM
+from wise.config.tuned import BASES, Entry, entry_of, read_tuned
 from wise.datasets import registry
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.own.split import read_own
@@ -66,17 +68,21 @@ def evaluation(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
     return asked
 
 
-def records_of_seed(config: Mapping[str, Any], dataset: str, seed: int) -> Slice | None:
-    """Which records a seed edits, in studies too; None where all seeds edit the same.
+def available(config: Mapping[str, Any], dataset: str, records: str = STREAM) -> int:
+    """How many of a dataset's edits there are for a seed: as many as are reported, or as trials of a search edit."""
+    return evaluation(config, dataset)["edits"] if records == STREAM else config["tuning"]["edits"]
+
+
+def records_of_seed(config: Mapping[str, Any], dataset: str, seed: int, records: str = STREAM) -> Slice | None:
+    """Which of the dataset's `records` a seed edits, in studies too; None where all seeds edit the same.
 
     Slices are given out in the order of `seeds`, then to seeds that only studies name.
     """
-    asked = evaluation(config, dataset)
-    if asked["records"] == "shared":
+    if evaluation(config, dataset)["records"] == "shared":
         return None
     sections = (config["ablations"][name] for name in STUDIES)
     seeds = dict.fromkeys([*config["seeds"], *(own for section in sections for own in section.get("seeds", ()))])
-    return Slice(list(seeds).index(seed), asked["edits"])
+    return Slice(list(seeds).index(seed), available(config, dataset, records))
 
 
 def usual_grid(edits: int) -> dict[str, int]:
@@ -91,40 +97,66 @@ def usual_grid(edits: int) -> dict[str, int]:
 def study_stream(config: Mapping[str, Any], study: str) -> tuple[int, dict[str, int]]:
     """Edits and grid of a study that edits; what its section leaves open is the usual, as far as there are edits."""
     points = STUDIES[study].points(config, study_place(config)[0])
-    known = {point.dataset for point in points}.intersection(streams(config))
-    available = min((evaluation(config, dataset)["edits"] for dataset in known), default=1)
-    return STUDIES[study].stream(config["ablations"][study], available)
+    known = {(point.dataset, point.records) for point in points if point.dataset in streams(config)}
+    return STUDIES[study].stream(
+        config["ablations"][study], min((available(config, *place) for place in known), default=1)
+    )
 
 
 def overhead_sizes(config: Mapping[str, Any]) -> list[int]:
     """Numbers of edits after which inference is timed."""
-    available = evaluation(config, study_place(config)[0])["edits"]
+    held = available(config, study_place(config)[0])
     asked = config["ablations"]["overhead"]["T"]
-    return asked or sorted({min(T, available) for T in TIMED_AFTER})
+    return asked or sorted({min(T, held) for T in TIMED_AFTER})
 
 
-def options(
-    config: Mapping[str, Any], editor: str, *overrides: Mapping[str, Any], model: str | None = None
+def written_options(
+    config: Mapping[str, Any], model: str, editor: str, *overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Options of an editor's config dataclass on `model`, by default that of the studies; `layer` is not one of them.
+    """What the configuration itself says of an editor on a model, its `layer` included.
 
     The model's own options for the editor win over the common ones, and later `overrides` over both.
     """
     if editor not in config["editors"]:
         raise unknown("editor", editor, config["editors"])
     merged = dict(config["editors"][editor])
-    for override in (_own_options(config, model or study_place(config)[1], editor), *overrides):
+    for override in (_own_options(config, model, editor), *overrides):
         merged.update(override)
+    return merged
+
+
+def tuned(
+    config: Mapping[str, Any], dataset: str, model: str, editor: str, *overrides: Mapping[str, Any]
+) -> Entry | None:
+    """The tuned options that hold below what is written; None where the file `tuned` has none.
+
+    Neither where an option is written that others start from, such as a convention: see `wise.config.tuned.BASES`.
+    """
+    written = written_options(config, model, editor, *overrides)
+    return None if any(name in written for name in BASES) else entry_of(config, dataset, model, editor)
+
+
+def options(
+    config: Mapping[str, Any], dataset: str, model: str, editor: str, *overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Options of an editor's config dataclass on a dataset and model; `layer` is not one of them.
+
+    Tuned options come first, what is written (see `written_options`) wins over them.
+    """
+    entry = tuned(config, dataset, model, editor, *overrides)
+    merged = {**(entry.options if entry else {}), **written_options(config, model, editor, *overrides)}
     return {key: value for key, value in merged.items() if key != "layer"}
 
 
-def layer(config: Mapping[str, Any], model: str, editor: str) -> int | None:
-    """The edited layer: what the model says of this editor, else the editor's own, else the model's.
+def layer(config: Mapping[str, Any], dataset: str, model: str, editor: str) -> int | None:
+    """The edited layer: what the model says of this editor, else the editor's, else the tuned one, else the model's.
 
     None where nobody says: the editor then takes its published depth.
     """
-    common = config["editors"][editor].get("layer", config["models"][model]["layer"])
-    return _own_options(config, model, editor).get("layer", common)
+    entry = tuned(config, dataset, model, editor)
+    return written_options(config, model, editor).get(
+        "layer", (entry.options if entry else {}).get("layer", config["models"][model]["layer"])
+    )
 
 
 def _own_options(config: Mapping[str, Any], model: str, editor: str) -> Mapping[str, Any]:
@@ -194,7 +226,21 @@ def check(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"datasets: no model is evaluated on '{dataset}', see the models' own 'datasets'")
         asked = evaluation(config, dataset)
         _check_grid(f"evaluation of {dataset}", asked["grid"], asked["edits"])
+    _check_grid("tuning", config["tuning"]["grid"], config["tuning"]["edits"])
+    _check_tuned(config)
     _check_ablations(config)
+
+
+def _check_tuned(config: Mapping[str, Any]) -> None:
+    """Names in the file of tuned options exist; it may hold datasets that are not evaluated on here."""
+    if not config["tuned"]:
+        return
+    for dataset, models in read_tuned(config["tuned"]).items():
+        if dataset not in streams(config):
+            raise ConfigError(f"{config['tuned']}: {unknown('dataset', dataset, streams(config))}")
+        for model in models:
+            if model not in config["models"]:
+                raise ConfigError(f"{config['tuned']}: {dataset}: {unknown('model', model, config['models'])}")
 
 
 def _check_own(config: Mapping[str, Any], name: str) -> None:
@@ -264,11 +310,12 @@ def _check_study(config: Mapping[str, Any], study: Study, included: bool) -> Non
             raise ConfigError(f"{where}: {unknown('editor', editor, config['editors'])}")
     points = study.points(config, study_place(config)[0])
     edits, grid = study_stream(config, study.name) if points else (0, {})
-    for dataset in dict.fromkeys(point.dataset for point in points):
+    for dataset, records in dict.fromkeys((point.dataset, point.records) for point in points):
         if dataset not in streams(config):
             raise ConfigError(f"{where}.datasets: {unknown('dataset', dataset, streams(config))}")
-        available = evaluation(config, dataset)["edits"]
-        if included and edits > available:
-            raise ConfigError(f"{where}.edits is {edits}, the evaluation of {dataset} has only {available}")
+        held = available(config, dataset, records)
+        if included and edits > held:
+            whose = f"the evaluation of {dataset}" if records == STREAM else "tuning.edits"
+            raise ConfigError(f"{where}.edits is {edits}, {whose} has only {held}")
     if points:
         _check_grid(where, grid, edits)

@@ -10,18 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from pydantic import Field
 
 from wise.config.keys import Chunks, Name, Seed, Unique
-from wise.options import AtLeastOne
+from wise.options import AtLeastOne, OneOf
 
 Options = dict[str, Any]
 
 OpenCount = AtLeastOne | None
 OpenCounts = Unique[AtLeastOne] | None
 OpenChunks = Chunks | None
+
+STREAM = "stream"
+RECORDS = {STREAM: "edits", "development": "development"}
+"""Which of a dataset's edits a study is made on, and the name of their file: those that are reported, or those on which
+options are chosen."""
 
 Fields = dict[str, tuple[Any, Any]]
 """Type and pydantic `Field` of each key of a section."""
@@ -42,7 +47,8 @@ class Override(NamedTuple):
 class Point(NamedTuple):
     """One edit job of a study; `path` is its folder below that of the study, and differs between all its points.
 
-    `layer` is the edited layer with the key that says so, None for that of the main comparison.
+    `layer` is the edited layer with the key that says so, None for that of the main comparison. `records` says which of
+    the dataset's edits, a key of `RECORDS`.
     """
 
     path: str
@@ -51,6 +57,13 @@ class Point(NamedTuple):
     seed: int
     overrides: tuple[Override, ...]
     layer: tuple[int, str] | None = None
+    records: str = STREAM
+
+
+def _each(section: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Records and seeds of a study, with the folder of those that are not the stream's."""
+    for records, seed in product(section["records"], section["seeds"]):
+        yield "" if records == STREAM else f"{records}/", records, seed
 
 
 class Kind(Protocol):
@@ -80,6 +93,11 @@ def _stream(edits: int, grid: Mapping[str, int], whose: str) -> Fields:
     return {
         "options": (Options, Field({}, description=f"Options that differ from {whose}.")),
         "seeds": _listed(Seed, [0], "Seeds of the study."),
+        "records": _listed(
+            Annotated[str, OneOf(RECORDS)],
+            [STREAM],
+            "Which edits: the reported `stream`, the `development` ones that options are chosen on, or both.",
+        ),
         "edits": (
             OpenCount,
             Field(None, description=f"Edits of the stream. Null: {edits}, or all."),
@@ -118,7 +136,7 @@ class Grid:
         }
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
-        """One for each combination and seed."""
+        """One for each combination, kind of records and seed."""
         common = Override.written(f"{where}.options", section["options"])
         for values in product(*(section[key] for key in self.axes)):
             chosen = dict(zip(self.axes, values, strict=True))
@@ -127,8 +145,9 @@ class Grid:
             layer = next(((chosen[key], f"{where}.{key}") for key, axis in self.axes.items() if not axis.option), None)
             folder = "/".join(f"{key}~{value}" for key, value in chosen.items())
             overrides = (common, Override(options, keys))
-            for seed in section["seeds"]:
-                yield Point(f"{folder}/seed{seed}", dataset, section["editor"], seed, overrides, layer)
+            for place, records, seed in _each(section):
+                path = f"{place}{folder}/seed{seed}"
+                yield Point(path, dataset, section["editor"], seed, overrides, layer, records)
 
 
 @dataclass(frozen=True)
@@ -154,13 +173,14 @@ class Variants:
         }
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
-        """One for each dataset, editor, variant and seed."""
+        """One for each dataset, editor, variant, kind of records and seed."""
         common = Override.written(f"{where}.options", section["options"])
         for chosen, editor in product(section["datasets"] or [dataset], section["editors"]):
             for variant, values in section["variants"].items():
                 overrides = (common, Override.written(f"{where}.variants.{variant}", values))
-                for seed in section["seeds"]:
-                    yield Point(f"{chosen}/{editor}/{variant}/seed{seed}", chosen, editor, seed, overrides)
+                for place, records, seed in _each(section):
+                    path = f"{place}{chosen}/{editor}/{variant}/seed{seed}"
+                    yield Point(path, chosen, editor, seed, overrides, records=records)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from wise.editors.locate.solve import null_space, null_space_update
 from wise.editors.locate.value import ValueConfig
 from wise.editors.memit import Memit
 from wise.editors.own_units import OPEN, Own
+from wise.editors.space import Among, Range
 from wise.lm.architectures import Site
 from wise.options import STRICT, AtLeastOne, NotNegative, Positive
 
@@ -22,14 +23,14 @@ from wise.options import STRICT, AtLeastOne, NotNegative, Positive
 class AlphaEditConfig(ValueConfig):
     """Published for Llama-3-8B: layers 4 to 8 of 32, Adam at 0.1, decay 0.5, clamp 0.75, ridge 1 (GPT-J: 10)."""
 
-    lr: Annotated[Positive, Own(0.5, "output", 0.1)] = OPEN
-    weight_decay: Annotated[NotNegative, Own(0.001, "one", 0.5)] = OPEN
-    clamp: Annotated[Positive, Own(4.0, "one", 0.75)] = OPEN
-    layers: AtLeastOne = 1
+    lr: Annotated[Positive, Own(0.5, "output", 0.1), Range(0.05, 2.0)] = OPEN
+    weight_decay: Annotated[NotNegative, Own(0.001, "one", 0.5), Range(1e-4, 1.0)] = OPEN
+    clamp: Annotated[Positive, Own(4.0, "one", 0.75), Range(0.5, 8.0)] = OPEN
+    layers: Annotated[AtLeastOne, Among((1, 2, 3))] = 1
     """How many layers are edited, the last at the editor's own layer."""
-    null_threshold: Annotated[Positive, Own(0.3, "eigenvalue", 0.02)] = OPEN
+    null_threshold: Annotated[Positive, Own(0.3, "eigenvalue", 0.02), Range(0.03, 3.0)] = OPEN
     """Directions belong to the null space where the second moment of the inputs has an eigenvalue below it."""
-    ridge: Annotated[Positive, Own(0.01, "power", 1.0)] = OPEN
+    ridge: Annotated[Positive, Own(0.01, "power", 1.0), Range(1e-4, 1.0)] = OPEN
     """Factor of the L2 term that keeps updates small."""
 
 

@@ -80,6 +80,8 @@ class Editor(ABC):
     """Whether an edit is learned with a text that it must leave alone."""
     depth: ClassVar[tuple[int, int] | None] = None
     """The layer that published runs edit, of how many; taken where no layer is given. None for WISE's own depth."""
+    artifact_options: ClassVar[tuple[str, ...] | None] = None
+    """Options that what `make_artifact` gives depends on, so that it can be kept while others change; None for all."""
     _aside: bool = False
 
     def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:

@@ -16,6 +16,7 @@ from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import adam, minimise
+from wise.editors.space import Among, Range
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 from wise.seeds import generator
@@ -29,11 +30,11 @@ class DeferConfig(OwnConstants):
     GRACE, which it comes from, trains at 0.1.
     """
 
-    lr: Annotated[Positive, Own(2.0, "fresh_step", 7e-05)] = OPEN
+    lr: Annotated[Positive, Own(2.0, "fresh_step", 7e-05), Range(0.05, 20.0)] = OPEN
     """Step size of Adam."""
-    steps: AtLeastOne = 100
+    steps: Annotated[AtLeastOne, Range(20, 100)] = 100
     """Most steps of one edit."""
-    stop_loss: NotNegative = 0.0
+    stop_loss: Annotated[NotNegative, Among((0.0, 0.02, 0.1))] = 0.0
     """Learning ends when the loss is below it, in nats; 0 for never."""
     context_prefixes: Count = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""

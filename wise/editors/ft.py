@@ -13,6 +13,7 @@ from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.descent import Descent, Preservation
 from wise.editors.shared.loss import Objective, edit_loss
 from wise.editors.shared.minimise import minimise
+from wise.editors.space import Among, Range
 from wise.errors import DataError
 from wise.lm.batch import encode_prompts
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
@@ -25,13 +26,13 @@ class FineTuningConfig(OwnConstants):
 
     objective: Objective = "prompt_last"
     """Each target token behind those before it (`target_new`), or all of them behind the prompt (`prompt_last`)."""
-    lr: Annotated[Positive, Own(2.0, "step", 0.0005)] = OPEN
+    lr: Annotated[Positive, Own(2.0, "step", 0.0005), Range(0.2, 20.0)] = OPEN
     """Step size of Adam."""
-    steps: AtLeastOne = 25
+    steps: Annotated[AtLeastOne, Range(10, 50)] = 25
     """Most steps of one edit."""
-    box: Annotated[NotNegative, Own(0.5, "entry", 0.0005)] = OPEN
+    box: Annotated[NotNegative, Own(0.5, "entry", 0.0005), Range(0.05, 5.0)] = OPEN
     """Largest change of an entry of the matrix by one edit (L-infinity); 0 for any."""
-    kl: NotNegative = 0.0
+    kl: Annotated[NotNegative, Among((0.0, 0.1, 1.0))] = 0.0
     """Weight of the divergence from the unedited model on the record's `irrelevant` text; 0 for none."""
     weight_decay: NotNegative = 0.0
     """Weight decay of Adam."""

@@ -15,6 +15,7 @@ from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.descent import Descent
 from wise.editors.shared.loss import edit_loss, rows_loss
 from wise.editors.shared.minimise import Evaluation, minimise
+from wise.editors.space import Among, Range
 from wise.lm.batch import encode
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
@@ -26,13 +27,13 @@ from wise.tail.tail import Tail
 class ElasticConfig(OwnConstants):
     """Published for 7B models: Adam at 1e-2, `penalty` 0.1, `memory` 10 (WISE, appendix A), 100 steps (GRACE)."""
 
-    lr: Annotated[Positive, Own(2.0, "step", 0.01)] = OPEN
+    lr: Annotated[Positive, Own(2.0, "step", 0.01), Range(0.2, 20.0)] = OPEN
     """Step size of Adam."""
-    penalty: NotNegative = 0.1
+    penalty: Annotated[NotNegative, Range(0.01, 100.0)] = 0.1
     """Factor lambda of the quadratic term that holds important weights where they were."""
-    memory: Count = 10
+    memory: Annotated[Count, Among((10, 30))] = 10
     """The Fisher information is measured on so many of the latest edits."""
-    steps: AtLeastOne = 100
+    steps: Annotated[AtLeastOne, Range(20, 100)] = 100
     """Most steps of one edit."""
     normalise: bool = True
     """Divide the Fisher information by its mean over the matrix. Edits that were learned well have tiny gradients:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -15,10 +15,14 @@ from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import adam, minimise
 from wise.editors.shared.pooling import pooled_prompts
+from wise.editors.space import Among, Range
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.tail import FrozenStates
+
+Replacement = Literal["replace_last", "replace_prompt", "replace_all"]
+Expansion = Literal["coverage", "moving_average"]
 
 COVER = 1.01
 """How far beyond an edit a radius grows that has to cover it: states of one text differ between batches, by less than a
@@ -31,22 +35,22 @@ class GraceConfig(OwnConstants):
     `replace_prompt` in GRACE's own experiments, `replace_last` in the comparison of WISE.
     """
 
-    radius: Annotated[Positive, Own(0.3, "distance", 1.0)] = OPEN
+    radius: Annotated[Positive, Own(0.3, "distance", 1.0), Range(0.03, 2.0)] = OPEN
     """First deferral radius: how near to its key a prompt has to be to get an edit's value."""
     relative: bool = False
     """The radius is a share of the median distance between unrelated prompts, which carries over between models."""
-    replacement: Literal["replace_last", "replace_prompt", "replace_all"] = "replace_last"
+    replacement: Annotated[Replacement, Among(get_args(Replacement))] = "replace_last"
     """Tokens that get the value: the last one of the prompt, all of the prompt, or those of the answer as well."""
-    expand: Literal["coverage", "moving_average"] = "coverage"
+    expand: Annotated[Expansion, Among(get_args(Expansion))] = "coverage"
     """What a key does that is near an edit with its own label: its radius grows to the distance (`coverage`), or it
     also moves half way towards the edit (`moving_average`)."""
-    lr: Annotated[Positive, Own(1.0, "output", 1.0)] = OPEN
+    lr: Annotated[Positive, Own(1.0, "output", 1.0), Range(0.1, 3.0)] = OPEN
     """Step size of Adam, which finds the value."""
-    steps: AtLeastOne = 100
+    steps: Annotated[AtLeastOne, Range(20, 100)] = 100
     """Most steps of one edit."""
-    warm: bool = False
+    warm: Annotated[bool, Among((False, True))] = False
     """The value starts at the matrix's current output instead of at random."""
-    context_prefixes: Count = 0
+    context_prefixes: Annotated[Count, Among((0, 2, 10))] = 0
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     stop_loss: NotNegative = 0.0
     """Learning ends when the loss is below it, in nats; 0 for never."""

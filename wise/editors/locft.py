@@ -17,6 +17,7 @@ from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.descent import Descent
 from wise.editors.shared.loss import edit_loss
+from wise.editors.space import Among, Range
 from wise.errors import EditError
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
@@ -28,13 +29,13 @@ from wise.tail.frozen_states import FrozenStates
 class BreadthFirstConfig(OwnConstants):
     """Published values for 7B models: Adam at 5e-4, 25 epochs, mini-batches of 100, layer 22 of 32 (released code)."""
 
-    lr: Annotated[Positive, Own(2.0, "step", 0.0005)] = OPEN
+    lr: Annotated[Positive, Own(2.0, "step", 0.0005), Range(0.2, 20.0)] = OPEN
     """Step size of Adam."""
-    epochs: AtLeastOne = 25
+    epochs: Annotated[AtLeastOne, Range(10, 50)] = 25
     """Most passes over all edits."""
-    batch: AtLeastOne = 100
+    batch: Annotated[AtLeastOne, Among((5, 10, 25, 100))] = 100
     """Edits of a mini-batch."""
-    weight_decay: NotNegative = 0.0
+    weight_decay: Annotated[NotNegative, Among((0.0, 1e-3, 1e-2))] = 0.0
     """Weight decay of Adam."""
     stop_loss: NotNegative = 1e-2
     """In nats: a mini-batch whose loss is below it makes no step, an epoch whose mean is below it is the last."""

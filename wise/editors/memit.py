@@ -16,6 +16,7 @@ from wise.editors.locate.solve import memit_update
 from wise.editors.locate.value import Value, ValueConfig
 from wise.editors.mechanisms.joint import JointEditor
 from wise.editors.own_units import OPEN, Own
+from wise.editors.space import Among, Range
 from wise.lm.architectures import Site
 from wise.options import STRICT, AtLeastOne, Positive
 from wise.records import EditRecord
@@ -25,9 +26,9 @@ from wise.records import EditRecord
 class MemitConfig(ValueConfig):
     """Published for Llama-2 and Mistral: layers 4 to 8 of 32, weight 15000; for GPT-J 3 to 8, clamp 0.75, decay 0.5."""
 
-    layers: AtLeastOne = 1
+    layers: Annotated[AtLeastOne, Among((1, 2, 3))] = 1
     """How many layers are edited, the last at the editor's own layer."""
-    mom2_weight: Annotated[Positive, Own(0.05, "features", 15000.0)] = OPEN
+    mom2_weight: Annotated[Positive, Own(0.05, "features", 15000.0), Range(0.001, 2.0)] = OPEN
     """Weight lambda of the training texts' keys against those of the edits."""
 
 

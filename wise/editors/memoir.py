@@ -17,6 +17,7 @@ from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import minimise
 from wise.editors.shared.pooling import Pooling, pooled, pooled_prompts
+from wise.editors.space import Among, Range
 from wise.errors import ConfigError
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, Share
 from wise.records import EditRecord
@@ -29,19 +30,19 @@ class MemoirConfig(OwnConstants):
     for hallucinations, 30 to 70 steps of SGD at 1.0, layer 27.
     """
 
-    share: PositiveShare = 0.37
+    share: Annotated[PositiveShare, Range(0.05, 0.6)] = 0.37
     """Share of the memory's columns that one edit may use."""
-    tau: Share = 0.4
+    tau: Annotated[Share, Range(0.2, 0.95, log=False)] = 0.4
     """A stored mask is used for a prompt when both overlap by at least this share of their columns."""
-    lr: Annotated[Positive, Own(4.0, "slope", 1.0)] = OPEN
+    lr: Annotated[Positive, Own(4.0, "slope", 1.0), Range(0.4, 40.0)] = OPEN
     """Step size of SGD."""
-    steps: AtLeastOne = 50
+    steps: Annotated[AtLeastOne, Range(20, 70)] = 50
     """Most steps of one edit."""
-    pooling: Pooling = "last"
+    pooling: Annotated[Pooling, Among(("last", "mean"))] = "last"
     """The mask of a prompt is made of the activation at its last token, or of the mean over its tokens."""
     context_prefixes: Count = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
-    stop_loss: NotNegative = 0.0
+    stop_loss: Annotated[NotNegative, Among((0.0, 0.02))] = 0.0
     """Learning ends when the loss is below it, in nats; 0 for never."""
 
 
@@ -55,6 +56,7 @@ class Memoir(RoutedEditor):
     """
 
     name = "memoir"
+    artifact_options = ("pooling",)
     remedy = "Raise 'lr' or 'steps'."
     Config = MemoirConfig
     matrices = 4

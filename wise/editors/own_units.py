@@ -51,6 +51,11 @@ class OwnConstants:
     """How options that are left open are set: in the model's own units (`own`), or to the published numbers, which fit
     models of 7 billion parameters (`published`)."""
 
+    @classmethod
+    def published(cls) -> dict[str, Any]:
+        """The options that stand for what was published; every search of options tries them."""
+        return {"constants": "published"}
+
 
 def open_options(kind: type) -> dict[str, Own]:
     """The options of a config class that may be left open."""
@@ -68,7 +73,12 @@ def filled_in(tail: Tail, config: Any) -> Any:
     if config.constants == "published":
         return replace(config, **{name: own.published for name, own in left.items()})
     measures = Measures(tail)
-    return replace(config, **{name: own.factor * UNITS[own.unit](measures) for name, own in left.items()})
+    return replace(config, **{name: own.factor * unit_of(own, measures) for name, own in left.items()})
+
+
+def unit_of(own: Own, measures: Measures) -> float:
+    """The unit of an open option, on the model and matrix that `measures` looks at."""
+    return UNITS[own.unit](measures)
 
 
 @dataclass(frozen=True)

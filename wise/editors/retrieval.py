@@ -15,6 +15,7 @@ from wise.editors.decision import Reading
 from wise.editors.mechanisms.in_context import RewritingEditor
 from wise.editors.shared.pooling import Pooling, pooled, pooled_prompts
 from wise.editors.shared.scope_threshold import scope_queries, scope_threshold
+from wise.editors.space import Among
 from wise.errors import ConfigError
 from wise.lm.batch import Encoded
 from wise.lm.load import LanguageModel
@@ -29,11 +30,11 @@ SAME = 1 - 1e-4
 class RetrievalConfig:
     """A control without published values: nothing is trained."""
 
-    pooling: Pooling = "last"
+    pooling: Annotated[Pooling, Among(("last", "mean"))] = "last"
     """A prompt's embedding is the model's state at its last token, or the mean over its tokens."""
-    separator: str = ".\n"
+    separator: Annotated[str, Among((".\n", ". ", "\n", " "))] = ".\n"
     """Text between an edit and the prompt that it is put in front of."""
-    threshold: Annotated[float, Ge(-1), Le(1)] = 0.0
+    threshold: Annotated[float, Ge(-1), Le(1), Among((0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))] = 0.0
     """Cosine similarity from which an edit is used; 0 for the one that tells paraphrases from irrelevant questions
     best on the training records."""
 
@@ -46,6 +47,7 @@ class Retrieval(RewritingEditor):
     """
 
     name = "retrieval"
+    artifact_options = ("pooling",)
     remedy = "Lower 'threshold'; the model has to be able to read an answer off its context."
     Config = RetrievalConfig
     matrices = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic.dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from wise.editors.base import EditOutcome
 from wise.editors.locate.editor import LocateEditor
 from wise.editors.locate.solve import rank_one_update
 from wise.editors.locate.value import ValueConfig
+from wise.editors.space import Among
 from wise.options import STRICT
 from wise.records import EditRecord
 
@@ -18,7 +19,7 @@ from wise.records import EditRecord
 class RomeConfig(ValueConfig):
     """Published for Llama-2 and Mistral: layer 5 of 32, 25 steps, weight decay 1e-3; for GPT-J 20 steps and 0.5."""
 
-    covariance: bool = False
+    covariance: Annotated[bool, Among((False, True))] = False
     """Whiten the key with the second moment of the matrix's inputs, as ROME's paper does; the comparison in the paper
     of WISE was run without."""
 

@@ -14,6 +14,7 @@ from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss, finite
 from wise.editors.shared.running_moments import RunningStatistics
+from wise.editors.space import Range
 from wise.lm.batch import encode
 from wise.options import STRICT, Count, Positive
 from wise.records import EditRecord
@@ -27,9 +28,9 @@ class UltraEditConfig(OwnConstants):
     Here a turn is one edit with its random prefixes.
     """
 
-    lr: Annotated[Positive, Own(4.0, "shift", 1e-06)] = OPEN
+    lr: Annotated[Positive, Own(4.0, "shift", 1e-06), Range(0.1, 100.0)] = OPEN
     """Size of an update along the normalised gradients."""
-    ridge: Annotated[Positive, Own(0.1, "power", 1.0)] = OPEN
+    ridge: Annotated[Positive, Own(0.1, "power", 1.0), Range(1e-3, 10.0)] = OPEN
     """Factor of the identity in the normal equations."""
     pilot: Count = 100
     """Training records that open the running statistics, as many as a published first turn has edits. With 0 they open
@@ -46,6 +47,7 @@ class UltraEdit(WeightEditor):
     """
 
     name = "ultraedit"
+    artifact_options = ("pilot",)
     remedy = "Raise 'lr', or lower 'ridge'."
     Config = UltraEditConfig
 

@@ -115,6 +115,8 @@ def _tags(run: Mapping[str, Any], study: str, not_finite: list[str]) -> dict[str
     tags |= {f"version.{name}": str(value) for name, value in run["versions"].items()}
     tags |= {f"hardware.{name}": str(value) for name, value in run["hardware"].items()}
     tags |= {"model_sha256": run["model_sha256"], "dataset_sha256": run["dataset_sha256"]}
+    if run.get("tuned"):
+        tags["tuned"] = run["tuned"]  # digest of the search that chose the options
     return tags | ({"not_finite": ", ".join(not_finite)} if not_finite else {})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from wise.editors.base import EditOutcome
 from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import minimise
+from wise.editors.space import Among, Range
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.records import EditRecord
 
@@ -18,9 +21,9 @@ from wise.records import EditRecord
 class GradientDescentConfig:
     """Chosen for the example, on no data."""
 
-    lr: Positive = 0.05
+    lr: Annotated[Positive, Range(5e-3, 0.5)] = 0.05
     """Step size."""
-    steps: AtLeastOne = 50
+    steps: Annotated[AtLeastOne, Among((20, 50, 100))] = 50
     """Most steps of one edit."""
     stop_loss: NotNegative = 0.02
     """Learning ends when the loss is below it, in nats per target token."""

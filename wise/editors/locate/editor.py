@@ -28,6 +28,7 @@ class LocateEditor(MatricesEditor):
 
     depth = (5, 32)
     in_stream: ClassVar[bool] = True
+    artifact_options = ()
     solving: ClassVar[int] = 6
     """Copies of one second moment (f, f) in float32 that solving for an update takes."""
     _anchor: Tensor | None = None

@@ -12,6 +12,7 @@ from torch import Tensor
 from wise.editors.locate.request import Request, Token
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.minimise import Evaluation, adam, minimise
+from wise.editors.space import Among, Range
 from wise.lm.likelihood import token_nll
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.tail.frozen_states import FrozenStates
@@ -22,23 +23,23 @@ from wise.tail.tail import Tail
 class ValueConfig(OwnConstants):
     """How v* is found. Published for 7B models: Adam at 0.5, 25 steps, the last token of the subject."""
 
-    token: Token = "subject_last"
+    token: Annotated[Token, Among(("subject_last", "prompt_last"))] = "subject_last"
     """Which token's state is rewritten: the last one of the subject, as published, or the last one of the prompt."""
-    lr: Annotated[Positive, Own(0.5, "output", 0.5)] = OPEN
+    lr: Annotated[Positive, Own(0.5, "output", 0.5), Range(0.05, 2.0)] = OPEN
     """Step size of Adam, which finds the value."""
-    steps: AtLeastOne = 25
+    steps: Annotated[AtLeastOne, Range(15, 50)] = 25
     """Most steps of one edit."""
-    kl: NotNegative = 0.0625
+    kl: Annotated[NotNegative, Among((0.0, 0.0625, 0.5))] = 0.0625
     """Weight of the divergence from the model before the edit on a text about the subject; 0 for none."""
-    weight_decay: NotNegative = 1e-3
+    weight_decay: Annotated[NotNegative, Range(1e-4, 1.0)] = 1e-3
     """Factor of ||delta|| / ||v0||^2 in the loss, delta being the change of the state v0."""
-    clamp: Positive = 4.0
+    clamp: Annotated[Positive, Range(0.5, 8.0)] = 4.0
     """Longest change of the state, as a share of its own length."""
     stop_loss: NotNegative = 0.05
     """Learning ends when the loss is below it, in nats; 0 for never."""
     context_prefixes: Count = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
-    norm_anchor: bool = False
+    norm_anchor: Annotated[bool, Among((False, True))] = False
     """Rescale the value to the mean length that values of training edits have on the unedited model."""
     pilots: AtLeastOne = 100
     """Training edits behind that mean (published with 1000)."""

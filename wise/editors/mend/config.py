@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic.dataclasses import dataclass
 
 from wise.editors.own_units import OPEN, Own, OwnConstants
+from wise.editors.space import Among, Range
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 
 
@@ -19,21 +20,21 @@ class MendConfig(OwnConstants):
     to zero instead.
     """
 
-    rank: AtLeastOne = 64
+    rank: Annotated[AtLeastOne, Among((32, 64, 128))] = 64
     """Rank of the layers of the network that transforms gradients."""
-    alpha: Annotated[float, Own(1.0, "step", 0.0001)] = OPEN
+    alpha: Annotated[float, Own(1.0, "step", 0.0001), Range(0.1, 10.0)] = OPEN
     """First value of the learned factor of an update."""
-    iterations: AtLeastOne = 250
+    iterations: Annotated[AtLeastOne, Range(100, 800)] = 250
     """Training edits, one an iteration."""
-    lr: Annotated[Positive, Own(0.001, "one", 0.0001)] = OPEN
+    lr: Annotated[Positive, Own(0.001, "one", 0.0001), Range(1e-4, 1e-2)] = OPEN
     """Step size of Adam in training (the paper of WISE; the configuration released with it has 1e-6)."""
-    lr_alpha: Annotated[Positive, Own(0.1, "step", 0.0001)] = OPEN
+    lr_alpha: Annotated[Positive, Own(0.1, "step", 0.0001), Range(0.005, 1.0)] = OPEN
     """Step size of Adam for `alpha`."""
-    accumulate: AtLeastOne = 4
+    accumulate: Annotated[AtLeastOne, Range(1, 10)] = 4
     """Training edits behind one step of Adam."""
     clip: Positive = 100.0
     """Largest norm of the gradient in training."""
-    c_edit: Annotated[NotNegative, Own(1.0, "one", 0.1)] = OPEN
+    c_edit: Annotated[NotNegative, Own(1.0, "one", 0.1), Range(0.1, 3.0)] = OPEN
     """Weight of the loss on the edit."""
     c_loc: NotNegative = 1.0
     """Weight of the loss on unrelated texts."""

@@ -8,6 +8,7 @@ from annotated_types import Gt, Lt
 from pydantic.dataclasses import dataclass
 
 from wise.editors.shared.pooling import Pooling
+from wise.editors.space import Among, Range
 from wise.options import STRICT, AtLeastOne, Positive, Share, require
 
 
@@ -18,15 +19,15 @@ class SeracConfig:
     """
 
     # The scope classifier decides which edit a prompt belongs to.
-    threshold: Annotated[float, Gt(0), Lt(1)] = 0.5
+    threshold: Annotated[float, Gt(0), Lt(1), Range(0.2, 0.8, log=False)] = 0.5
     """Similarity from which a prompt is in an edit's scope."""
-    pooling: Pooling = "last"
+    pooling: Annotated[Pooling, Among(("last", "mean"))] = "last"
     """The classifier reads the model's state at the prompt's last token, or the mean over its tokens."""
     scope_width: AtLeastOne = 128
     """Width of the classifier's hidden layer and of its embedding."""
-    scope_steps: AtLeastOne = 60
+    scope_steps: Annotated[AtLeastOne, Range(30, 300)] = 60
     """Steps of Adam over all training pairs at once."""
-    scope_lr: Positive = 1e-3
+    scope_lr: Annotated[Positive, Range(3e-4, 1e-2)] = 1e-3
     """Step size of Adam for the classifier."""
 
     # The counterfactual model, a small Llama, answers prompts that are in scope.
@@ -36,13 +37,13 @@ class SeracConfig:
     """Layers of the counterfactual model."""
     heads: AtLeastOne = 4
     """Attention heads of the counterfactual model."""
-    steps: AtLeastOne = 1200
+    steps: Annotated[AtLeastOne, Range(600, 2400)] = 1200
     """Steps of AdamW for the counterfactual model."""
     batch: AtLeastOne = 32
     """Examples a step."""
-    lr: Positive = 4e-3
+    lr: Annotated[Positive, Range(1e-3, 1e-2)] = 4e-3
     """Step size of AdamW."""
-    invented: Share = 0.75
+    invented: Annotated[Share, Among((0.25, 0.5, 0.75))] = 0.75
     """Share of the examples whose target is made of random tokens."""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic.dataclasses import dataclass
 
 from wise.editors.decision import Policy
+from wise.editors.space import Among, Range
 from wise.editors.wise.conventions import CONVENTIONS
 from wise.editors.wise.merging import RULES
 from wise.editors.wise.sharding import Masks
@@ -24,9 +25,9 @@ class WiseConfig:
     (`official`). Each option can be set on its own beside it."""
 
     # Memories: edits are learned in shards, which are merged into one memory.
-    shards: AtLeastOne = 2
+    shards: Annotated[AtLeastOne, Among((1, 2, 4, 8))] = 2
     """Number k of shards, each of which learns its edits in its own part of the matrix."""
-    rho: PositiveShare = 0.2
+    rho: Annotated[PositiveShare, Range(0.1, 0.5, log=False)] = 0.2
     """Mask ratio: the share of the matrix that one shard may change."""
     masks: Masks = "bernoulli"
     """How the shards' parts are drawn: each on its own (`bernoulli`, the paper's), or overlapping as little as
@@ -43,15 +44,15 @@ class WiseConfig:
     """Share of a shard's changes that merging rules with trimming or dropping keep."""
 
     # Learning one edit: SGD on the edit loss and the routing loss.
-    lr: Positive = 60.0
+    lr: Annotated[Positive, Range(10.0, 200.0)] = 60.0
     """Step size of SGD; see `units`."""
-    steps: AtLeastOne = 70
+    steps: Annotated[AtLeastOne, Range(20, 70)] = 70
     """Most steps of one edit."""
     stop: Literal["loss", "plateau", "never"] = "loss"
     """When learning ends early: below `stop_loss` (`loss`), when the loss is low and flat (`plateau`), or never."""
     stop_loss: NotNegative = 0.02
     """Loss, in nats, below which learning ends where `stop` is `loss`."""
-    context_prefixes: Count = 10
+    context_prefixes: Annotated[Count, Among((0, 2, 4, 10))] = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     divisor: Literal["tokens", "tokens_plus_one"] = "tokens"
     """What a text's edit loss is divided by: its number of target tokens, or one more, as in the released code."""
@@ -63,13 +64,13 @@ class WiseConfig:
     """Largest change of a weight; 0 for any."""
 
     # Routing loss: edits are pushed towards high routing scores, unrelated texts towards low ones.
-    routing_weight: NotNegative = 0.02
+    routing_weight: Annotated[NotNegative, Range(0.003, 1.0)] = 0.02
     """Factor of the routing loss."""
-    alpha: float = 0.25
+    alpha: Annotated[float, Range(0.05, 1.0)] = 0.25
     """Margin: unrelated texts should score below it."""
-    beta: float = 1.0
+    beta: Annotated[float, Range(0.5, 4.0)] = 1.0
     """Margin: edits should score above it."""
-    gamma: float = 0.5
+    gamma: Annotated[float, Range(0.25, 2.0)] = 0.5
     """Margin: an edit should score so much above an unrelated text."""
     units: Literal["relative", "absolute"] = "relative"
     """Margins are shares of the matrix's median output norm on unrelated texts, and the step size is divided by its
@@ -87,7 +88,7 @@ class WiseConfig:
     routing: Policy = "prefill"
     """A text is routed once, on its prompt (`prefill`), or anew in every forward call (`per_step`), as in the released
     code."""
-    act_ratio: PositiveShare = 0.8
+    act_ratio: Annotated[PositiveShare, Range(0.4, 1.0, log=False)] = 0.8
     """The threshold is this share of the smallest score over the edits."""
     threshold: Literal["current", "recorded"] = "current"
     """Scores behind the threshold: those of the edits in the memory as it is now, or as each was learned."""
@@ -106,6 +107,11 @@ class WiseConfig:
         if name not in CONVENTIONS:
             raise unknown("convention", str(name), CONVENTIONS)
         return dict(CONVENTIONS[name])
+
+    @classmethod
+    def published(cls) -> dict[str, Any]:
+        """The options that stand for what was published; every search of options tries them."""
+        return {"convention": "paper"}
 
     def __post_init__(self) -> None:
         if self.convention == "refined":
