@@ -1,0 +1,73 @@
+"""Runs of the main comparison and of every study, drawn by simple rules, and the options that name their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from analysis.inputs import Inputs
+from tests.synthetic import overhead, write_runs
+from wise.files import write_json
+
+GRID = {1: 6, 10: 2, 30: 1}
+VARIANTS = [
+    {"routing": "per_step", "positions": "tokens", "threshold": "recorded"},
+    {"routing": "per_step", "positions": "last", "threshold": "current"},
+    {"routing": "prefill", "positions": "last", "threshold": "current"},
+]
+REFINED = {"convention": "refined", "lr": 60.0, "act_ratio": 0.8, "activation": "none", "replay": False}
+SWITCHED = [{}, {"activation": "ffn"}, {"convention": "paper", "lr": 1.0, "act_ratio": 1.0}]
+
+
+def write_all(folder: Path) -> dict[str, Any]:
+    """Main runs of two datasets, the second without paraphrases and near locality, and runs of every study."""
+    made = {"main": write_runs(folder, seeds=(0, 1), grid=GRID)}
+    other = write_runs(folder, seeds=(0, 1), grid={1: 6, 20: 1}, dataset="factworld-hallucination",
+                       kinds=("edit", "locality_far"))  # fmt: skip
+    made["both"] = {kind: made["main"][kind] + other[kind] for kind in other}
+    made["layer"] = _study(folder, "wise-retrieve", [{"layer": index} for index in (0, 2, 10)])
+    grid = [{"options": {"shards": k, "rho": rho}} for k, rho in ((2, 0.1), (2, 0.5), (4, 0.1))]
+    made["shards"] = _study(folder, "wise-merge", grid)
+    made["generation"] = _study(folder / "generation", "wise-retrieve", [{"options": point} for point in VARIANTS])
+    points = [{"options": REFINED | point, "grid": {1: 6, 10: 1}} for point in SWITCHED]
+    made["switches"] = _study(folder / "switches", "wise-retrieve", points)
+    made["locate"] = made["switches"]
+    made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
+    write_json(folder / "overhead.json", overhead())
+    made["overhead"] = folder / "overhead.json"
+    return made
+
+
+def _study(folder: Path, editor: str, points: list[dict[str, Any]]) -> dict[str, list[Path]]:
+    paths: dict[str, list[Path]] = {"scores": [], "runs": [], "transcripts": []}
+    for index, point in enumerate(points):
+        point = {"grid": {10: 1}, **point}
+        found = write_runs(folder / f"{editor}-{index}", editors=(editor,), seeds=(0,), **point)
+        for kind in paths:
+            paths[kind] += found[kind]
+    return paths
+
+
+def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
+    """What the artifact called `name` is made from."""
+    if name == "overhead":
+        return Inputs(overhead_path=runs["overhead"])
+    if name in ("routing", "router", "grace_radius"):
+        chosen = runs[name if name == "grace_radius" else "both" if name == "routing" else "main"]
+        first = -4 if name == "router" else 0  # the editors that route
+        return Inputs(transcript_paths=chosen["transcripts"][first:], run_paths=chosen["runs"][first:])
+    if name not in ("layer", "shards", "generation", "switches", "locate"):
+        return Inputs(runs["both"]["scores"])
+    chosen = runs[name]
+    transcripts = chosen["transcripts"] if name == "switches" else ()
+    reference = runs["main"]["scores"] if name == "layer" else ()
+    return Inputs(chosen["scores"], transcripts, chosen["runs"], reference_paths=reference)
+
+
+def arguments(name: str, runs: dict[str, Any]) -> list[str]:
+    """The same as options of `python -m analysis`."""
+    inputs = inputs_of(name, runs)
+    options = {"--scores": inputs.score_paths, "--transcripts": inputs.transcript_paths, "--runs": inputs.run_paths,
+               "--overhead": [inputs.overhead_path] if inputs.overhead_path else [],
+               "--reference-scores": inputs.reference_paths}  # fmt: skip
+    return [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
