@@ -263,7 +263,9 @@ def test_distances_and_radii_of_grace_are_drawn(runs):
         shares = []
         for index, (kind, (_, colour)) in enumerate(QUERY_STYLES.items()):
             asked = means(rows, first_radius=radius, kind=kind)
-            radii, distances = (np.sort(found.get_offsets()[:, 1]) for found in dots[2 * index : 2 * index + 2])
+            radii, distances = (
+                np.sort(np.asarray(found.get_offsets())[:, 1]) for found in dots[2 * index : 2 * index + 2]
+            )
             assert radii == pytest.approx(np.sort(asked["radius"])) and distances == pytest.approx(
                 np.sort(asked["distance"])
             )
