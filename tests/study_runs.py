@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.inputs import Inputs
-from tests.synthetic import overhead, write_runs
+from tests.synthetic import overhead, write_runs, write_searches
 from wise.files import write_json
 
 GRID = {1: 6, 10: 2, 30: 1}
@@ -35,6 +35,7 @@ def write_all(folder: Path) -> dict[str, Any]:
     made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
     write_json(folder / "overhead.json", overhead())
     made["overhead"] = folder / "overhead.json"
+    made["searches"] = write_searches(folder)
     return made
 
 
@@ -52,6 +53,8 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
     """What the artifact called `name` is made from."""
     if name == "overhead":
         return Inputs(overhead_path=runs["overhead"])
+    if name.startswith("tuning"):
+        return Inputs(search_paths=runs["searches"])
     if name in ("routing", "router", "grace_radius"):
         chosen = runs[name if name == "grace_radius" else "both" if name == "routing" else "main"]
         first = -4 if name == "router" else 0  # the editors that route
@@ -68,6 +71,6 @@ def arguments(name: str, runs: dict[str, Any]) -> list[str]:
     """The same as options of `python -m analysis`."""
     inputs = inputs_of(name, runs)
     options = {"--scores": inputs.score_paths, "--transcripts": inputs.transcript_paths, "--runs": inputs.run_paths,
-               "--overhead": [inputs.overhead_path] if inputs.overhead_path else [],
+               "--searches": inputs.search_paths, "--overhead": [inputs.overhead_path] if inputs.overhead_path else [],
                "--reference-scores": inputs.reference_paths}  # fmt: skip
     return [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
