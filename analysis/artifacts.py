@@ -60,6 +60,7 @@ _ARTIFACTS = (
         "edit in other words; OOD: text about the edited fact in another form; PPL: perplexity of the edit's target, "
         "each clipped to [0, 100]; Loc: unrelated questions are answered as before (far: other kinds of entities, "
         "near: same relation or subject); Avg: mean of Rel, Gen (or OOD) and Loc.",
+        reads=("scores", "runs"),
         tables=("csv", "md", "tex"),
         file="main",
     ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 
 from analysis.inputs import Inputs
@@ -10,10 +13,14 @@ from analysis.style import editor_style, in_order
 from analysis.summary import summarise
 from analysis.task_type import HEADINGS, Setting, by_setting
 from analysis.text import escape, markdown, number, with_interval
+from wise.evaluate.competence import ABLE
 from wise.evaluate.metrics import METRICS
 
 CSV_METRICS = tuple(name for name, metric in METRICS.items() if metric.role != "kept")
 """What the table holds."""
+
+TITLES = {"portability": METRICS["port"].title, "ood": METRICS["ood"].title}
+"""What metrics of questions are called that may be left out."""
 
 BASELINE = "none"
 """The unedited model: it keeps all locality by doing nothing, so it does not compete for the best number."""
@@ -24,7 +31,7 @@ def table(inputs: Inputs) -> Table:
     scores = inputs.scores()
     cells = cells_of(scores)
     seeds = sorted(scores["seed"].unique())
-    return Table(cells, to_markdown(cells, seeds), to_latex(cells, seeds))
+    return Table(cells, to_markdown(cells, seeds, unasked(inputs.records())), to_latex(cells, seeds))
 
 
 def cells_of(scores: pd.DataFrame) -> pd.DataFrame:
@@ -46,8 +53,29 @@ def best_cells(cells: pd.DataFrame) -> set[tuple]:
     return best
 
 
-def to_markdown(cells: pd.DataFrame, seeds: list[int]) -> str:
-    """The headline metrics by T, then every other metric at the largest T, for each dataset and model."""
+def unasked(runs: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """By dataset and model: which questions no metric counts, since the unedited model cannot answer them."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for run in runs:
+        for entry in run.get("left_out", ()):
+            kinds = found.setdefault((run["dataset"], run["model"]), {})
+            kinds[f"{TITLES[entry['kind']]} ({entry['name']})"] = entry["base_accuracy"]
+    return {key: _unasked_in_words(kinds) for key, kinds in found.items()}
+
+
+def _unasked_in_words(kinds: Mapping[str, float]) -> str:
+    listed = ", ".join(f"{kind}: {number(share)}" for kind, share in sorted(kinds.items()))
+    return (
+        f"Not scored, since the unedited model answers fewer than {number(ABLE)} of such questions before any edit: "
+        f"{listed}.\n"
+    )
+
+
+def to_markdown(cells: pd.DataFrame, seeds: list[int], notes: Mapping[tuple[str, str], str] | None = None) -> str:
+    """The headline metrics by T, then every other metric at the largest T, for each dataset and model.
+
+    `notes` are sentences to be added, by dataset and model.
+    """
     parts = []
     for title, setting, group in by_setting(cells):
         counts = sorted(group["T"].unique())
@@ -62,6 +90,8 @@ def to_markdown(cells: pd.DataFrame, seeds: list[int]) -> str:
             f"The other metrics at T={counts[-1]}:\n",
             _grid(group, last, [METRICS[metric].title for _, metric in last]),
         ]
+        key = group["dataset"].iloc[0], group["model"].iloc[0]
+        parts += [notes[key]] if notes and key in notes else []
     return "\n".join(parts)
 
 

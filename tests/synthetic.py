@@ -57,6 +57,7 @@ def _questions(editor, rng, count, chunk, edit, age, record, fade):
             "probe": index - 1, "target": "Lower Brandt", "target_tokens": target.tolist(),
             "predicted_tokens": predicted.tolist(), "nll": rng.exponential(0.2 + 4 * (1 - share), size).tolist(),
             "before_tokens": before.tolist(), "before_nll": rng.exponential(2.0, size).tolist(),
+            "base_accuracy": 0.9 if kind == "portability" else None,
             "generated": _generated(rng, 0.9 * share) if kind == "edit" else None,
             **_route(editor, rng, kind, fade),
         })  # fmt: skip

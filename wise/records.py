@@ -51,12 +51,17 @@ CLOSED = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=CLOSED)
 class Probe:
-    """One question: `prompt` is to be answered by `target`; `name` is the sub-kind."""
+    """One question: `prompt` is to be answered by `target`; `name` is the sub-kind.
+
+    `original` is the answer that was right before the edit. Where it is known, it is measured whether the unedited
+    model can answer such questions at all.
+    """
 
     kind: Kind
     prompt: str
     target: str
     name: str = ""
+    original: str = ""
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -146,8 +151,14 @@ def write_records(path: str | Path, records: Iterable[EditRecord]) -> None:
 
 
 def _row(record: EditRecord) -> dict[str, Any]:
+    """A record as JSON, without keys that later versions added and that say nothing of it."""
     row = asdict(record)
-    return row if record.irrelevant_prompt else {key: row[key] for key in row if key != "irrelevant_prompt"}
+    if not row["irrelevant_prompt"]:
+        del row["irrelevant_prompt"]
+    for probe in row["probes"]:
+        if not probe["original"]:
+            del probe["original"]
+    return row
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:

@@ -1,4 +1,4 @@
-"""The world is consistent, the corpus says what it claims to say, and a seed fixes every byte."""
+"""Version 1 of the world is consistent, the corpus says what it claims to say, and a seed fixes every byte."""
 
 import itertools
 import json
@@ -9,16 +9,18 @@ import sys
 import pytest
 
 from wise.datasets.factworld.build import make
-from wise.datasets.factworld.corpus import plan_teaching, write_corpus
-from wise.datasets.factworld.names import VALUES
+from wise.datasets.factworld.corpus import write_corpus
+from wise.datasets.factworld.first.names import VALUES
+from wise.datasets.factworld.first.relations import EDITABLE_KINDS, RELATIONS
+from wise.datasets.factworld.first.teaching import plan_teaching
+from wise.datasets.factworld.first.world import build_world
 from wise.datasets.factworld.options import FactWorldOptions
-from wise.datasets.factworld.relations import EDITABLE_KINDS, RELATIONS
-from wise.datasets.factworld.world import build_world
 from wise.datasets.registry import entry
 from wise.errors import ConfigError
+from wise.files import sha256
 from wise.options import build_options
 
-SMALL = FactWorldOptions(people=40, cities=24, countries=8, organisations=16, works=20)
+SMALL = FactWorldOptions(version=1, people=40, cities=24, countries=8, organisations=16, works=20)
 
 
 @pytest.fixture(scope="module")
@@ -95,19 +97,42 @@ def test_answer_spans_hold_the_objects(world, documents):
             assert told == {fact.object for fact in world.facts_of(document.subject)}
 
 
-def test_default_world_is_large_enough(tmp_path):
-    make("factworld", FactWorldOptions(), tmp_path)
-    texts = json.loads((tmp_path / "factworld" / "dataset.json").read_text())["counts"]
-    edits = json.loads((tmp_path / "factworld-qa" / "dataset.json").read_text())["counts"]
-    assert 2600 <= texts["facts"] <= 3500 and texts["relations"] >= 10
-    assert edits["edits"] >= 2000 and edits["train"] >= 300
+FIRST_VERSION = {
+    "factworld/corpus.jsonl": "d10f9c1e9295b588fa318f8e667830467863781aa65fd6871ad2f5856fc09614",
+    "factworld/facts.jsonl": "2d936710dc016b12bc8a2fd60647ba7e7f40dfa710c363f52159e8bc7f806c3c",
+    "factworld-qa/edits.jsonl": "b45e467321ce0d6f7983f98f4c6f01828ee61b13ddffb61383ac93ff64abe9f6",
+    "factworld-qa/train.jsonl": "a2d1b119344f4ed4a931e95a75f9bc31ea05be01cad8f90d3357a7fb0b592bde",
+    "factworld-hallucination/edits.jsonl": "45a848d9a88b3d7b37a8661056b28037c08b9cb3d34521cc55b1746fb87a1ed6",
+    "factworld-hallucination/train.jsonl": "4f0eb820e50dac64613f6fd5e70f2ab495698910f1ed74588e9c14734db8b8e1",
+    "factworld-ood/edits.jsonl": "c90fe6398f59ebad42597671537dea04e8f1d92c95880713d4a5067fa3fdf834",
+    "factworld-ood/train.jsonl": "432e22ade28d9cacd515ac7d2b507e35f68f39d623345d26e14059a7620436be",
+}
+"""sha256 of what version 1 wrote when it was the only one."""
 
 
-def test_same_bytes_for_the_same_seed_whatever_the_hash_seed(tmp_path):
+def test_version_1_is_what_it_was(tmp_path):
+    options = build_options(FactWorldOptions, {"version": 1}, "options of factworld")
+    make("factworld", options, tmp_path)
+    assert {name: sha256(tmp_path / name) for name in FIRST_VERSION} == FIRST_VERSION
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_same_bytes_for_the_same_seed_whatever_the_hash_seed(tmp_path, version):
     digests = []
     for number, (hash_seed, seed) in enumerate((("0", 5), ("77", 5), ("0", 6))):
         out = tmp_path / str(number)
-        options = json.dumps({"seed": seed, "people": 20, "cities": 12, "countries": 6, "organisations": 8, "works": 8})
+        options = json.dumps(
+            {
+                "version": version,
+                "seed": seed,
+                "people": 20,
+                "cities": 12,
+                "countries": 6,
+                "organisations": 8,
+                "works": 8,
+                "ships": 8,
+            }
+        )
         command = ["data", "make", "--dataset", "factworld", "--options", options, "--out", out]
         subprocess.run(
             [sys.executable, "-m", "wise", *command],

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.main_table import unasked
 from tests.synthetic import transcript, write_runs
 from wise.cli import main
 from wise.errors import ConfigError, DataError
 from wise.evaluate import measures as m
+from wise.evaluate.competence import accuracy_by_kind, left_out
 from wise.evaluate.metrics import METRICS, derived, get_metric, measured
 from wise.evaluate.scores import COLUMNS, score_transcript
 
@@ -22,7 +24,7 @@ RUN = {"dataset": "d", "model": "m", "editor": "e", "seed": 3}
 
 def question(kind="edit", target=(1, 2), predicted=(1, 2), before=(1, 2), nll=(0.1, 0.1), **other):
     row = {"T": 1, "chunk": 0, "edit": 0, "age": 0, "record": "r0", "kind": kind, "name": "", "probe": -1,
-           "target": "x", "generated": None}  # fmt: skip
+           "target": "x", "generated": None, "base_accuracy": None}  # fmt: skip
     arrays = {"target_tokens": target, "predicted_tokens": predicted, "before_tokens": before, "nll": nll}
     return row | {key: np.array(value) for key, value in arrays.items()} | other
 
@@ -109,8 +111,37 @@ def test_scores_of_one_edit():
     assert scores == pytest.approx({
         "rel": 0.5, "gen": 0.5, "loc_far": 1.0, "loc_near": 0.5, "loc_far_gold": 0.5, "loc_near_gold": 1.0,
         "avg": 2 / 3, "port": 0.25, "rel_exact": 0.0, "gen_exact": 0.5, "rel_generated": 1.0, "rel_contains": 1.0,
-        "nll": 0.3, "ood": 0.5, "ood_exact": 1.0, "avg_ood": 2 / 3,
+        "nll": 0.3, "ood": 0.5, "ood_exact": 1.0, "avg_ood": 2 / 3, "loc_exact": 1.0, "loc_near_exact": 0.0,
     })  # fmt: skip
+
+
+def test_questions_that_the_unedited_model_cannot_answer_are_not_scored():
+    able = {"kind": "portability", "name": "alias", "base_accuracy": 0.8}
+    unable = {"kind": "portability", "name": "two_hop", "base_accuracy": 0.79, "predicted": (1, 9)}
+    unknown = {"kind": "portability", "name": "other", "predicted": (8, 9)}
+    assert scores_of(question(**able), question(**unable))["port"] == 1.0
+    assert scores_of(question(**able), question(**unknown))["port"] == 0.5  # the mean of two sub-kinds
+    assert "port" not in scores_of(question(**unable), question())
+    text = {"kind": "ood", "base_accuracy": 0.3}
+    assert not {"ood", "ood_exact", "avg_ood"} & scores_of(question(**text), question()).keys()
+
+
+def test_what_is_left_out_is_said_with_the_reason():
+    rows = [
+        question(kind="portability", name="two_hop", base_accuracy=0.25),
+        question(kind="portability", name="alias", base_accuracy=0.99),
+        question(kind="paraphrase", base_accuracy=0.1),
+        question(kind="ood", name="description"),
+    ]
+    entries = left_out(pd.DataFrame(rows))
+    assert entries == [{"kind": "portability", "name": "two_hop", "base_accuracy": 0.25, "questions": 1}]
+    notes = unasked([{"dataset": "d", "model": "m", "left_out": entries}, {"dataset": "d", "model": "other"}])
+    assert notes.keys() == {("d", "m")}
+    assert "Port (two_hop): 0.25" in notes["d", "m"] and "0.80" in notes["d", "m"]
+    assert accuracy_by_kind([("ood", ""), ("ood", ""), ("portability", "")], [True, False, True]) == {
+        ("ood", ""): 0.5,
+        ("portability", ""): 1.0,
+    }
 
 
 def test_an_edit_without_probes_of_a_kind_has_no_row_and_no_average():

@@ -19,6 +19,7 @@ from wise.editors.shared.own_texts import completed
 from wise.errors import ConfigError
 from wise.evaluate.ask import before_by_question
 from wise.evaluate.checkpoint import Checkpoints, writing
+from wise.evaluate.competence import left_out
 from wise.evaluate.grid import plan_runs
 from wise.evaluate.slices import taken
 from wise.evaluate.stream import ON_NAN, Stream, shuffled
@@ -74,7 +75,8 @@ def run(args: argparse.Namespace) -> None:
         editor.use_artifact(load_file(args.artifact))
     records, train = completed(editor, records[: args.edits], read_training(args.train))
     editor.prepare(train)
-    before = before_by_question(read_transcript(args.preedit))
+    preedit = read_transcript(args.preedit)
+    before = before_by_question(preedit)
     unasked = [record.id for record in records[: args.edits] if (record.id, EDIT_INDEX) not in before]
     if unasked:
         raise ConfigError(
@@ -90,7 +92,8 @@ def run(args: argparse.Namespace) -> None:
     with writing(args.out):
         save(editor, args.out / "memory")
         write_transcript(args.out / "transcript.parquet", stream.rows)
-        write_json(args.out / "run.json", _record(args, stream, grid, digests, described))
+        record = _record(args, stream, grid, digests, described) | {"left_out": left_out(preedit)}
+        write_json(args.out / "run.json", record)
     if checkpoints is not None:
         checkpoints.remove()
 

@@ -11,6 +11,7 @@ import torch
 
 from wise.editors.base import Editor
 from wise.editors.decision import Reading, Routing, memory_name
+from wise.evaluate.competence import accuracy_by_kind
 from wise.lm.answer import Answer, answer_pairs, read_answers
 from wise.lm.batch import by_length, encode, unsorted
 from wise.lm.generate import generate_answers
@@ -87,8 +88,10 @@ def preedit_rows(
     questions = questions_of(range(len(stream)), stream)
     pairs = [q.probe.prompt for q in questions], [q.probe.target for q in questions]
     texts = generated(lm, questions, batch_size) if generate else {}
+    able = _base_accuracy(lm, questions, batch_size)
     for question, answer in zip(questions, answer_pairs(lm, *pairs, batch_size), strict=True):
-        before = {"before_tokens": answer.predicted_tokens, "before_nll": answer.nll}
+        kind = question.probe.kind, question.probe.name
+        before = {"before_tokens": answer.predicted_tokens, "before_nll": answer.nll, "base_accuracy": able.get(kind)}
         yield transcript_row(question, Reply(answer), before, texts, T=0, chunk=0, age=0)
 
 
@@ -111,6 +114,7 @@ def transcript_row(
         "nll": reply.answer.nll,
         "before_tokens": before["before_tokens"],
         "before_nll": before["before_nll"],
+        "base_accuracy": before["base_accuracy"],
         "generated": texts.get(question.probe.prompt) if question.probe.kind == EDIT_KIND else None,
         "score": reply.score,
         "threshold": reply.threshold,
@@ -119,12 +123,23 @@ def transcript_row(
 
 
 def before_by_question(preedit: pd.DataFrame) -> dict[tuple[str, int], dict[str, Any]]:
-    """(record id, probe index) -> the unedited model's tokens and losses, from a pre-edit transcript."""
-    columns = preedit["record"], preedit["probe"], preedit["before_tokens"], preedit["before_nll"]
+    """(record id, probe index) -> the unedited model's tokens, losses and accuracy, from a pre-edit transcript."""
+    columns = (preedit[name] for name in ("record", "probe", "before_tokens", "before_nll", "base_accuracy"))
     return {
-        (record, probe): {"before_tokens": list(tokens), "before_nll": list(nll)}
-        for record, probe, tokens, nll in zip(*columns, strict=True)
+        (record, probe): {
+            "before_tokens": list(tokens),
+            "before_nll": list(nll),
+            "base_accuracy": None if pd.isna(able) else float(able),
+        }
+        for record, probe, tokens, nll, able in zip(*columns, strict=True)
     }
+
+
+def _base_accuracy(lm: LanguageModel, questions: Sequence[Question], batch_size: int) -> dict[tuple[str, str], float]:
+    """How well the unedited model answers each kind of question whose answer before the edit is known, exactly."""
+    asked = [question.probe for question in questions if question.probe.original]
+    answers = answer_pairs(lm, [p.prompt for p in asked], [p.original for p in asked], batch_size) if asked else []
+    return accuracy_by_kind([(p.kind, p.name) for p in asked], [answer.exact for answer in answers])
 
 
 def _told(editor: Editor, questions: Sequence[Question], routing: Routing) -> Routing:

@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
         ("nll", pa.list_(pa.float32())),  # nats per target token
         ("before_tokens", pa.list_(pa.int32())),  # argmax of the unedited model
         ("before_nll", pa.list_(pa.float32())),
+        ("base_accuracy", pa.float32()),  # share of such questions that the unedited model answers; null: not known
         ("generated", pa.string()),  # greedy free answer up to its natural stop; null when not asked
         ("score", pa.float32()),  # routing score; null for editors that do not route
         ("threshold", pa.float32()),  # what the score was compared with

@@ -19,6 +19,10 @@ ASPECTS = {
     "alias_held_out": "asked under the alias in a wording stated under the name only",
     "two_hop_seen": "consequence of two facts that the corpus states",
     "two_hop_held_out": "consequence of two facts that the corpus does not state",
+    "described": "longer text in which the corpus states the fact",
+    "description_held_out": "longer text in which the corpus states other facts only",
+    "in_context": "a false answer, read in the sentence before, of a subject never asked about that way",
+    "in_context_distracted": "the same with another statement beside it",
 }
 """The aspects of the report and what each measures."""
 
@@ -70,6 +74,12 @@ def _questions(row: dict[str, Any]) -> Iterator[Question]:
     for aspect in ("seen", "held_out", "alias_seen", "alias_held_out"):
         for prompt in row[aspect]:
             yield Question(row["relation"], aspect, prompt, row["object"])
+    for aspect in ("described", "description_held_out"):
+        for prompt in row.get(aspect, ()):
+            yield Question(row["relation"], aspect, prompt, row["object"])
+    for aspect in ("in_context", "in_context_distracted"):
+        if aspect in row:
+            yield Question(row["relation"], aspect, row[aspect]["prompt"], row[aspect]["target"])
     if row["two_hop"] is not None:
         aspect = "two_hop_seen" if row["two_hop"]["seen"] else "two_hop_held_out"
         yield Question(row["relation"], aspect, row["two_hop"]["prompt"], row["two_hop"]["target"])

@@ -19,11 +19,15 @@ NO_DOCUMENT = -1
 
 @dataclass(frozen=True)
 class CorpusText:
-    """One document: its text, whom it is about, and the character spans that state facts."""
+    """One document: its text, whom it is about, and the character spans that state facts.
+
+    Its first `given` characters are read and not learned.
+    """
 
     subject: str
     text: str
     answers: tuple[tuple[int, int], ...]
+    given: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def read_corpus(path: str | Path) -> list[CorpusText]:
             try:
                 row = json.loads(line)
                 spans = tuple((int(start), int(end)) for start, end in row["answers"])
-                texts.append(CorpusText(row["subject"], row["text"], spans))
+                texts.append(CorpusText(row["subject"], row["text"], spans, int(row.get("given", 0))))
             except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
                 raise DataError(f"{path}, line {number}: not a document ({type(error).__name__}: {error})") from error
     if not texts:
@@ -79,12 +83,16 @@ def read_corpus(path: str | Path) -> list[CorpusText]:
 def tokenize(
     texts: Sequence[CorpusText], tokenizer: PreTrainedTokenizerBase, other_weight: float
 ) -> list[tuple[list[int], list[float]]]:
-    """Token ids of each document, <eos> included, and the weight of each: 1 in an answer, else `other_weight`."""
+    """Token ids of each document, <eos> included, and the weight of each.
+
+    It is 1 in an answer, 0 in what is given, else `other_weight`.
+    """
     encoded = tokenizer([text.text for text in texts], return_offsets_mapping=True)
     documents = []
     for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         answering = [any(first < end <= stop for first, stop in text.answers) for _, end in offsets]  # a space may lead
         weights = [1.0 if answer else other_weight for answer in answering]
+        weights = [0.0 if end <= text.given else weight for weight, (_, end) in zip(weights, offsets, strict=True)]
         documents.append(([*ids, tokenizer.eos_token_id], [*weights, other_weight]))
     return documents
 

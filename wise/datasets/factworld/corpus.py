@@ -7,29 +7,38 @@ model sees them of other subjects, so that they measure whether a fact was learn
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from wise.datasets.factworld.options import FactWorldOptions
-from wise.datasets.factworld.relations import EDITABLE_KINDS, RELATIONS
-from wise.datasets.factworld.world import Fact, World, stream
+from wise.datasets.factworld.world import Fact, World, sentence_case, stream
 
-SPARSE_SEEN, DENSE_SEEN = 3, 4
 PROFILE_FACTS = 3
 """Facts that a profile or a register entry lists."""
 
 PROFILE = ("{s} is a {kind} whose", "{noun} is {o}", ", whose ")
 LABELS = {"organisation": "firm", "work": "book"}
-REGISTER = ("{s}, as the register has it, gives", "{o} as {noun}", ", ")
 
 
 @dataclass(frozen=True)
 class Document:
-    """One text about `subject`; `answers` are the character spans of the facts it states."""
+    """One text about `subject`; `answers` are the character spans of the facts it states.
+
+    The first `given` characters are to be read, not learned: they hold what a later question is answered from.
+    """
 
     kind: str
     subject: str
     text: str
     answers: tuple[tuple[int, int], ...]
+    given: int = 0
+
+    def row(self) -> dict[str, Any]:
+        """One line of corpus.jsonl."""
+        row = asdict(self)
+        if not self.given:
+            del row["given"]
+        return row
 
 
 @dataclass(frozen=True)
@@ -44,27 +53,6 @@ class Teaching:
     described: bool
 
 
-def plan_teaching(world: World, options: FactWorldOptions) -> dict[tuple[str, str], Teaching]:
-    """Decide for every fact what the corpus will state; by (subject, relation)."""
-    draw = stream(options, "teaching")
-    plan = {}
-    for subject, entity in world.entities.items():
-        sparse = draw.random() < options.sparse_share
-        by_alias = bool(entity.alias) and draw.random() < options.alias_share
-        by_hop = draw.random() < options.two_hop_share
-        for fact in world.facts_of(subject):
-            order = list(range(len(RELATIONS[fact.relation].phrasings)))
-            draw.shuffle(order)
-            count = SPARSE_SEEN if sparse else DENSE_SEEN
-            alias_seen = (draw.choice(order),) if by_alias else ()
-            described = bool(RELATIONS[fact.relation].description) and draw.random() < options.description_share
-            two_hop_seen = by_hop and bool(RELATIONS[fact.relation].hop)
-            plan[fact.key] = Teaching(
-                fact, tuple(order[:count]), tuple(order[count:]), alias_seen, two_hop_seen, described
-            )
-    return plan
-
-
 def write_corpus(
     world: World, plan: Mapping[tuple[str, str], Teaching], options: FactWorldOptions
 ) -> Iterator[Document]:
@@ -73,31 +61,14 @@ def write_corpus(
         facts = world.facts_of(subject)
         for fact in facts:
             yield from _statements(world, plan[fact.key])
-        if entity.kind in EDITABLE_KINDS:
+        if entity.kind in world.kinds:
             yield fill("alias", subject, [(f"{entity.alias} is another name of", entity.name, ".")])
             yield fill("alias", subject, [(f"{entity.name} is also called", entity.alias, ".")])
             yield biography(world, subject, biography_order(options, subject, facts))
-            for style in (PROFILE, REGISTER):
+            for style in (PROFILE, world.register):
                 draw = stream(options, "profile", style[0], subject)
                 if draw.random() < options.profile_share:
                     yield profile(world, subject, draw.sample(facts, min(PROFILE_FACTS, len(facts))), style)
-
-
-def ask(fact: Fact, phrasing: int, subject: str | None = None) -> str:
-    """The prompt of a fact in one of its phrasings, of its subject or under another name."""
-    name = fact.subject if subject is None else subject
-    return sentence_case(RELATIONS[fact.relation].phrasings[phrasing].format(s=name))
-
-
-def two_hop_prompt(fact: Fact) -> str:
-    """The question whose answer follows from this fact and one more."""
-    return RELATIONS[fact.relation].two_hop.format(s=fact.subject)
-
-
-def description(fact: Fact, value: str) -> tuple[str, str]:
-    """Free text that states the fact with `value`, cut into prompt and target."""
-    prompt, target = RELATIONS[fact.relation].description.format(s=fact.subject, o=value).split("|")
-    return prompt, target
 
 
 def biography_order(options: FactWorldOptions, subject: str, facts: Sequence[Fact]) -> list[Fact]:
@@ -115,13 +86,13 @@ def biography_parts(world: World, subject: str, facts: Sequence[Fact]) -> list[t
     parts = []
     for position, fact in enumerate(facts):
         pronoun = world.entities[subject].pronoun if position else subject
-        before, behind = RELATIONS[fact.relation].sentence.replace("{p}", pronoun).split("{o}")
+        before, behind = world.relations[fact.relation].sentence.replace("{p}", pronoun).split("{o}")
         parts.append((before.strip(), fact.object, behind + "."))
     return parts
 
 
 def profile(world: World, subject: str, facts: Sequence[Fact], style: tuple[str, str, str]) -> Document:
-    """One long sentence that lists facts, in the wording of `PROFILE` or `REGISTER`."""
+    """One long sentence that lists facts, in the wording of `PROFILE` or of the world's register."""
     kind = "profile" if style is PROFILE else "register"
     return fill(kind, subject, profile_parts(world, subject, facts, style))
 
@@ -137,7 +108,7 @@ def profile_parts(
     for position, fact in enumerate(facts):
         last = position == len(facts) - 1
         link = opening.format(s=subject, kind=LABELS.get(kind, kind)) + " " if position == 0 else ""
-        noun = RELATIONS[fact.relation].noun
+        noun = world.relations[fact.relation].noun
         tail = "." if last else " and " + comma.strip(", ") if position == len(facts) - 2 else comma
         parts.append(
             ((link + before.format(noun=noun)).strip(), fact.object, (behind.format(noun=noun) + tail).rstrip())
@@ -155,23 +126,18 @@ def fill(kind: str, subject: str, parts: Sequence[tuple[str, str, str]]) -> Docu
     return Document(kind, subject, sentence_case(text), tuple(answers))
 
 
-def sentence_case(text: str) -> str:
-    """First letter upper case; names keep theirs."""
-    return text[0].upper() + text[1:]
-
-
 def _statements(world: World, teaching: Teaching) -> Iterator[Document]:
     """Single sentences: the seen phrasings, then alias, two-hop consequence and description."""
     fact = teaching.fact
     for phrasing in teaching.seen:
-        yield fill("fact", fact.subject, [(ask(fact, phrasing), fact.object, ".")])
+        yield fill("fact", fact.subject, [(world.ask(fact, phrasing), fact.object, ".")])
     for phrasing in teaching.alias_seen:
-        prompt = ask(fact, phrasing, world.entities[fact.subject].alias)
+        prompt = world.ask(fact, phrasing, world.entities[fact.subject].alias)
         yield fill("alias_fact", fact.subject, [(prompt, fact.object, ".")])
     if teaching.two_hop_seen:
         answer = world.two_hop(fact.relation, fact.object)
-        yield fill("two_hop", fact.subject, [(two_hop_prompt(fact), answer, ".")])
+        yield fill("two_hop", fact.subject, [(world.two_hop_prompt(fact), answer, ".")])
     if teaching.described:
-        prompt, target = description(fact, fact.object)
+        prompt, target = world.description(fact, fact.object)
         before, behind = target.split(fact.object)
         yield fill("description", fact.subject, [(f"{prompt} {before.strip()}", fact.object, behind + ".")])

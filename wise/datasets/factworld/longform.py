@@ -9,41 +9,43 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from wise.datasets.factworld.corpus import (
     PROFILE,
     PROFILE_FACTS,
-    REGISTER,
     Document,
     biography,
     biography_order,
     profile,
 )
-from wise.datasets.factworld.edits import new_value
 from wise.datasets.factworld.options import FactWorldOptions
-from wise.datasets.factworld.split import Split
+from wise.datasets.factworld.split import TRAIN, Split
 from wise.datasets.factworld.world import Fact, World, stream
 from wise.records import EditRecord, Probe
 
 SHORTEST_TARGET = 15
 """Words and marks that a corrected continuation has at least, where the biography is long enough."""
 
-Values = Mapping[str, Sequence[str]]
-Maker = Callable[[World, FactWorldOptions, str, Values, random.Random], EditRecord]
+Contradict = Callable[[Fact, random.Random], str]
+"""Draws another value for a fact."""
+
+Maker = Callable[[World, FactWorldOptions, str, Contradict, random.Random], EditRecord]
 
 
 def hallucination_records(
-    world: World, split: Split, options: FactWorldOptions, train: bool = False
+    world: World, split: Split, options: FactWorldOptions, role: str, contradict: Contradict
 ) -> list[EditRecord]:
     """Biographies whose last sentences are corrected: 15 to 30 tokens that contradict the model."""
-    return _records(world, split, options, "hallucination", train, _hallucination)
+    return _records(world, split, options, "hallucination", role, contradict, _hallucination)
 
 
-def ood_records(world: World, split: Split, options: FactWorldOptions, train: bool = False) -> list[EditRecord]:
-    """Profiles with invented facts, each with one register entry on the same facts as `ood` probe."""
-    return _records(world, split, options, "ood", train, _out_of_distribution)
+def ood_records(
+    world: World, split: Split, options: FactWorldOptions, role: str, contradict: Contradict
+) -> list[EditRecord]:
+    """Profiles with invented facts, and what the register says about them as `ood` probes."""
+    return _records(world, split, options, "ood", role, contradict, _out_of_distribution)
 
 
 def cut_biography(world: World, options: FactWorldOptions, subject: str, facts: Sequence[Fact]) -> tuple[str, str]:
@@ -65,22 +67,18 @@ def count_tokens(text: str) -> int:
 
 
 def _records(
-    world: World, split: Split, options: FactWorldOptions, setting: str, train: bool, make: Maker
+    world: World, split: Split, options: FactWorldOptions, setting: str, role: str, contradict: Contradict, make: Maker
 ) -> list[EditRecord]:
     """One record for each subject in its role, in a seeded random order, with locality and irrelevant text."""
-    role = "train" if train else "edit"
-    values: dict[str, list[str]] = {}
-    for fact in world.facts.values():
-        values.setdefault(fact.relation, []).append(fact.object)
-    subjects = list(split.train if train else split.edited)
+    subjects = list(split.roles[role].edited)
     stream(options, setting, role).shuffle(subjects)
     records = []
     for position, subject in enumerate(subjects):
         draw = stream(options, setting, role, position)
-        record = make(world, options, subject, values, draw)
-        pool = split.train if train else split.bystanders
+        record = make(world, options, subject, contradict, draw)
+        pool = split.roles[role].asked
         asked = draw.sample([name for name in pool if world.kind(name) != world.kind(subject)], 2)
-        outside = draw.choice([name for name in split.train if name not in (subject, *asked)])
+        outside = draw.choice([name for name in split.roles[TRAIN].edited if name not in (subject, *asked)])
         probes = (*record.probes, *(_locality(world, options, name) for name in asked))
         irrelevant = " ".join(_told(world, options, outside))
         records.append(replace(record, id=f"{role}-{position:05d}", irrelevant=irrelevant, probes=probes))
@@ -88,11 +86,11 @@ def _records(
 
 
 def _hallucination(
-    world: World, options: FactWorldOptions, subject: str, values: Values, draw: random.Random
+    world: World, options: FactWorldOptions, subject: str, contradict: Contradict, draw: random.Random
 ) -> EditRecord:
     order = biography_order(options, subject, world.facts_of(subject))
     prompt, original = cut_biography(world, options, subject, order)
-    changed = _invent(world, order, values, draw)
+    changed = _invent(world, order, contradict, draw)
     kept = prompt.count(".")
     corrected = biography(world, subject, [*order[:kept], *changed[kept:]]).text
     target = corrected[len(prompt) + 1 :].removesuffix(".")
@@ -100,24 +98,34 @@ def _hallucination(
 
 
 def _out_of_distribution(
-    world: World, options: FactWorldOptions, subject: str, values: Values, draw: random.Random
+    world: World, options: FactWorldOptions, subject: str, contradict: Contradict, draw: random.Random
 ) -> EditRecord:
     facts = world.facts_of(subject)
-    invented = _invent(world, draw.sample(facts, min(PROFILE_FACTS, len(facts))), values, draw)
+    invented = _invent(world, draw.sample(facts, min(PROFILE_FACTS, len(facts))), contradict, draw)
     target = _after(profile(world, subject, invented, PROFILE), subject)
     told_again = draw.sample(invented, len(invented))
-    opening = REGISTER[0].format(s=subject)
-    probe = Probe("ood", opening, _after(profile(world, subject, told_again, REGISTER), opening), "register")
-    return EditRecord("", subject, target, subject, probes=(probe,), relation="profile")
+    probes = tuple(_register_probes(world, subject, told_again))
+    return EditRecord("", subject, target, subject, probes=probes, relation="profile")
+
+
+def _register_probes(world: World, subject: str, facts: Sequence[Fact]) -> Iterator[Probe]:
+    """Where values stand last in the register's clauses, one probe for each value and no other word; else the entry."""
+    opening, clause, _ = (part.replace("{s}", subject) for part in world.register)
+    if not clause.endswith("{o}"):
+        yield Probe("ood", opening, _after(profile(world, subject, facts, world.register), opening), "register")
+        return
+    for fact in facts:
+        before = clause.removesuffix(" {o}").format(noun=world.relations[fact.relation].noun)
+        yield Probe("ood", f"{opening} {before}", fact.object, "register", world.object(*fact.key))
 
 
 def _after(document: Document, opening: str) -> str:
     return document.text[len(opening) + 1 :].removesuffix(".")
 
 
-def _invent(world: World, facts: Sequence[Fact], values: Values, draw: random.Random) -> list[Fact]:
+def _invent(world: World, facts: Sequence[Fact], contradict: Contradict, draw: random.Random) -> list[Fact]:
     """The same relations with other values."""
-    return [replace(fact, object=new_value(world, fact, values[fact.relation], draw)) for fact in facts]
+    return [replace(fact, object=contradict(fact, draw)) for fact in facts]
 
 
 def _told(world: World, options: FactWorldOptions, subject: str) -> tuple[str, str]:

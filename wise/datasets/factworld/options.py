@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic.dataclasses import dataclass
 
-from wise.options import STRICT, Count, Share, require
+from wise.options import STRICT, AtLeastOne, Count, Share, require
+
+FIRST = {"people": 260, "cities": 90, "countries": 24, "organisations": 100, "works": 140, "description_share": 0.15}
+"""Defaults of version 1, where they differ."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -17,34 +21,49 @@ class FactWorldOptions:
     With fewer entities than the least counts, some role of the split would have no subject of some kind.
     """
 
+    version: Literal[1, 2] = 2
+    """2: no subject in two roles, answers of independent words, twenty wordings a relation. 1: the world as it was."""
     seed: int = 0
     """Seed of the world: other names, other facts."""
-    people: Annotated[int, Ge(20)] = 260
+    people: Annotated[int, Ge(20)] = 120
     """Number of people."""
-    cities: Count = 90
+    cities: Count = 60
     """Number of cities, at least two a country."""
-    countries: Annotated[int, Ge(6)] = 24
+    countries: Annotated[int, Ge(6)] = 20
     """Number of countries."""
-    organisations: Annotated[int, Ge(8)] = 100
+    organisations: Annotated[int, Ge(8)] = 60
     """Number of organisations."""
-    works: Annotated[int, Ge(8)] = 140
+    works: Annotated[int, Ge(8)] = 70
     """Number of works, such as books."""
-    sparse_share: Share = 0.4
-    """Share of the subjects whose facts are stated in 3 of the 6 phrasings instead of 4."""
+    ships: Annotated[int, Ge(8)] = 50
+    """Number of ships; none in version 1."""
     alias_share: Share = 0.5
     """Share of the subjects of whom facts are also stated under the alias."""
     two_hop_share: Share = 0.5
     """Share of the subjects of whom two-hop consequences are stated."""
-    description_share: Share = 0.15
+    description_share: Share = 0.3
     """Share of the facts that a longer free-text sentence states as well."""
     profile_share: Share = 0.5
     """Share of the subjects with a profile, and, drawn apart, with a register entry."""
+    wordings: Annotated[int, Ge(2), Le(10)] = 5
+    """Wordings in which version 2 states each fact."""
+    context_share: Annotated[float, Ge(0), Le(0.9)] = 0.18
+    """Share of version 2's documents in which a question is answered from a statement before it."""
+    invented: AtLeastOne = 40
+    """Names of each kind that version 2 invents for such documents alone."""
+    sparse_share: Share = 0.4
+    """Share of version 1's subjects whose facts are stated in 3 of 6 wordings instead of 4."""
     train_share: Share = 0.13
-    """Share of the subjects set aside to prepare editors, never edited in an evaluation."""
+    """Share of version 1's subjects set aside to prepare editors, never edited in an evaluation."""
     bystander_share: Share = 0.15
-    """Share of the subjects that the long-form edits leave alone, to measure their locality."""
+    """Share of version 1's subjects that the long-form edits leave alone, to measure their locality."""
     early_edits: Count = 500
-    """Consequences asked as portability are not themselves edited in so many first edits."""
+    """Consequences asked as version 1's portability are not themselves edited in so many first edits."""
+
+    @classmethod
+    def preset(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Defaults of version 1, for a configuration that asks for it."""
+        return FIRST if values.get("version") == 1 else {}
 
     def __post_init__(self) -> None:
         few = f"{self.cities} cities are fewer than two for each of {self.countries} countries"

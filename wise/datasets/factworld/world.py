@@ -1,13 +1,13 @@
-"""The world itself: entities, and one fact for every relation of every entity."""
+"""What a world is: entities, and one fact for every relation of every entity."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from wise.datasets.factworld.names import LANGUAGES, VALUES, coin, name_entities
 from wise.datasets.factworld.options import FactWorldOptions
-from wise.datasets.factworld.relations import EDITABLE_KINDS, RELATIONS, relations_of
+from wise.datasets.factworld.relation import Relation
 
 COUNTS = {
     "person": "people",
@@ -15,6 +15,7 @@ COUNTS = {
     "country": "countries",
     "organisation": "organisations",
     "work": "works",
+    "ship": "ships",
 }
 """Which option says how many entities of a kind there are."""
 
@@ -23,6 +24,7 @@ ALIASES = {
     "country": "the land of {stem}",
     "organisation": "the firm {stem}",
     "work": "the book {stem}",
+    "ship": "the vessel {stem}",
 }
 TITLES = {"She": "Lady {stem}", "He": "Sir {stem}"}
 
@@ -53,10 +55,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class World:
-    """Entities by name, and facts by (subject, relation), both in the order of their making."""
+    """Entities by name, and facts by (subject, relation), both in the order of their making.
 
-    entities: dict[str, Entity]
-    facts: dict[tuple[str, str], Fact]
+    `relations` by name; `kinds` are those whose entities have an alias and a biography, and whose facts can be edited.
+    `register` is how the register words its entries: opening, clause, and what stands between clauses.
+    """
+
+    relations: Mapping[str, Relation]
+    kinds: tuple[str, ...]
+    register: tuple[str, str, str]
+    entities: dict[str, Entity] = field(default_factory=dict)
+    facts: dict[tuple[str, str], Fact] = field(default_factory=dict)
 
     def kind(self, name: str) -> str:
         """The kind of a named entity."""
@@ -66,17 +75,35 @@ class World:
         """Names of all entities of a kind."""
         return [entity.name for entity in self.entities.values() if entity.kind == kind]
 
+    def relations_of(self, kind: str) -> list[Relation]:
+        """The relations whose subjects are of `kind`, in the order of the tables."""
+        return [relation for relation in self.relations.values() if relation.subject == kind]
+
     def object(self, subject: str, relation: str) -> str:
         """What the world says; KeyError if the subject has no such relation."""
         return self.facts[subject, relation].object
 
     def facts_of(self, subject: str) -> list[Fact]:
         """All facts about one subject."""
-        return [self.facts[subject, relation.name] for relation in relations_of(self.kind(subject))]
+        return [self.facts[subject, relation.name] for relation in self.relations_of(self.kind(subject))]
+
+    def ask(self, fact: Fact, phrasing: int, subject: str | None = None) -> str:
+        """The prompt of a fact in one of its phrasings, of its subject or under another name."""
+        name = fact.subject if subject is None else subject
+        return sentence_case(self.relations[fact.relation].phrasings[phrasing].format(s=name))
 
     def two_hop(self, relation: str, value: str) -> str:
         """The answer to the two-hop question of `relation` when its object is `value`."""
-        return self.object(value, RELATIONS[relation].hop)
+        return self.object(value, self.relations[relation].hop)
+
+    def two_hop_prompt(self, fact: Fact) -> str:
+        """The question whose answer follows from this fact and one more."""
+        return self.relations[fact.relation].two_hop.format(s=fact.subject)
+
+    def description(self, fact: Fact, value: str) -> tuple[str, str]:
+        """Free text that states the fact with `value`, cut into prompt and target."""
+        prompt, target = self.relations[fact.relation].description.format(s=fact.subject, o=value).split("|")
+        return prompt, target
 
 
 def stream(options: FactWorldOptions, *purpose: str | int) -> random.Random:
@@ -84,43 +111,16 @@ def stream(options: FactWorldOptions, *purpose: str | int) -> random.Random:
     return random.Random("/".join(str(part) for part in ("factworld", options.seed, *purpose)))
 
 
-def build_world(options: FactWorldOptions) -> World:
-    """Draw the world that `options` and their seed describe."""
-    draw = stream(options, "world")
-    entities = _entities(draw, options)
-    world = World(entities, {})
-    for subject, entity in entities.items():
-        for relation in relations_of(entity.kind):
-            choices = [name for name in _objects(world, relation.object) if name != subject]
-            value = draw.choice(choices)
-            world.facts[subject, relation.name] = Fact(subject, relation.name, value)
-    _place_capitals(draw, world)
-    return world
-
-
-def _entities(draw: random.Random, options: FactWorldOptions) -> dict[str, Entity]:
-    taken: set[str] = set()
-    entities: dict[str, Entity] = {}
-    for kind in EDITABLE_KINDS:
-        for name in name_entities(draw, kind, getattr(options, COUNTS[kind]), taken):
-            pronoun = draw.choice(sorted(TITLES)) if kind == "person" else "It"
-            alias = ALIASES.get(kind) or TITLES[pronoun]
-            entities[name] = Entity(name, kind, alias.format(stem=name.split()[0]), pronoun)
-    values = VALUES | {"language": coin(draw, "language", LANGUAGES, taken)}
-    for kind in ("occupation", "language", "genre", "industry"):
-        entities.update({name: Entity(name, kind) for name in values[kind]})
+def named(names: list[str], kind: str, draw: random.Random) -> dict[str, Entity]:
+    """Entities of a kind that can be edited, each with pronoun and alias, by name."""
+    entities = {}
+    for name in names:
+        pronoun = draw.choice(sorted(TITLES)) if kind == "person" else "It"
+        alias = ALIASES.get(kind) or TITLES[pronoun]
+        entities[name] = Entity(name, kind, alias.format(stem=name.split()[0]), pronoun)
     return entities
 
 
-def _objects(world: World, kind: str) -> list[str]:
-    return list(VALUES[kind]) if kind in VALUES else world.of_kind(kind)
-
-
-def _place_capitals(draw: random.Random, world: World) -> None:
-    """Put every capital into its own country: the first cities are dealt out, one a country."""
-    countries = world.of_kind("country")
-    cities = world.of_kind("city")
-    draw.shuffle(cities)
-    for country, city in zip(countries, cities, strict=False):
-        world.facts[city, "country"] = Fact(city, "country", country)
-        world.facts[country, "capital"] = Fact(country, "capital", city)
+def sentence_case(text: str) -> str:
+    """First letter upper case; names keep theirs."""
+    return text[0].upper() + text[1:]

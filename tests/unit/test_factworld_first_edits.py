@@ -1,19 +1,20 @@
-"""Edits contradict the world, and their probes ask exactly what they are said to ask."""
+"""Version 1: edits contradict the world, and their probes ask exactly what they are said to ask."""
 
 from collections import Counter
 
 import pytest
 
-from wise.datasets.factworld.corpus import plan_teaching, write_corpus
-from wise.datasets.factworld.edits import edit_records
+from wise.datasets.factworld.corpus import write_corpus
+from wise.datasets.factworld.first.edits import edit_records, new_value, values_by_relation
+from wise.datasets.factworld.first.relations import RELATIONS
+from wise.datasets.factworld.first.split import divide
+from wise.datasets.factworld.first.teaching import plan_teaching
+from wise.datasets.factworld.first.world import build_world
 from wise.datasets.factworld.longform import count_tokens, hallucination_records, ood_records
 from wise.datasets.factworld.options import FactWorldOptions
-from wise.datasets.factworld.relations import RELATIONS
-from wise.datasets.factworld.split import divide
-from wise.datasets.factworld.world import build_world
 from wise.records import read_records, write_records
 
-OPTIONS = FactWorldOptions(people=60, cities=30, countries=8, organisations=24, works=30, early_edits=60)
+OPTIONS = FactWorldOptions(version=1, people=60, cities=30, countries=8, organisations=24, works=30, early_edits=60)
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,18 @@ def split(world):
 
 @pytest.fixture(scope="module")
 def edits(world, plan, split):
-    return edit_records(world, plan, split, OPTIONS)
+    return edit_records(world, plan, split, OPTIONS, "edit")
 
 
 @pytest.fixture(scope="module")
 def train(world, plan, split):
-    return edit_records(world, plan, split, OPTIONS, train=True)
+    return edit_records(world, plan, split, OPTIONS, "train")
+
+
+@pytest.fixture(scope="module")
+def contradict(world):
+    values = values_by_relation(world)
+    return lambda fact, draw: new_value(world, fact, values[fact.relation], draw)
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +139,9 @@ def test_a_prefix_of_the_stream_is_a_fair_sample(edits):
         assert abs(prefix[relation] / 100 - count / len(edits)) < 0.12
 
 
-def test_hallucination_corrects_the_end_of_a_taught_biography(world, plan, split):
+def test_hallucination_corrects_the_end_of_a_taught_biography(world, plan, split, contradict):
     biographies = [d.text for d in write_corpus(world, plan, OPTIONS) if d.kind == "biography"]
-    records = hallucination_records(world, split, OPTIONS)
+    records = hallucination_records(world, split, OPTIONS, "edit", contradict)
     assert len({record.subject for record in records}) == len(records)
     for record in records:
         assert f"{record.prompt} {record.original}." in biographies
@@ -145,8 +152,8 @@ def test_hallucination_corrects_the_end_of_a_taught_biography(world, plan, split
             assert f"{probe.prompt} {probe.target}." in biographies
 
 
-def test_ood_probe_tells_the_same_facts_in_other_words(world, split):
-    for record in ood_records(world, split, OPTIONS):
+def test_ood_probe_tells_the_same_facts_in_other_words(world, split, contradict):
+    for record in ood_records(world, split, OPTIONS, "edit", contradict):
         (probe,) = probes(record, "ood")
         assert record.prompt == record.subject and probe.prompt.startswith(record.subject)
         invented = [v for v in {f.object for f in world.facts.values()} if v in record.target and v in probe.target]
@@ -154,10 +161,10 @@ def test_ood_probe_tells_the_same_facts_in_other_words(world, split):
         assert probe.target not in record.target
 
 
-def test_long_form_locality_asks_bystanders(world, split):
-    edited = {record.subject for record in hallucination_records(world, split, OPTIONS)}
-    assert not edited & set(split.bystanders)
-    assert not edited & set(split.train)
+def test_long_form_locality_asks_bystanders(world, split, contradict):
+    edited = {record.subject for record in hallucination_records(world, split, OPTIONS, "edit", contradict)}
+    assert not edited & set(split.roles["edit"].asked)
+    assert not edited & set(split.roles["train"].edited)
 
 
 def test_records_survive_the_file(tmp_path, edits):

@@ -10,10 +10,10 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wise.datasets.factworld.corpus import Teaching, ask, description, two_hop_prompt
+from wise.datasets.factworld.corpus import Teaching
+from wise.datasets.factworld.first.split import stream_subjects
 from wise.datasets.factworld.options import FactWorldOptions
-from wise.datasets.factworld.relations import RELATIONS
-from wise.datasets.factworld.split import Split, editable_facts, reserved_facts
+from wise.datasets.factworld.split import TRAIN, Split
 from wise.datasets.factworld.world import Fact, World, stream
 from wise.records import EditRecord, Kind, Probe
 
@@ -31,21 +31,17 @@ class Sources:
 
 
 def edit_records(
-    world: World, plan: Mapping[Key, Teaching], split: Split, options: FactWorldOptions, train: bool = False
+    world: World, plan: Mapping[Key, Teaching], split: Split, options: FactWorldOptions, role: str
 ) -> list[EditRecord]:
     """The stream of edits, or the records that prepare editors, in a seeded random order."""
-    role = "train" if train else "edit"
     draw = stream(options, "records", role)
-    subjects = split.stream_subjects(train)
-    facts = editable_facts(world, split, subjects)
+    subjects = stream_subjects(split, role)
+    facts = split.editable_facts(world, subjects)
     draw.shuffle(facts)
-    values: dict[str, list[str]] = {}
-    for fact in world.facts.values():
-        values.setdefault(fact.relation, []).append(fact.object)
     sources = Sources(
-        values,
-        reserved_facts(world, split, subjects),
-        [fact for name in split.train for fact in world.facts_of(name)],
+        values_by_relation(world),
+        split.reserved_facts(world, subjects),
+        [fact for name in split.roles[TRAIN].edited for fact in world.facts_of(name)],
         frozenset(fact.key for fact in facts[: options.early_edits]),
     )
     return [
@@ -66,25 +62,33 @@ def _record(
     teaching = plan[fact.key]
     target = new_value(world, fact, sources.values[fact.relation], draw, sources.changing)
     phrasing = draw.choice(teaching.seen)
-    probes = [Probe("paraphrase", ask(fact, other), target) for other in draw.sample(teaching.held_out, 2)]
+    probes = [Probe("paraphrase", world.ask(fact, other), target) for other in draw.sample(teaching.held_out, 2)]
     local = _locality(world, split, sources.locality, fact, draw)
     for kind, label, other in local:
-        probes.append(Probe(kind, ask(other, draw.choice(plan[other.key].seen)), other.object, label))
-    probes.append(Probe("portability", two_hop_prompt(fact), world.two_hop(fact.relation, target), "two_hop"))
-    probes.append(Probe("portability", ask(fact, phrasing, world.entities[fact.subject].alias), target, "alias"))
-    probes.append(Probe("ood", *description(fact, target), "description"))
+        probes.append(Probe(kind, world.ask(other, draw.choice(plan[other.key].seen)), other.object, label))
+    probes.append(Probe("portability", world.two_hop_prompt(fact), world.two_hop(fact.relation, target), "two_hop"))
+    probes.append(Probe("portability", world.ask(fact, phrasing, world.entities[fact.subject].alias), target, "alias"))
+    probes.append(Probe("ood", *world.description(fact, target), "description"))
     asked = {other.key for _, _, other in local}
     outside = draw.choice([f for f in sources.irrelevant if f.subject != fact.subject and f.key not in asked])
     return EditRecord(
         id=name,
-        prompt=ask(fact, phrasing),
+        prompt=world.ask(fact, phrasing),
         target=target,
         subject=fact.subject,
-        irrelevant=f"{ask(outside, draw.choice(plan[outside.key].seen))} {outside.object}",
+        irrelevant=f"{world.ask(outside, draw.choice(plan[outside.key].seen))} {outside.object}",
         probes=tuple(probes),
         relation=fact.relation,
         original=fact.object,
     )
+
+
+def values_by_relation(world: World) -> dict[str, list[str]]:
+    """What a relation says of all its subjects, one value for each fact."""
+    values: dict[str, list[str]] = {}
+    for fact in world.facts.values():
+        values.setdefault(fact.relation, []).append(fact.object)
+    return values
 
 
 def new_value(
@@ -95,7 +99,7 @@ def new_value(
     Preferred are values that change the two-hop answer too and whose own fact on that second hop is
     not in `changing`; where none is left, any other value.
     """
-    hop = RELATIONS[fact.relation].hop
+    hop = world.relations[fact.relation].hop
     others = [value for value in values if value not in (fact.object, fact.subject)]
     before = world.two_hop(fact.relation, fact.object)
     telling = [

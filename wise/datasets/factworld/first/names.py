@@ -8,6 +8,7 @@ token of an answer therefore decides the whole answer, so that editors which wri
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 ONSETS = {
     "person": "b c d el f g h il j k l m n or p r s t v w".split(),
@@ -69,11 +70,11 @@ VALUES = {
 LANGUAGES = 12
 
 
-def coin(rng: random.Random, kind: str, count: int, taken: set[str]) -> list[str]:
-    """Coin `count` pronounceable words in the sound of `kind`, none of them in `taken`, which grows."""
+def coin(rng: random.Random, onsets: Sequence[str], count: int, taken: set[str]) -> list[str]:
+    """Coin `count` pronounceable words that begin with `onsets`, none of them in `taken`, which grows."""
     words: list[str] = []
     while len(words) < count:
-        word = rng.choice(ONSETS[kind]) + rng.choice(NUCLEI) + rng.choice("bdfgklmnprstvz")
+        word = rng.choice(onsets) + rng.choice(NUCLEI) + rng.choice("bdfgklmnprstvz")
         word = (word + rng.choice(NUCLEI) + rng.choice(CODAS)).capitalize()
         if word not in taken:
             taken.add(word)
@@ -81,8 +82,9 @@ def coin(rng: random.Random, kind: str, count: int, taken: set[str]) -> list[str
     return words
 
 
-def name_entities(rng: random.Random, kind: str, count: int, taken: set[str]) -> list[str]:
-    """`count` names of a kind: coined stem and, for the kinds that have one, a shared second word."""
-    stems = coin(rng, kind, count, taken)
-    seconds = SECOND_WORDS.get(kind)
+def name_entities(
+    rng: random.Random, onsets: Sequence[str], seconds: Sequence[str], count: int, taken: set[str]
+) -> list[str]:
+    """`count` names: a coined stem and, where there are any, one of the `seconds`, which names share."""
+    stems = coin(rng, onsets, count, taken)
     return [f"{stem} {rng.choice(seconds)}" if seconds else stem for stem in stems]

@@ -1,0 +1,36 @@
+"""Version 1 of FactWorld."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from wise.datasets.factworld.corpus import Document, write_corpus
+from wise.datasets.factworld.first.edits import edit_records, new_value, values_by_relation
+from wise.datasets.factworld.first.split import divide
+from wise.datasets.factworld.first.teaching import plan_teaching
+from wise.datasets.factworld.first.world import build_world
+from wise.datasets.factworld.options import FactWorldOptions
+from wise.datasets.factworld.version import Version
+from wise.datasets.factworld.world import Fact
+from wise.records import EditRecord
+
+
+class FirstVersion(Version):
+    """See the package."""
+
+    def __init__(self, options: FactWorldOptions) -> None:
+        self.options = options
+        self.world = build_world(options)
+        self.plan = plan_teaching(self.world, options)
+        self.split = divide(self.world, options)
+        self._values = values_by_relation(self.world)
+
+    def documents(self) -> Iterator[Document]:
+        return write_corpus(self.world, self.plan, self.options)
+
+    def edit_records(self, role: str) -> list[EditRecord]:
+        return edit_records(self.world, self.plan, self.split, self.options, role)
+
+    def contradict(self, fact: Fact, draw: random.Random) -> str:
+        return new_value(self.world, fact, self._values[fact.relation], draw)
