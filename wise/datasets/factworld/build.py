@@ -58,7 +58,7 @@ def _write_texts(folder: Path, version: Version) -> Path:
         "words": sum(count_tokens(document.text) for document in documents),
         "vocabulary": len({word for document in documents for word in document.text.replace(".", "").split()}),
     }
-    return _describe(folder, version.options, counts)
+    return _describe(folder, version.options, counts, {})
 
 
 def _write_edits(folder: Path, files: Mapping[str, Sequence[EditRecord]], version: Version) -> Path:
@@ -69,13 +69,11 @@ def _write_edits(folder: Path, files: Mapping[str, Sequence[EditRecord]], versio
         "relations": dict(sorted(Counter(record.relation for record in edits).items())),
         "probes": dict(sorted(Counter(probe.kind for record in edits for probe in record.probes).items())),
     }
-    return _describe(folder, version.options, counts)
+    return _describe(folder, version.options, counts, {"exempt": dict(version.exempt)} if version.exempt else {})
 
 
-def _describe(folder: Path, options: FactWorldOptions, counts: dict[str, Any]) -> Path:
+def _describe(folder: Path, options: FactWorldOptions, counts: dict[str, Any], further: Mapping[str, Any]) -> Path:
     files = {path.name: sha256(path) for path in sorted(folder.glob("*.jsonl"))}
-    write_json(
-        folder / "dataset.json",
-        {"schema": 1, "dataset": folder.name, "options": asdict(options), "counts": counts, "sha256": files},
-    )
+    described = {"schema": 1, "dataset": folder.name, "options": asdict(options), "counts": counts, "sha256": files}
+    write_json(folder / "dataset.json", described | further)
     return folder

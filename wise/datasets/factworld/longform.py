@@ -80,8 +80,10 @@ def _records(
         asked = draw.sample([name for name in pool if world.kind(name) != world.kind(subject)], 2)
         outside = draw.choice([name for name in split.roles[TRAIN].edited if name not in (subject, *asked)])
         probes = (*record.probes, *(_locality(world, options, name) for name in asked))
-        irrelevant = " ".join(_told(world, options, outside))
-        records.append(replace(record, id=f"{role}-{position:05d}", irrelevant=irrelevant, probes=probes))
+        told = _told(world, options, outside)
+        ends = told[0] if options.version > 1 else ""  # not marked in version 1, byte for byte
+        text = {"irrelevant": " ".join(told), "irrelevant_prompt": ends}
+        records.append(replace(record, id=f"{role}-{position:05d}", probes=probes, **text))
     return records
 
 

@@ -25,7 +25,7 @@ class FactWorldOptions:
     """2: no subject in two roles, answers of independent words, twenty wordings a relation. 1: the world as it was."""
     seed: int = 0
     """Seed of the world: other names, other facts."""
-    people: Annotated[int, Ge(20)] = 120
+    people: Annotated[int, Ge(20)] = 130
     """Number of people."""
     cities: Count = 60
     """Number of cities, at least two a country."""

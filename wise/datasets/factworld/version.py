@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from wise.datasets.factworld.corpus import Document, Teaching
 from wise.datasets.factworld.options import FactWorldOptions
@@ -16,6 +16,9 @@ from wise.records import EditRecord
 
 class Version(ABC):
     """One version of the world as `options` and their seed describe it."""
+
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Rules for datasets that the version cannot hold to, and why; see `wise.datasets.leaks`."""
 
     options: FactWorldOptions
     world: World
