@@ -92,7 +92,7 @@ def tokenize(
     for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         answering = [any(first < end <= stop for first, stop in text.answers) for _, end in offsets]  # a space may lead
         weights = [1.0 if answer else other_weight for answer in answering]
-        weights = [0.0 if end <= text.given else weight for weight, (_, end) in zip(weights, offsets, strict=True)]
+        weights = [0.0 if 0 < end <= text.given else weight for weight, (_, end) in zip(weights, offsets, strict=True)]
         documents.append(([*ids, tokenizer.eos_token_id], [*weights, other_weight]))
     return documents
 

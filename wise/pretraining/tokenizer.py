@@ -13,14 +13,16 @@ PAD, UNKNOWN, BEGIN, END = "<pad>", "<unk>", "<bos>", "<eos>"
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """Every word and every punctuation mark of `texts` becomes one token; <bos> opens each sequence.
 
-    Decoding puts one space between words and none before a full stop, comma or question mark, so
-    texts with ordinary spacing come back as they were. Ids follow frequency, then the alphabet.
+    Decoding puts one space between words and none before a full stop, comma, colon or question mark, so
+    texts with ordinary spacing and without line breaks come back as they were. Ids follow frequency, then the
+    alphabet.
     """
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
     trainer = trainers.WordLevelTrainer(special_tokens=[PAD, UNKNOWN, BEGIN, END], show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)  # joins by spaces, then closes up punctuation
+    joined = decoders.WordPiece(prefix="##", cleanup=True)  # by spaces, and closes up punctuation but for colons
+    tokenizer.decoder = decoders.Sequence([joined, decoders.Replace(" :", ":")])
     tokenizer.post_processor = _opening(tokenizer)
     return _wrapped(tokenizer)
 
