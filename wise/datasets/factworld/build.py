@@ -72,7 +72,7 @@ def _write_edits(folder: Path, files: Mapping[str, Sequence[EditRecord]], versio
     return _describe(folder, version.options, counts, {"exempt": dict(version.exempt)} if version.exempt else {})
 
 
-def _describe(folder: Path, options: FactWorldOptions, counts: dict[str, Any], further: Mapping[str, Any]) -> Path:
+def _describe(folder: Path, options: FactWorldOptions, counts: dict[str, Any], further: dict[str, Any]) -> Path:
     files = {path.name: sha256(path) for path in sorted(folder.glob("*.jsonl"))}
     described = {"schema": 1, "dataset": folder.name, "options": asdict(options), "counts": counts, "sha256": files}
     write_json(folder / "dataset.json", described | further)

@@ -7,6 +7,7 @@ learned nothing about the others, and the unedited model gains nothing by being 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from wise.datasets.factworld.first import names as first
 
@@ -33,12 +34,12 @@ QUALITIES = "quiet bright distant honest early patient simple narrow open steady
 MATTERS = "road flame voice harvest border debt shore dream stone harbour lesson winter".split()
 
 
-def _columns(values: list[str]) -> tuple[list[str], ...]:
+def _columns(values: Sequence[str]) -> tuple[list[str], ...]:
     """Values of two words as a list of first words and one of second words, each word once."""
     return tuple(list(dict.fromkeys(words)) for words in zip(*(value.split() for value in values), strict=True))
 
 
-WORDS: dict[str, tuple[list[str], ...]] = {
+WORDS: dict[str, tuple[Sequence[str], ...]] = {
     "name": (GIVEN, FAMILY),
     "trade": _columns(first.OCCUPATIONS),
     "genre": _columns(first.GENRES),
