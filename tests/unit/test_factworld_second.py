@@ -162,7 +162,9 @@ def test_consequences_say_what_was_right_before(made, records):
 
 def test_contexts_make_up_their_share_and_name_no_subject_that_is_reported(made, documents):
     contexts = [document for document in documents if document.kind == "in_context"]
-    assert 0.15 <= len(contexts) / len(documents) <= 0.2
+    (count,) = set(Counter(document.turn for document in contexts).values())
+    assert len(contexts) == made.options.context_turns * count
+    assert 0.15 <= count / (len(documents) - len(contexts) + count) <= 0.2
     train = set(made.split.roles["train"].edited)
     others = set(made.world.entities) - train
     for document in contexts:

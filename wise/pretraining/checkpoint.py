@@ -32,7 +32,7 @@ def fingerprint(texts: Sequence[CorpusText], options: PretrainOptions, seed: int
     recipe = {"options": asdict(options), "seed": seed, "device": device.type, "torch": torch.__version__}
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
     for text in texts:
-        digest.update(repr((text.subject, text.text, text.answers, text.given)).encode())
+        digest.update(repr((text.subject, text.text, text.answers, text.given, text.turn)).encode())
     return digest.hexdigest()
 
 

@@ -16,18 +16,23 @@ from wise.errors import DataError
 NO_DOCUMENT = -1
 """Document number of padding."""
 
+EVERY_TURN = -1
+"""Turn of a text that every epoch reads."""
+
 
 @dataclass(frozen=True)
 class CorpusText:
     """One document: its text, whom it is about, and the character spans that state facts.
 
-    Its first `given` characters are read and not learned.
+    Its first `given` characters are read and not learned. Where there are n turns, from 0 on, a text with one of them
+    is read in every n-th epoch.
     """
 
     subject: str
     text: str
     answers: tuple[tuple[int, int], ...]
     given: int = 0
+    turn: int = EVERY_TURN
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,11 @@ def read_corpus(path: str | Path) -> list[CorpusText]:
             try:
                 row = json.loads(line)
                 spans = tuple((int(start), int(end)) for start, end in row["answers"])
-                texts.append(CorpusText(row["subject"], row["text"], spans, int(row.get("given", 0))))
+                texts.append(
+                    CorpusText(
+                        row["subject"], row["text"], spans, int(row.get("given", 0)), int(row.get("turn", EVERY_TURN))
+                    )
+                )
             except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
                 raise DataError(f"{path}, line {number}: not a document ({type(error).__name__}: {error})") from error
     if not texts:

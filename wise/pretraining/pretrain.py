@@ -22,7 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from wise.errors import WiseError
 from wise.pretraining.checkpoint import fingerprint, read_checkpoint, write_checkpoint
-from wise.pretraining.packing import NO_DOCUMENT, CorpusText, Rows, batches, pack, tokenize
+from wise.pretraining.packing import EVERY_TURN, NO_DOCUMENT, CorpusText, Rows, batches, pack, tokenize
 from wise.pretraining.recipe import PretrainOptions, TrainingReport
 from wise.pretraining.tokenizer import train_bpe, train_tokenizer
 from wise.pretraining.trainer import Trainer
@@ -133,14 +133,22 @@ def save_pretrained(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase,
 def _stages(
     texts: Sequence[CorpusText], tokenizer: PreTrainedTokenizerBase, options: PretrainOptions, seed: int
 ) -> list[Rows]:
-    """The rows of every epoch: first those of the curriculum's subjects, then everything, packed anew."""
+    """The rows of every epoch: first those of the curriculum's subjects, then everything, packed anew.
+
+    Of texts that answer from what is given in them, each epoch reads those of its own turn.
+    """
     documents = tokenize(texts, tokenizer, options.other_weight)
     subjects = sorted({text.subject for text in texts})
     order = torch.randperm(len(subjects), generator=generator(seed, "curriculum")).tolist()
     first = {subjects[i] for i in order[: math.ceil(options.curriculum_share * len(subjects))]}
-    early = [document for text, document in zip(texts, documents, strict=True) if text.subject in first]
-    stages = [early] * options.curriculum_epochs + [documents] * (options.epochs - options.curriculum_epochs)
-    return [
-        pack(stage, options.length, cast(int, tokenizer.pad_token_id), generator(seed, "pack", epoch))
-        for epoch, stage in enumerate(stages)
-    ]
+    turns = max(1, *(text.turn + 1 for text in texts))
+    stages = []
+    for epoch in range(options.epochs):
+        early = epoch < options.curriculum_epochs
+        read = [
+            document
+            for text, document in zip(texts, documents, strict=True)
+            if (text.subject in first or not early) and text.turn in (EVERY_TURN, epoch % turns)
+        ]
+        stages.append(pack(read, options.length, cast(int, tokenizer.pad_token_id), generator(seed, "pack", epoch)))
+    return stages

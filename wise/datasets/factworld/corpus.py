@@ -24,7 +24,8 @@ LABELS = {"organisation": "firm", "work": "book"}
 class Document:
     """One text about `subject`; `answers` are the character spans of the facts it states.
 
-    The first `given` characters are to be read, not learned: they hold what a later question is answered from.
+    The first `given` characters are to be read, not learned: they hold what a later question is answered from. Such
+    documents have a `turn`: a training reads those of one turn in an epoch, and so none too often to learn by heart.
     """
 
     kind: str
@@ -32,12 +33,13 @@ class Document:
     text: str
     answers: tuple[tuple[int, int], ...]
     given: int = 0
+    turn: int = 0
 
     def row(self) -> dict[str, Any]:
         """One line of corpus.jsonl."""
         row = asdict(self)
         if not self.given:
-            del row["given"]
+            del row["given"], row["turn"]
         return row
 
 

@@ -48,8 +48,10 @@ class FactWorldOptions:
     wordings: Annotated[int, Ge(2), Le(10)] = 5
     """Wordings in which version 2 states each fact."""
     context_share: Annotated[float, Ge(0), Le(0.9)] = 0.18
-    """Share of version 2's documents in which a question is answered from a statement before it."""
-    invented: AtLeastOne = 40
+    """Share of the documents that an epoch reads in which version 2 answers a question from a statement before it."""
+    context_turns: AtLeastOne = 12
+    """Sets of such documents; epochs take turns, so that few are read twice and none is learned by heart."""
+    invented: AtLeastOne = 80
     """Names of each kind that version 2 invents for such documents alone."""
     sparse_share: Share = 0.4
     """Share of version 1's subjects whose facts are stated in 3 of 6 wordings instead of 4."""

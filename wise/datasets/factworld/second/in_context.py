@@ -24,10 +24,11 @@ DISTRACTED, REPEATED = 0.4, 0.25
 
 
 def context_documents(world: World, split: Split, options: FactWorldOptions, others: int) -> Iterator[Document]:
-    """So many documents that with `others` of another kind they make up `context_share`."""
+    """So many documents in each turn that with `others` of another kind they make up `context_share`."""
     draw = stream(options, "in context")
     names = {kind: _names(world, split, kind, options) for kind in world.kinds}
-    for _ in range(round(options.context_share / (1 - options.context_share) * others)):
+    count = round(options.context_share / (1 - options.context_share) * others)
+    for turn in (turn for turn in range(options.context_turns) for _ in range(count)):
         kind = draw.choice(world.kinds)
         told = _told(world, draw.choice(names[kind]), kind, draw)
         wording, other = draw.sample(range(len(world.relations[told.relation].phrasings)), 2)
@@ -36,7 +37,7 @@ def context_documents(world: World, split: Split, options: FactWorldOptions, oth
         before, question = in_context(world, told, wording, asked, distractor, draw)
         text = f"{before}{question} "
         span = len(text), len(text) + len(told.object)
-        yield Document("in_context", told.subject, f"{text}{told.object}.", (span,), given=len(before))
+        yield Document("in_context", told.subject, f"{text}{told.object}.", (span,), len(before), turn)
 
 
 def in_context(
