@@ -41,7 +41,7 @@ SHOWN = 3
 """Examples of each rule in a message."""
 
 _WORD = re.compile(r"\w+")
-_SENTENCE = re.compile(r"(?<=\w{3})[.!](?:\s+(?=\W*[A-Z0-9])|\s*$)")
+_SENTENCE = re.compile(r"(?<=\w{3})[.!]\s+(?=\W*[A-Z0-9])|[.!]\s*$")
 
 
 class Place(NamedTuple):
