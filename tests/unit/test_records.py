@@ -1,7 +1,7 @@
 """Records survive the way to disk and back; what is wrong in a file is named with line and key."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from pydantic import ValidationError
@@ -30,6 +30,19 @@ def test_round_trip(tmp_path):
     path = tmp_path / "edits.jsonl"
     write_records(path, [RECORD])
     assert read_records(path) == [RECORD]
+
+
+def test_the_prompt_of_an_unrelated_text_is_its_beginning(tmp_path):
+    path = tmp_path / "edits.jsonl"
+    marked = replace(RECORD, irrelevant_prompt="Zhe lives in")
+    assert RECORD.unrelated_prompt == RECORD.irrelevant and marked.unrelated_prompt == "Zhe lives in"
+    write_records(path, [marked])
+    assert read_records(path) == [marked]
+    write_records(path, [RECORD])
+    assert "irrelevant_prompt" not in path.read_text(), "files without it stay as they were"
+    assert row_problems(asdict(RECORD) | {"irrelevant_prompt": "lives"}) == [
+        "'irrelevant_prompt' must be the beginning of 'irrelevant'"
+    ]
 
 
 def test_questions_begin_with_the_edit_itself():
@@ -87,6 +100,7 @@ def test_no_records(tmp_path, name):
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(DataError, match=name):
         read_records(tmp_path / name)
+    assert name == "absent.jsonl" or read_records(tmp_path / name, may_be_empty=True) == []
 
 
 def test_where_opens_the_error():

@@ -32,7 +32,8 @@ hundredth of the distance in bfloat16."""
 @dataclass(frozen=True, config=STRICT)
 class GraceConfig(OwnConstants):
     """Published values: radius 1.0 (absolute), 50 to 100 steps of Adam at 1.0, cold start U(0, 1), `coverage`;
-    `replace_prompt` in GRACE's own experiments, `replace_last` in the comparison of WISE.
+    `replace_prompt` in GRACE's own experiments, `replace_last` in the comparison of WISE, which also gives random
+    prefixes to every editor; GRACE's own code has none.
     """
 
     radius: Annotated[Positive, Own(0.3, "distance", 1.0), Range(0.03, 2.0)] = OPEN
@@ -50,8 +51,9 @@ class GraceConfig(OwnConstants):
     """Most steps of one edit."""
     warm: Annotated[bool, Among((False, True))] = False
     """The value starts at the matrix's current output instead of at random."""
-    context_prefixes: Annotated[Count, Among((0, 2, 10))] = 0
-    """Random texts that the prompt is learned behind, beside the prompt alone."""
+    context_prefixes: Annotated[Count, Among((0, 2, 10))] = 10
+    """Random texts that the prompt is learned behind, beside the prompt alone: the value serves all of them, the key is
+    that of the prompt alone."""
     stop_loss: NotNegative = 0.0
     """Learning ends when the loss is below it, in nats; 0 for never."""
 
