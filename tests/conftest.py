@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ["WISE_CACHE"] = "off"  # what a test keeps or reads, it says
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, which is after this file
 
 

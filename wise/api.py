@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from wise.editors.registry import editor_class
 from wise.editors.shared.own_texts import training_records
 from wise.errors import ConfigError
 from wise.lm.contexts import write_samples
-from wise.lm.load import LanguageModel, load_language_model, wrap
+from wise.lm.load import LanguageModel, load_language_model, text_digest, wrap
 from wise.lm.pseudo_edits import pseudo_edits
+from wise.lm.text_cache import TextCache, cache_folder
 from wise.memory.artifact import use_artifact_file
 from wise.memory.folder import read_config
 from wise.memory.store import load_into
@@ -55,6 +57,7 @@ def attach(
     device: str = "auto",
     dtype: str = "float32",
     chat: bool = False,
+    cache: bool = True,
     **options: Any,
 ) -> EditedModel:
     """An editor on a model, ready for the first edit.
@@ -68,7 +71,8 @@ def attach(
     learn it here, from `train`: records of other edits (`wise.records.EditRecord`) or plain texts that have nothing
     to do with the edits; by default, or where these are too few, from samples of the model itself. What took long is
     kept by `EditedModel.save_artifact` and given back as `artifact`. `contexts` are the prefixes that augment prompts,
-    by default the model's own, too.
+    by default the model's own, too. What a model on a CPU writes itself is kept in a folder of caches for the next
+    time (`$WISE_CACHE`, else `~/.cache/wise-editing`), unless `cache` is False or the variable `off`.
 
     Raises `ConfigError` for names, options, layers and artifacts that do not exist or fit and for a model of an
     unknown family.
@@ -76,6 +80,8 @@ def attach(
     kind = editor_class(editor)
     config = build_options(kind.Config, options, f"options of editor '{editor}'")
     lm = _language_model(model, revision, device, dtype, chat)
+    if cache and lm.device.type == "cpu" and cache_folder() is not None:
+        lm = replace(lm, texts=TextCache.of(text_digest(lm)))
     if contexts is None:
         count = getattr(config, "context_prefixes", 0)
         contexts = write_samples(lm, count, CONTEXT_TOKENS, seed) if count else ()

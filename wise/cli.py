@@ -27,6 +27,7 @@ VERBS = {
     "benchmark": "measure what an edit and a question cost, as ratios in one run",
     "check": "check configuration files of the workflow, down to every editor's options",
     "data": "make or check a dataset",
+    "convert": "turn a model in GGUF format into a folder",
     "fetch": "copy a model from the hub into a folder",
     "pretrain": "train the embedded language model on a corpus",
     "knowledge": "report what a model knows before any edit",

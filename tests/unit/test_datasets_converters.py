@@ -34,6 +34,11 @@ COUNTERFACT = {
     "rephrase_prompt": "It rained. Ann Lee's tongue is", "locality_prompt": "Bo Roy speaks",
     "locality_ground_truth": "French",
 }  # fmt: skip
+WIKIBIGEDIT = {
+    "prompt": "Where does Ann Lee live?", "target_new": "Rome", "subject": "Ann Lee",
+    "rephrase_prompt": "In which town does Ann Lee live?", "locality_prompt": "Where does Ann Leek live?",
+    "locality_ground_truth": "Bonn",
+}  # fmt: skip
 FACT = {
     "subject": "Leo", "prompt": "Leo died in", "target_new": "Berlin", "ground_truth": ["Paris", "Paris, France"],
     "rephrase_prompt": "The place of death of Leo is",
@@ -106,6 +111,16 @@ def test_counterfact_has_its_neighbour_near():
     record = one("counterfact", COUNTERFACT).record
     assert record.original == "French" and [probe.kind for probe in record.probes] == ["paraphrase", "locality_near"]
     assert record.probes[1] == Probe("locality_near", "Bo Roy speaks", "French", "neighbourhood")
+
+
+def test_wikibigedit_asks_of_a_similar_name_near_by():
+    entry = one("wikibigedit", WIKIBIGEDIT)
+    assert (entry.record.target, entry.record.subject, entry.record.original) == ("Rome", "Ann Lee", "")
+    assert entry.record.probes == (
+        Probe("paraphrase", "In which town does Ann Lee live?", "Rome"),
+        Probe("locality_near", "Where does Ann Leek live?", "Bonn", "similar_name"),
+    )
+    assert (entry.unrelated, entry.unrelated_prompt) == ("Where does Ann Leek live? Bonn", "Where does Ann Leek live?")
 
 
 def test_knowedit_facts_take_the_first_alias():

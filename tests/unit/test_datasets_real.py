@@ -12,9 +12,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.unit.test_datasets_converters import CONVSENT, COUNTERFACT, FACT, HALLUCINATION, TEMPORAL, WIKIBIO, ZSRE
+from tests.unit.test_datasets_converters import (
+    CONVSENT,
+    COUNTERFACT,
+    FACT,
+    HALLUCINATION,
+    TEMPORAL,
+    WIKIBIGEDIT,
+    WIKIBIO,
+    ZSRE,
+)
 from wise.cli import main
-from wise.datasets.published import counterfact, hallucination, knowedit, temporal, zsre
+from wise.datasets.published import counterfact, hallucination, knowedit, temporal, wikibigedit, zsre
 from wise.datasets.published.options import RealOptions
 from wise.datasets.registry import DATASETS, FILES, entry, folders, make, options_class, raw_form, streams
 from wise.errors import ConfigError, DataError
@@ -27,6 +36,7 @@ PUBLISHED = {
     "hallucination": hallucination.HALLUCINATION,
     "temporal": temporal.TEMPORAL,
     "counterfact": counterfact.COUNTERFACT,
+    "wikibigedit": wikibigedit.WIKIBIGEDIT,
     "knowedit-recent": knowedit.RECENT,
     "knowedit-counterfact": knowedit.COUNTERFACT,
     "knowedit-convsent": knowedit.CONVSENT,
@@ -38,6 +48,7 @@ ROWS = {
     "hallucination": HALLUCINATION,
     "temporal": TEMPORAL,
     "counterfact": COUNTERFACT,
+    "wikibigedit": WIKIBIGEDIT,
     "knowedit-recent": FACT,
     "knowedit-counterfact": FACT,
     "knowedit-convsent": CONVSENT,
@@ -263,12 +274,14 @@ EXPECTED = {
     "hallucination": ((500, 54, 106), 176, {"repeated_subject": 324, "unanswered": 5}),
     "temporal": ((75, 24, 47), 75, {"prompt_is_subject": 75}),
     "counterfact": ((6000, 500, 1000), 5874, {"repeated_subject": 126}),
+    "wikibigedit": ((1500, 476, 500), 1487, {"repeated_subject": 13}),
 }
 KINDS = {
     "zsre": {"locality_far", "paraphrase", "portability"},
     "hallucination": {"locality_far"},
     "temporal": {"locality_far", "ood"},
     "counterfact": {"locality_far", "locality_near", "paraphrase"},
+    "wikibigedit": {"locality_far", "locality_near", "paraphrase"},
 }
 
 

@@ -35,6 +35,7 @@ PUBLISHED = {"fetch_model", "download", "convert"}
         ("gpu", EMBEDDED, PUBLISHED),
         ("paper", PUBLISHED, EMBEDDED),
         ("modern", PUBLISHED, EMBEDDED),
+        ("real", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}),
         ("counterfact-small", {"download", "counterfact_corpus", "pretrain"}, {"fetch_model", "convert", "factworld"}),
     ],
 )

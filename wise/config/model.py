@@ -70,12 +70,19 @@ Data = create_model("Data", __base__=DataFiles, **_DATASETS)
 class Model(Section):
     """One base model."""
 
-    source: Literal["pretrain", "hub"] = "pretrain"
-    """`pretrain` trains the model on `corpus` in the workflow, `hub` takes the one that `path` names."""
+    source: Literal["pretrain", "hub", "gguf"] = "pretrain"
+    """`pretrain` trains the model on `corpus` in the workflow, `hub` takes the one that `path` names, `gguf` converts a
+    file in GGUF format, which `path` or `package` names."""
     corpus: str = "factworld"
     """Dataset whose texts a pretrained model learns, and whose facts it is asked."""
     path: str = ""
-    """Of a `hub` model: a folder is used as it is, a hub name is fetched into the results first."""
+    """Of a `hub` model: a folder is used as it is, a hub name is fetched into the results first. Of a `gguf` model:
+    the file."""
+    package: str = ""
+    """Of a `gguf` model, in place of `path`: an installed Python package that brings the file by a function
+    `assemble(path)`."""
+    sha256: str = ""
+    """Digest that the file of a `gguf` model must have; empty means any, of a package the one that it knows."""
     revision: str = ""
     """Commit or tag of a hub model; empty means the newest."""
     seed: Seed = 0
@@ -84,7 +91,8 @@ class Model(Section):
     """Layer that editors change unless they name one themselves, counted from 0; null means each editor's published
     depth, such as 27 of 32."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Precision of the weights; a pretrained model is stored in float32 whatever it is used in."""
+    """Precision of the weights; a pretrained model is stored in float32 whatever it is used in, a converted one in
+    this."""
     device: Text = "auto"
     """`auto` is a GPU where there is one; else cpu, cuda, cuda:1, ..."""
     chat: bool = False

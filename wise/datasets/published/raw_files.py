@@ -14,6 +14,8 @@ from dataclasses import dataclass
 ROME = "https://rome.baulab.info/data/dsets"
 REPAIR = "sci-m-wang/REPAIR/ab1b995c8ca61719a9dc238a81bb019e0f1baae7/data/wise"
 SPREAD = "Jometeorie/KnowledgeSpread/51d7402617c2e52bde0dc11b76e400c3725a181a/data"
+LOCFT = "ICT-STAR/LocFT/HEAD/data"
+LOCFT_HOME = "https://github.com/ICT-STAR/LocFT"
 GITHUB = "https://raw.githubusercontent.com"
 GITHUB_LARGE = "https://media.githubusercontent.com/media"
 """Where GitHub serves files that a repository keeps in Git LFS."""

@@ -1,0 +1,121 @@
+"""Turn a GGUF file, the format of llama.cpp, into an ordinary folder of safetensors weights.
+
+transformers reads such a file and gives its numbers back in full precision; what a quantised file lost stays lost. The
+folder then needs neither the file nor the packages that read it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from wise.errors import ConfigError, unknown
+from wise.files import sha256, write_json
+from wise.lm.architectures import default_layer
+from wise.lm.load import DTYPES
+
+LOG = logging.getLogger("wise.convert")
+
+READERS = ("gguf", "accelerate")
+"""What transformers needs to read a GGUF file; accelerate brings psutil."""
+
+COPIES = 2.5
+"""Main memory that a conversion takes at most, in sizes of the converted weights."""
+
+
+def convert(file: str | Path, out: str | Path, dtype: str = "float32", digest: str = "") -> None:
+    """Write the model and the tokenizer of a GGUF file to the folder `out`, which is whole or absent.
+
+    `dtype` is the precision of the written weights, `digest` the sha256 that the file must have, empty for any.
+    Beside them `converted.json` says what they were made from. Raises `ConfigError` for a file that is missing, has
+    another digest, is no GGUF file or holds a model that transformers or this project does not know, and where main
+    memory is too small.
+    """
+    file, out = Path(file), Path(out)
+    if dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such file; it should be a model in GGUF format")
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out}: holds something already; delete it, or name another folder")
+    _require_readers()
+    with file.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise ConfigError(f"{file}: no file in GGUF format")
+    found = sha256(file)
+    if digest and found != digest.lower():
+        raise ConfigError(f"{file}: expected sha256 {digest}, found {found}; get the file again, or correct 'sha256'")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    _write(file, partial, dtype)
+    write_json(partial / "converted.json", {"file": file.name.removeprefix("."), "sha256": found, "dtype": dtype})
+    os.replace(partial, out)
+    LOG.info("%s: %s (sha256 %s) in %s", out, file.name.removeprefix("."), found, dtype)
+
+
+def _require_readers() -> None:
+    missing = [name for name in READERS if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"a GGUF file is read with the packages {' and '.join(READERS)}, and {' and '.join(missing)} cannot be "
+            "found. To install them: pip install -c constraints.txt -e '.[gguf]'"
+        )
+
+
+def _write(file: Path, folder: Path, dtype: str) -> None:
+    """The weights as transformers reads them, in a model that does not count as quantised and so can be saved."""
+    if not sys.stderr.isatty():
+        disable_progress_bar()
+    source = {"gguf_file": file.name, "trust_remote_code": False}
+    with _readable(file):
+        config = AutoConfig.from_pretrained(file.parent, **source)
+    config.__dict__.pop("quantization_config", None)
+    with torch.device("meta"):
+        plain = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
+    default_layer(plain)  # raises for a family that cannot be edited
+    _require_memory(file, plain.num_parameters(), dtype)
+    with _readable(file):
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
+        loaded = AutoModelForCausalLM.from_pretrained(file.parent, dtype=DTYPES[dtype], **source)
+    plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
+    plain.tie_weights()
+    plain.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Raises `ConfigError`, with the architectures that transformers knows, where it cannot read the file."""
+    from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
+
+    try:
+        yield
+    except (OSError, ValueError, LookupError, NotImplementedError, struct.error) as error:
+        known = ", ".join(sorted(set(GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"}))
+        raise ConfigError(f"cannot read {file}: {error}. transformers reads these architectures: {known}") from error
+
+
+def _require_memory(file: Path, parameters: int, dtype: str) -> None:
+    """Raise `ConfigError` where main memory is too small for what a conversion holds at once."""
+    import psutil  # comes with accelerate
+
+    need, free = COPIES * parameters * DTYPES[dtype].itemsize, psutil.virtual_memory().available
+    LOG.info("%s: %.0f million parameters", file.name.removeprefix("."), parameters / 1e6)
+    if need > free:
+        advice = "" if DTYPES[dtype].itemsize <= 2 else ", or dtype bfloat16"
+        raise ConfigError(
+            f"{file}: converting {parameters / 1e9:.2f} billion parameters to {dtype} takes about {need / 2**30:.1f} "
+            f"GiB of main memory, and {free / 2**30:.1f} GiB are free; convert it on a larger machine{advice}"
+        )
