@@ -29,7 +29,7 @@ def lm():
 
 @pytest.fixture(scope="module")
 def file(lm, tmp_path_factory) -> Path:
-    """A tiny Qwen2 as llama.cpp would store it, with a byte-level tokenizer of single letters."""
+    """A tiny Qwen2 as llama.cpp would store it, with a byte-level tokenizer of letters."""
     if find_spec("gguf") is None:
         pytest.skip("needs the extra 'gguf'")
     from gguf import MODEL_ARCH, GGUFWriter, get_tensor_name_map
@@ -45,9 +45,9 @@ def file(lm, tmp_path_factory) -> Path:
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([*LETTERS[: config.vocab_size - 1], "<|endoftext|>"])
+    writer.add_token_list([*LETTERS[: config.vocab_size - 2], "ab", "<|endoftext|>"])
     writer.add_token_types([1] * (config.vocab_size - 1) + [3])
-    writer.add_token_merges([])
+    writer.add_token_merges(["a b"])
     writer.add_eos_token_id(config.vocab_size - 1)
     names = get_tensor_name_map(MODEL_ARCH.QWEN2, config.num_hidden_layers)
     for name, tensor in lm.model.state_dict().items():
@@ -68,7 +68,7 @@ def test_the_folder_holds_the_same_model(lm, file, tmp_path):
     ids = torch.arange(8)[None]
     with torch.inference_mode():
         assert torch.equal(found.model(ids).logits, lm.model(ids).logits)
-    assert found.tokenizer("abc")["input_ids"] == [0, 1, 2]
+    assert found.tokenizer("abc")["input_ids"] == [lm.model.config.vocab_size - 2, 2]
     assert read_json(tmp_path / "model/converted.json")["sha256"] == sha256(file)
     assert {path.name for path in tmp_path.iterdir()} == {"model"}, "nothing is left beside it"
 

@@ -88,7 +88,8 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
     _require_memory(file, plain.num_parameters(), dtype)
     with _readable(file):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
-        loaded = AutoModelForCausalLM.from_pretrained(file.parent, dtype=DTYPES[dtype], **source)
+        # with its configuration at hand, the file's long list of words is not read once more
+        loaded = AutoModelForCausalLM.from_pretrained(file.parent, config=config, dtype=DTYPES[dtype], **source)
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
     plain.tie_weights()
     plain.save_pretrained(folder)
