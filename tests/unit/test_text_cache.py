@@ -36,6 +36,16 @@ def test_keys_and_values_that_are_kept_give_the_same_texts(family):
     assert write_samples(lm, 12, 8, seed=3) == write_contexts(lm, 12, 8, seed=3)
 
 
+def test_a_large_vocabulary_is_drawn_from_in_parts(monkeypatch):
+    lm = tiny_language_model("llama")
+    whole = write_samples(lm, 12, 8, seed=3)
+    monkeypatch.setattr(contexts, "DRAWN", 5 * lm.model.config.vocab_size)
+    parts = write_samples(lm, 12, 8, seed=3)
+    assert len(set(parts)) == 12 and parts == write_samples(lm, 12, 8, seed=3)
+    monkeypatch.setattr(contexts, "DRAWN", 12 * lm.model.config.vocab_size)
+    assert write_samples(lm, 12, 8, seed=3) == whole, "one part is what it was"
+
+
 def test_attach_samples_a_model_once(folder, counted):
     lm = tiny_language_model("llama")
     first = wise.attach(lm, "wise-retrieve")

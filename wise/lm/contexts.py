@@ -12,6 +12,9 @@ from wise.errors import ConfigError
 from wise.lm.load import LanguageModel
 from wise.seeds import generator
 
+DRAWN = 2**24
+"""Probabilities that tokens are drawn from at once: a large vocabulary is not held several times over."""
+
 ROUNDS = 10
 """How often a model that repeats itself is asked for more texts."""
 
@@ -64,13 +67,19 @@ def _sampled(lm: LanguageModel, count: int, length: int, draw: torch.Generator, 
     banned = [i for i in tokenizer.all_special_ids if i < lm.model.config.vocab_size]
     first = cast(int, next(start for start in starts if start is not None))
     ids = torch.full((count, 1), first, device=lm.device)
+    rows = max(1, DRAWN // lm.model.config.vocab_size)
     reading = {"past_key_values": DynamicCache(config=lm.model.config)} if cached else {}
     for _ in range(length):
         last = ids[:, -1:] if cached else ids
         logits = (
             lm.model(input_ids=last, use_cache=cached, logits_to_keep=1, **reading).logits[:, -1].float().cpu()
         )  # (B, V)
-        logits[:, banned] = float("-inf")
-        following = torch.multinomial(logits.softmax(-1), 1, generator=draw)  # (B, 1)
+        following = torch.cat([_drawn(part, banned, draw) for part in logits.split(rows)])  # (B, 1)
         ids = torch.cat([ids, following.to(ids)], 1)
     return ids
+
+
+def _drawn(logits: Tensor, banned: list[int], draw: torch.Generator) -> Tensor:
+    """One token (b, 1) for each row of `logits` (b, V), which are changed, and none of the `banned` ones."""
+    logits[:, banned] = float("-inf")
+    return torch.multinomial(logits.softmax(-1), 1, generator=draw)
