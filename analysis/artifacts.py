@@ -56,10 +56,10 @@ _ARTIFACTS = (
         "main_table",
         "analysis.main_table",
         "every metric of every editor by T",
-        "Every metric of every editor by T: mean and 95% interval over seeds and edits. Rel: the edit itself; Gen: the "
-        "edit in other words; OOD: text about the edited fact in another form; PPL: perplexity of the edit's target, "
-        "each clipped to [0, 100]; Loc: unrelated questions are answered as before (far: other kinds of entities, "
-        "near: same relation or subject); Avg: mean of Rel, Gen (or OOD) and Loc.",
+        "Every metric of every editor by T: mean and 95% interval, of what the column `covers` names. Rel: the edit "
+        "itself; Gen: the edit in other words; OOD: text about the edited fact in another form; PPL: perplexity of the "
+        "edit's target, each clipped to [0, 100]; Loc: unrelated questions are answered as before (far: other kinds of "
+        "entities, near: same relation or subject); Avg: mean of Rel, Gen (or OOD) and Loc.",
         reads=("scores", "runs"),
         tables=("csv", "md", "tex"),
         file="main",
@@ -70,7 +70,7 @@ _ARTIFACTS = (
         "WISE against each other editor on the same edits",
         "WISE against each other editor on the same edits and seeds, by the average of the dataset's scores, or by the "
         "log-likelihood of the target where it has none; p-values corrected for the number of comparisons on a dataset "
-        "(Holm).",
+        "(Holm), and the smallest difference that each comparison would have found with a chance of 80%.",
         tables=("csv", "md"),
         file="paired",
     ),
@@ -107,8 +107,8 @@ _ARTIFACTS = (
         "scores_vs_t",
         "analysis.scores_vs_t",
         "scores against the number of edits",
-        "Scores against the number of edits T, one line per editor; bands are 95% intervals. Many editors are shown "
-        "family by family, with all others in grey.",
+        "Scores against the number of edits T, one line per editor, with bands of 95% intervals. Many editors are "
+        "shown family by family, with all others in grey.",
         figure=True,
     ),
     Artifact(

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
+from analysis.sampled import bands
 from analysis.style import CONTEXT, CROWD, UNEDITED, EditorStyle, editor_style, families, in_order
 from analysis.task_type import HEADINGS
 from wise.evaluate.metrics import METRICS
@@ -105,7 +106,10 @@ def family_grid(strip: SubFigure, cells: pd.DataFrame, metrics: Sequence[str], x
     for axes, metric in zip(grid[0], metrics, strict=True):
         axes.set_title(metric_title(metric), fontsize=8 if crowded else None)
     if crowded:
-        strip.legend(handles=context_handles(cells["editor"].unique()), loc="outside lower left", ncols=2)
+        strip.legend(handles=context_handles(cells["editor"].unique()), loc="outside lower left", ncols=2,
+                     title=f"bands: {bands(cells)}", alignment="left")  # fmt: skip
+    else:
+        strip.supxlabel(f"bands: {bands(cells)}", fontsize=7)
 
 
 def context_handles(editors: Sequence[str]) -> list[Line2D]:

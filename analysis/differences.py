@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
 from analysis.axes import stacked
+from analysis.sampled import bands
 from analysis.style import WIDTH, editor_style, in_order, settings
 from wise.evaluate.metrics import METRICS
 
@@ -45,7 +46,8 @@ def draw(compared: pd.DataFrame) -> Figure:
         for axes in panels:
             axes.tick_params(axis="x", labelsize=6.5)
         title = METRICS[group["compared"].iloc[0]].title
-        strip.supxlabel(f"difference of {title} to the first variant ({_first(group)})", fontsize=8)
+        named = f"difference of {title} to the first variant ({_first(group)}), {bands(group.dropna(subset='covers'))}"
+        strip.supxlabel(named, fontsize=8)
         strip.legend(handles=_handles(group["T"]), loc="outside upper right", ncols=4)
     return made
 

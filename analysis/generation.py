@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from analysis.axes import stacked
 from analysis.inputs import Inputs
 from analysis.output import Table
+from analysis.sampled import bands, intervals
 from analysis.style import WIDTH, editor_style, in_order
 from analysis.summary import summarise
 from analysis.text import escape, markdown, number, with_interval
@@ -39,7 +40,7 @@ WHERE = {
 
 
 def table(inputs: Inputs) -> Table:
-    """Long CSV (columns of `BY`, metric, mean, low, high, seeds), and a row for every variant in Markdown and LaTeX."""
+    """Long CSV (columns of `BY` and of `analysis.summary`), and a row for every variant in Markdown and LaTeX."""
     cells = by_variant(inputs)
     return Table(cells, to_markdown(cells), to_latex(cells))
 
@@ -81,7 +82,7 @@ def draw(cells: pd.DataFrame) -> Figure:
         for axes, count in zip(panels, counts, strict=True):
             _bars(axes, group[group["T"] == count])
             axes.set_title(f"T={count:,}")
-        panels[0].set_ylabel("edits answered exactly")
+        panels[0].set_ylabel(f"edits answered exactly\n{bands(group)}")
         strip.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return made
 
@@ -91,7 +92,8 @@ def to_markdown(cells: pd.DataFrame) -> str:
     parts = []
     for (dataset, model), group in cells.groupby(["dataset", "model"], sort=True):
         header = ["T", "Editor", "Router decides", "Router looks at", *(METRICS[metric].title for metric in BARS)]
-        parts += [f"## {dataset}, {model}\n", markdown(header, _rows(group, with_interval), left=4)]
+        rows = _rows(group, with_interval)
+        parts += [f"## {dataset}, {model}\n", f"{intervals(group)}\n", markdown(header, rows, left=4)]
     published = ", ".join(f"{METRICS[metric].title} {value:.3f}" for metric, value in PUBLISHED.items())
     return "\n".join([*parts, f"Published for WISE by The Mirage of Model Editing: {published}.\n"])
 
@@ -147,12 +149,13 @@ def _rows(cells: pd.DataFrame, form) -> list[list[str]]:
 
 def _latex(key: tuple[str, str], cells: pd.DataFrame) -> str:
     def form(mean: float, low: float, high: float) -> str:
-        return rf"{number(mean)} \tiny$\pm${number((high - low) / 2)}"
+        return rf"{number(mean)} {{\tiny [{number(low)}, {number(high)}]}}"
 
     lines = [
         r"\begin{table}[t]",
         r"\centering",
-        rf"\caption{{Teacher-forced against freely generated answers to edit prompts, {escape(', '.join(key))}.}}",
+        rf"\caption{{Teacher-forced against freely generated answers to edit prompts, {escape(', '.join(key))}. "
+        rf"{escape(intervals(cells))}}}",
         r"\begin{tabular}{rlllcc}",
         r"\toprule",
         rf"$T$ & Editor & Router decides & Router looks at & {' & '.join(METRICS[metric].title for metric in BARS)} \\",

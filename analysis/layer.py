@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from analysis.axes import share_axis, stacked
 from analysis.inputs import Inputs
 from analysis.output import Table
+from analysis.sampled import bands, intervals
 from analysis.style import METRIC_COLOURS, WIDTH, editor_style
 from analysis.summary import summarise
 from analysis.text import markdown, with_interval
@@ -21,7 +22,7 @@ REFERENCE = "grace"
 
 
 def table(inputs: Inputs) -> Table:
-    """Long CSV (dataset, model, editor, T, layer, metric, mean, low, high, seeds) and a wide Markdown table."""
+    """Long CSV (columns of `BY` and of `analysis.summary`) and a wide Markdown table."""
     cells = by_layer(inputs)
     return Table(cells, to_markdown(cells))
 
@@ -76,6 +77,7 @@ def draw(cells: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
         axes.set_ylabel("score")
         share_axis(axes)
         axes.set_ylim(0, 1.04)
+        axes.set_title(f"bars: {bands(group)}", fontsize=7)
         strip.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return made
 
@@ -91,6 +93,7 @@ def to_markdown(cells: pd.DataFrame) -> str:
             rows.append([str(layer), *(with_interval(*by_metric.loc[metric]) for metric in shown)])
         parts += [
             f"## {editor_style(key[2]).label} on {key[0]}, {key[1]}, T={key[3]}\n",
+            f"{intervals(group)}\n",
             markdown(["Layer", *(METRICS[metric].title for metric in shown)], rows),
         ]
     return "\n".join(parts)

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 
 from analysis.inputs import Inputs
 from analysis.output import Table
-from analysis.style import editor_style, in_order
+from analysis.sampled import intervals, sampled
+from analysis.style import editor_style, in_order, settings
 from analysis.summary import summarise
 from analysis.task_type import HEADINGS, Setting, by_setting
 from analysis.text import escape, markdown, number, with_interval
-from wise.evaluate.competence import ABLE
+from analysis.unasked import unasked
 from wise.evaluate.metrics import METRICS
 
 CSV_METRICS = tuple(name for name, metric in METRICS.items() if metric.role != "kept")
 """What the table holds."""
-
-TITLES = {"portability": METRICS["port"].title, "ood": METRICS["ood"].title}
-"""What metrics of questions are called that may be left out."""
 
 BASELINE = "none"
 """The unedited model: it keeps all locality by doing nothing, so it does not compete for the best number."""
 
 
 def table(inputs: Inputs) -> Table:
-    """CSV with the columns dataset, model, editor, T, metric, mean, low, high, seeds; Markdown and LaTeX from it."""
+    """CSV with the columns of `analysis.summary`; Markdown and LaTeX from it."""
     scores = inputs.scores()
     cells = cells_of(scores)
-    seeds = sorted(scores["seed"].unique())
-    return Table(cells, to_markdown(cells, seeds, unasked(inputs.records())), to_latex(cells, seeds))
+    return Table(cells, to_markdown(cells, scores, unasked(inputs.records())), to_latex(cells, scores))
 
 
 def cells_of(scores: pd.DataFrame) -> pd.DataFrame:
@@ -53,30 +49,14 @@ def best_cells(cells: pd.DataFrame) -> set[tuple]:
     return best
 
 
-def unasked(runs: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """By dataset and model: which questions no metric counts, since the unedited model cannot answer them."""
-    found: dict[tuple[str, str], dict[str, float]] = {}
-    for run in runs:
-        for entry in run.get("left_out", ()):
-            kinds = found.setdefault((run["dataset"], run["model"]), {})
-            kinds[f"{TITLES[entry['kind']]} ({entry['name']})"] = entry["base_accuracy"]
-    return {key: _unasked_in_words(kinds) for key, kinds in found.items()}
-
-
-def _unasked_in_words(kinds: Mapping[str, float]) -> str:
-    listed = ", ".join(f"{kind}: {number(share)}" for kind, share in sorted(kinds.items()))
-    return (
-        f"Not scored, since the unedited model answers fewer than {number(ABLE)} of such questions before any edit: "
-        f"{listed}.\n"
-    )
-
-
-def to_markdown(cells: pd.DataFrame, seeds: list[int], notes: Mapping[tuple[str, str], str] | None = None) -> str:
+def to_markdown(
+    cells: pd.DataFrame, scores: pd.DataFrame, left_out: Mapping[tuple[str, str], str] | None = None
+) -> str:
     """The headline metrics by T, then every other metric at the largest T, for each dataset and model.
 
-    `notes` are sentences to be added, by dataset and model.
+    `left_out` are sentences to be added, by dataset and model (`analysis.unasked`).
     """
-    parts = []
+    parts, notes = [], _notes(cells, scores)
     for title, setting, group in by_setting(cells):
         counts = sorted(group["T"].unique())
         by_t = [(t, metric) for t in counts for metric in setting.headline]
@@ -85,19 +65,26 @@ def to_markdown(cells: pd.DataFrame, seeds: list[int], notes: Mapping[tuple[str,
         lower = "; PPL: lower is better" if "ppl" in setting.headline else ""
         parts += [
             f"## {title}\n",
-            f"Mean ± half the 95% interval over {_count(seeds)} and their edits; best in bold{lower}.\n",
+            f"Mean and 95% interval {notes[title]} Best mean in bold{lower}.\n",
             _grid(group, by_t, [f"T={t} {HEADINGS[metric]}" for t, metric in by_t]),
             f"The other metrics at T={counts[-1]}:\n",
             _grid(group, last, [METRICS[metric].title for _, metric in last]),
         ]
         key = group["dataset"].iloc[0], group["model"].iloc[0]
-        parts += [notes[key]] if notes and key in notes else []
+        parts += [left_out[key]] if left_out and key in left_out else []
     return "\n".join(parts)
 
 
-def to_latex(cells: pd.DataFrame, seeds: list[int]) -> str:
+def to_latex(cells: pd.DataFrame, scores: pd.DataFrame) -> str:
     """One booktabs `table*` per dataset and model; needs the packages booktabs and graphicx."""
-    return "\n".join(_latex_table(title, setting, group, seeds) for title, setting, group in by_setting(cells))
+    notes = _notes(cells, scores)
+    return "\n".join(_latex_table(title, setting, group, notes[title]) for title, setting, group in by_setting(cells))
+
+
+def _notes(cells: pd.DataFrame, scores: pd.DataFrame) -> dict[str, str]:
+    """What means are taken over and intervals cover, by the title of each dataset and model."""
+    both = zip(settings(scores), settings(cells), strict=True)
+    return {title: f"over {sampled(rows)}. {intervals(shown)}" for (title, rows), (_, shown) in both}
 
 
 def _grid(cells: pd.DataFrame, columns: list[tuple], headings: list[str]) -> str:
@@ -116,7 +103,7 @@ def _grid(cells: pd.DataFrame, columns: list[tuple], headings: list[str]) -> str
     return markdown(["Editor", *headings], rows)
 
 
-def _latex_table(title: str, setting: Setting, cells: pd.DataFrame, seeds: list[int]) -> str:
+def _latex_table(title: str, setting: Setting, cells: pd.DataFrame, note: str) -> str:
     counts = sorted(cells["T"].unique())
     shown = setting.headline
     best, index = best_cells(cells), cells.set_index(["editor", "T", "metric"])
@@ -128,7 +115,7 @@ def _latex_table(title: str, setting: Setting, cells: pd.DataFrame, seeds: list[
         r"\begin{table*}[t]",
         r"\centering",
         rf"\caption{{Lifelong editing, {escape(title)}: {setting.in_words()} after $T$ edits; "
-        rf"mean $\pm$ half the 95\% interval over {_count(seeds)} and their edits, best in bold.}}",
+        rf"mean and 95\% interval {escape(note)} Best mean in bold.}}",
         r"\resizebox{\textwidth}{!}{%",
         rf"\begin{{tabular}}{{l{'c' * len(shown) * len(counts)}}}",
         r"\toprule",
@@ -147,9 +134,5 @@ def _latex_table(title: str, setting: Setting, cells: pd.DataFrame, seeds: list[
 
 def _latex_cell(cell: pd.Series, best: bool) -> str:
     mean = number(cell["mean"])
-    half = number((cell["high"] - cell["low"]) / 2)
-    return (rf"\textbf{{{mean}}}" if best else mean) + rf" {{\scriptsize$\pm${half}}}"
-
-
-def _count(seeds: list[int]) -> str:
-    return f"{len(seeds)} seeds ({', '.join(map(str, seeds))})" if len(seeds) > 1 else f"one seed ({seeds[0]})"
+    ends = f"[{number(cell['low'])}, {number(cell['high'])}]"
+    return (rf"\textbf{{{mean}}}" if best else mean) + rf" {{\scriptsize {ends}}}"

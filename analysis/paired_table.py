@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from analysis.inputs import Inputs
 from analysis.output import Table
+from analysis.paired import compare, described
+from analysis.sampled import intervals
 from analysis.style import editor_style, in_order
 from analysis.task_type import by_setting, comparable
 from analysis.text import markdown, number
 from wise.editors.entries import WISE
-from wise.evaluate.statistics import generator_for, holm, paired_comparison
+from wise.evaluate.statistics import ALPHA
 
-LEVEL = 0.05
-COLUMNS = ["dataset", "model", "T", "metric", "editor", "other", "difference", "low", "high", "p", "p_holm", "pairs",
-           "seeds"]  # fmt: skip
+PLACE = ["dataset", "model", "T", "metric", "editor", "other"]
 
 
 def table(inputs: Inputs) -> Table:
@@ -26,11 +25,10 @@ def table(inputs: Inputs) -> Table:
 
 
 def compare_all(scores: pd.DataFrame) -> pd.DataFrame:
-    """Columns `COLUMNS`; the metric is that of the dataset's setting, and a positive difference is better for `editor`.
+    """Columns `PLACE` and `COMPARED`; the metric is that of the dataset's setting; above zero is better for `editor`.
 
     Pairs are the edits (seed, record) that both editors were scored on at that T. NLLs are cut at the log of 100, as
-    perplexities are.
-    """
+    perplexities are."""
     parts = [_compare(rows, setting.compared) for _, setting, rows in by_setting(scores)]
     return pd.concat(parts, ignore_index=True)
 
@@ -46,34 +44,30 @@ def to_markdown(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
             text = f"{row.difference:+.3f}"
             lines.append([
                 editor_style(row.editor).label, editor_style(row.other).label, str(row.T),
-                f"**{text}**" if row.p_holm < LEVEL else text,
-                f"[{row.low:+.3f}, {row.high:+.3f}]", number(row.p_holm, 4), str(row.pairs),
+                f"**{text}**" if row.p_holm < ALPHA else text,
+                f"[{row.low:+.3f}, {row.high:+.3f}]", number(row.p_holm, 4), number(row.detectable, 3), str(row.pairs),
+                str(row.seeds),
             ])  # fmt: skip
         intro = (
-            f"Difference of {setting.compared_in_words()} on the same edits, with its 95% bootstrap interval over "
-            "seeds and edits; above zero is better for the first editor. p-values are Holm-corrected over the "
-            f"{len(group)} comparisons, bold: below {LEVEL}.\n"
+            f"Difference of {setting.compared_in_words()} on the same edits; above zero is better for the first "
+            f"editor. {intervals(group)} p-values are Holm-corrected over the {len(group)} comparisons, bold: below "
+            f"{ALPHA}. Detectable: the true difference that would have been found so with a chance of 80%.\n"
         )
-        header = ["Editor", "Against", "T", "Difference", "95% interval", "p (Holm)", "Edits"]
+        header = ["Editor", "Against", "T", "Difference", "95% interval", "p (Holm)", "Detectable", "Pairs", "Seeds"]
         parts += [f"## {title}\n", intro, markdown(header, lines, left=2)]
     return "\n".join(parts)
 
 
 def _compare(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Comparisons of one dataset and model."""
-    rows = []
+    places, found = [], []
     for (dataset, model, count), group in comparable(scores, metric).groupby(["dataset", "model", "T"], sort=True):
-        wide = group.pivot(index=["seed", "record"], columns="editor", values="value")
-        for editor, other in _pairs(in_order(wide.columns)):
-            both = (wide[editor] - wide[other]).dropna()
-            if both.empty:
-                continue
-            per_seed = [part.to_numpy() for _, part in both.groupby(level="seed")]
-            found = paired_comparison(per_seed, generator_for(dataset, model, count, editor, other))
-            rows.append((dataset, model, count, metric, editor, other, found.difference, found.low, found.high, found.p,
-                         np.nan, found.pairs, found.seeds))  # fmt: skip
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.assign(p_holm=holm(frame["p"].to_numpy(dtype=float)))
+        for editor, other in _pairs(in_order(group["editor"])):
+            comparison = compare(group[group["editor"] == editor], group[group["editor"] == other], metric)
+            if comparison is not None:
+                places.append((dataset, model, count, metric, editor, other))
+                found.append(comparison)
+    return pd.DataFrame(places, columns=PLACE).join(described(found))
 
 
 def _pairs(editors: list[str]) -> list[tuple[str, str]]:

@@ -11,23 +11,28 @@ from analysis.axes import edits_axis, stacked
 from analysis.inputs import Inputs
 from analysis.output import Table
 from analysis.routing import COLUMNS, MAIN, distributions, is_wide, routed
+from analysis.sampled import estimate_of, intervals
 from analysis.style import QUERY_STYLES, WIDTH, editor_style, in_order, setting_title
 from analysis.summary import sort_cells
-from analysis.text import markdown_frame
-from wise.evaluate.statistics import auc, roc_curve
+from analysis.text import markdown_frame, with_interval
+from wise.evaluate.estimate import RECORDS_ONLY, SEEDS_TOO
+from wise.evaluate.statistics import auc, auc_by_record, interval, roc_curve
 
 IN_SCOPE = ("edit", "paraphrase")
 IRRELEVANT = ("locality_near", "locality_far")
+SIDES = {"auc_near": IRRELEVANT[:1], "auc_far": IRRELEVANT[1:], "auc": IRRELEVANT}
+"""The irrelevant questions of each AUC."""
 
 
 def table(inputs: Inputs) -> Table:
     """AUC and rates by editor and T."""
     rates = quality(routed(inputs.transcripts(COLUMNS)))
     note = (
-        "AUC of the routing score of edits and their paraphrases against near, far and all irrelevant queries; rates "
-        "are shares of queries that a memory answered; means over seeds, score medians over all queries.\n"
+        "AUC of the routing score of edits and their paraphrases against near, far and all irrelevant queries, with "
+        "its interval; rates are shares of queries that a memory answered; means over seeds, score medians over all "
+        f"queries. {intervals(rates)}\n"
     )
-    return Table(rates, f"{note}\n{markdown_frame(rates, left=3)}")
+    return Table(rates, f"{note}\n{markdown_frame(_shown(rates), left=3)}")
 
 
 def figure(inputs: Inputs) -> Figure:
@@ -38,13 +43,15 @@ def figure(inputs: Inputs) -> Figure:
 def quality(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per dataset, model, editor and T: how well scores and thresholds tell edits from other queries.
 
-    `auc_near`, `auc_far`, `auc` (edits and paraphrases against irrelevant queries); `edit_rate`, `paraphrase_rate`
-    (true positives) and `near_rate`, `far_rate` (false positives) at the threshold; median `threshold`; `seeds`.
+    `auc_near`, `auc_far`, `auc` (edits and paraphrases against irrelevant queries), each with `_low` and `_high`;
+    `edit_rate`, `paraphrase_rate` (true positives) and `near_rate`, `far_rate` (false positives) at the threshold;
+    median `threshold`; `seeds` and what intervals cover.
     """
     cells = []
     for key, group in rows.groupby(["dataset", "model", "editor", "T"], sort=True):
-        per_seed = pd.DataFrame([_quality_of(part) for _, part in group.groupby("seed")])
-        found = {**per_seed.mean().to_dict(), "threshold": float(group["threshold"].median()), "seeds": len(per_seed)}
+        rates = pd.DataFrame([_rates(part) for _, part in group.groupby("seed")])
+        found = {**_areas(group), **rates.mean().to_dict(), "threshold": float(group["threshold"].median()),
+                 "seeds": len(rates), "covers": RECORDS_ONLY if len(rates) == 1 else SEEDS_TOO}  # fmt: skip
         cells.append({**dict(zip(("dataset", "model", "editor", "T"), key, strict=True)), **found})
     return sort_cells(pd.DataFrame(cells).assign(metric=""), [""]).drop(columns="metric")
 
@@ -68,17 +75,42 @@ def draw(rows: pd.DataFrame) -> Figure:
     return made
 
 
-def _quality_of(rows: pd.DataFrame) -> dict[str, float]:
-    scores = {kind: part["score"].to_numpy(dtype=float) for kind, part in rows.groupby("kind")}
-    positive = np.concatenate([scores.get(kind, np.empty(0)) for kind in IN_SCOPE])
-    sides = {"auc_near": IRRELEVANT[:1], "auc_far": IRRELEVANT[1:], "auc": IRRELEVANT}
+def _areas(rows: pd.DataFrame) -> dict[str, float]:
+    """Every AUC of one cell with the ends of its interval, over the seeds that have both sides."""
     found = {}
-    for name, kinds in sides.items():
-        negative = np.concatenate([scores.get(kind, np.empty(0)) for kind in kinds])
-        found[name] = auc(positive, negative) if len(positive) and len(negative) else np.nan
+    for name, kinds in SIDES.items():
+        parts = []
+        for seed, own in rows.groupby("seed", sort=True):
+            yes, no = own[own["kind"].isin(IN_SCOPE)], own[own["kind"].isin(kinds)]
+            if len(yes) and len(no):
+                scores = (side["score"].to_numpy(dtype=float) for side in (yes, no))
+                records, values = auc_by_record(*scores, yes["record"].to_numpy(), no["record"].to_numpy())
+                chunks = own.drop_duplicates("record").set_index("record")["chunk"]
+                parts.append(pd.DataFrame({"value": values, "seed": seed, "chunk": chunks[records].to_numpy(),
+                                           "record": records}))  # fmt: skip
+        if parts:
+            ends = interval(estimate_of(pd.concat(parts)), (0.0, 1.0))
+            found |= {name: ends.mean, f"{name}_low": ends.low, f"{name}_high": ends.high}
+        else:
+            found |= {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
+    return found
+
+
+def _shown(rates: pd.DataFrame) -> pd.DataFrame:
+    """With each AUC and its interval in one column."""
+    ends = [f"{name}{end}" for name in SIDES for end in ("_low", "_high")]
+    joined = {
+        name: [with_interval(*values, 3) for values in rates[[name, f"{name}_low", f"{name}_high"]].to_numpy()]
+        for name in SIDES
+    }
+    return rates.assign(**joined).drop(columns=[*ends, "covers"])
+
+
+def _rates(rows: pd.DataFrame) -> dict[str, float]:
+    """Share of the queries of each kind that a memory answered, of one seed."""
     answered = (rows["choice"] != MAIN).groupby(rows["kind"]).mean()
     names = {"edit": "edit", "paraphrase": "paraphrase", "locality_near": "near", "locality_far": "far"}
-    return {**found, **{f"{name}_rate": float(answered.get(kind, np.nan)) for kind, name in names.items()}}
+    return {f"{name}_rate": float(answered.get(kind, np.nan)) for kind, name in names.items()}
 
 
 def _against_t(axes: Axes, rows: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from analysis.style import QUERY_STYLES, WIDTH, editor_style, in_order, settings
 from analysis.summary import at_largest_t
 from wise.errors import NothingToShow
 
-COLUMNS = ("T", "record", "kind", "score", "threshold", "choice")
+COLUMNS = ("T", "chunk", "record", "kind", "score", "threshold", "choice")
 MAIN = "main"
 """The choice of queries that the unedited model answers."""
 BINS = 48

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from analysis.axes import band, editor_handles, edits_axis, family_grid, metric_axis, metric_title, stacked
 from analysis.inputs import Inputs
+from analysis.sampled import bands
 from analysis.style import CROWD, WIDTH, editor_style, families, in_order
 from analysis.summary import summarise
 from analysis.task_type import HEADINGS, Setting, by_setting
@@ -58,9 +59,11 @@ def _few(strip: SubFigure, cells: pd.DataFrame, shown: list[str]) -> None:
         axes.set_axis_off()
     handles = editor_handles(cells["editor"].unique())
     if len(grid) > len(shown):
-        grid[-1].legend(handles=handles, loc="center", handlelength=2.8, title="95% bands")
+        grid[-1].legend(handles=handles, loc="center", handlelength=2.8, title=f"bands: {bands(cells)}")
     else:
-        strip.legend(handles=handles, loc="outside lower center", ncols=6, handlelength=2.8)
+        strip.legend(
+            handles=handles, loc="outside lower center", ncols=6, handlelength=2.8, title=f"bands: {bands(cells)}"
+        )
 
 
 def _panel(axes: Axes, cells: pd.DataFrame, metric: str) -> None:

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from analysis.axes import stacked
 from analysis.inputs import Inputs
 from analysis.output import Table
+from analysis.sampled import intervals
 from analysis.style import WIDTH, editor_style
 from analysis.summary import summarise
-from analysis.text import markdown, markdown_frame, number
+from analysis.text import markdown, markdown_frame, with_interval
 from wise.errors import NothingToShow
 
 METRIC_ORDER = ("avg", "rel", "gen", "loc_far", "loc_near")
@@ -20,7 +21,7 @@ BY = ("dataset", "model", "editor", "T", "k", "rho")
 
 
 def table(inputs: Inputs) -> Table:
-    """Long CSV (dataset, model, editor, T, k, rho, overlap, metric, mean, low, high, seeds) and Markdown grids."""
+    """Long CSV (columns of `BY`, overlap, and those of `analysis.summary`) and Markdown grids."""
     cells = by_shards(inputs)
     return Table(cells, to_markdown(cells))
 
@@ -65,14 +66,18 @@ def to_markdown(cells: pd.DataFrame) -> str:
     parts = []
     for key, group in cells.groupby(list(BY[:4]), sort=True):
         averages = grid(group)
-        rows = [[str(k), *(number(value, 3) for value in line)] for k, line in zip(averages.index, averages.to_numpy(),
-                                                                                  strict=True)]  # fmt: skip
+        low, high = grid(group, "low"), grid(group, "high")
+        rows = [
+            [str(k), *(with_interval(averages.loc[k, rho], low.loc[k, rho], high.loc[k, rho], 3) for rho in averages)]
+            for k in averages.index
+        ]
         wide = group.pivot(index=["k", "rho", "overlap"], columns="metric", values="mean")
         wide = wide.reindex(columns=[metric for metric in METRIC_ORDER if metric in wide.columns]).reset_index()
         wide = wide.astype({"k": str, "rho": str}).assign(overlap=wide["overlap"].map("{:.2g}".format))
         parts += [
             f"## {editor_style(key[2]).label} on {key[0]}, {key[1]}, T={key[3]}\n",
-            "Average of Rel, Gen and far Loc by shard count k (down) and mask ratio rho (across):\n",
+            "Average of Rel, Gen and far Loc by shard count k (down) and mask ratio rho (across). "
+            f"{intervals(group)}\n",
             markdown(["k", *(f"rho={rho:g}" for rho in averages.columns)], rows),
             "All scores:\n",
             markdown_frame(wide),

@@ -8,30 +8,34 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.sampled import estimate_of
 from analysis.style import in_order
 from wise.evaluate.metrics import Derived, get_metric
 from wise.evaluate.scores import derive
-from wise.evaluate.statistics import bootstrap_interval, generator_for
+from wise.evaluate.statistics import interval
 
 LOG = logging.getLogger(__name__)
 
 CELL = ("dataset", "model", "editor", "T")
+COLUMNS = ("metric", "mean", "low", "high", "seeds", "edits", "covers")
+"""What `summarise` says of each cell."""
 
 
 def summarise(scores: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] = CELL) -> pd.DataFrame:
-    """One row per cell of `by` and metric: mean, low, high (95%, over seeds and edits) and the number of seeds.
+    """One row per cell of `by` and metric with the columns `COLUMNS`: mean of the seeds' means and its 95% interval.
 
-    Chunks of one (T, seed) are pooled: the values are those of all their edits. Cells without values of a metric
-    have no row. Editors and metrics come in the order of figures and of `metrics`.
+    `edits` counts distinct records; `covers` says what the interval speaks about. Cells without values of a metric have
+    no row. Editors and metrics come in the order of figures and of `metrics`.
     """
     scores = with_derived(scores, metrics)
+    scores = scores[scores["metric"].isin(metrics)]
+    scores = scores.assign(record=pd.factorize(scores["record"])[0])  # numbers are faster to tell apart
     rows = []
-    for cell, group in scores[scores["metric"].isin(metrics)].groupby([*by, "metric"], sort=True):
-        values = [part.to_numpy() for _, part in group.groupby("seed", sort=True)["value"]]
-        interval = bootstrap_interval(values, generator_for(*map(str, cell)))
-        rows.append((*cell, interval.mean, interval.low, interval.high, interval.seeds))
-    frame = pd.DataFrame(rows, columns=[*by, "metric", "mean", "low", "high", "seeds"])
-    return sort_cells(frame, metrics, by)
+    for cell, group in scores.groupby([*by, "metric"], sort=True):
+        found = estimate_of(group)
+        ends = interval(found, get_metric(cell[-1]).bounds)
+        rows.append((*cell, found.mean, ends.low, ends.high, found.seeds, found.records, found.covers))
+    return sort_cells(pd.DataFrame(rows, columns=[*by, *COLUMNS]), metrics, by)
 
 
 def with_derived(scores: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

@@ -12,18 +12,19 @@ from matplotlib.figure import Figure
 from analysis.differences import draw
 from analysis.inputs import Inputs, setting
 from analysis.output import Table
+from analysis.paired import COMPARED, compare, described
 from analysis.router import quality
 from analysis.routing import COLUMNS, routed
+from analysis.sampled import intervals
 from analysis.style import editor_style, in_order, settings
 from analysis.task_type import Setting, comparable, setting_of, with_averages
 from analysis.text import escape, markdown, number
 from wise.editors.wise.conventions import CONVENTIONS
 from wise.errors import NothingToShow
 from wise.evaluate.metrics import METRICS
-from wise.evaluate.statistics import generator_for, holm, paired_comparison
+from wise.evaluate.statistics import ALPHA, Comparison
 
 LOG = logging.getLogger(__name__)
-LEVEL = 0.05
 CELL = ["dataset", "model", "records", "editor", "T"]
 STREAM = "stream"
 """The records of a run that names none."""
@@ -98,48 +99,45 @@ def variant_label(options: Mapping[str, Any], reference: Mapping[str, Any]) -> s
 
 
 def compare_all(scores: pd.DataFrame) -> pd.DataFrame:
-    """Columns of `CELL`, variant, metrics, compared, difference, low, high, p, p_holm, pairs, seeds, iterations, rates.
+    """Columns of `CELL`, variant, metrics, compared, those of `analysis.paired`, iterations, rates.
 
     Metrics are those that `shown_of` names, in the order of tables. The difference of the `compared` one, above zero
     where better, is to the variant that comes first, on the edits (seed, record) that both have; the correction is
     over all comparisons of a T on the same records. Rows of the first variant have no difference.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    found: dict[tuple, dict[int, Comparison]] = {}  # by records and T, and by place in `rows`
     for cell, group in scores.groupby(CELL, sort=True):
         shown = shown_of(setting_of(group["metric"].unique()), group["metric"])
         group = group[group["metric"].isin(shown)]
         averages = comparable(group, shown[-1])
-        wide = averages.pivot(index=["seed", "record"], columns="variant", values="value")
         variants = list(dict.fromkeys(group["variant"]))
         for variant in variants:
             own = group[group["variant"] == variant]
             means = own.groupby(["metric", "seed"])["value"].mean().groupby("metric").mean()
             row = {**dict(zip(CELL, cell, strict=True)), "variant": variant, **means, "compared": shown[-1]}
             if variant != variants[0]:
-                both = (wide[variant] - wide[variants[0]]).dropna()
-                per_seed = [part.to_numpy() for _, part in both.groupby(level="seed")]
-                found = paired_comparison(per_seed, generator_for(*cell, variant))
-                row |= {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p}
-            pairs = own[own["metric"] == shown[-1]]
-            row |= {"pairs": len(pairs), "seeds": pairs["seed"].nunique(), "iterations": own["iterations"].mean()}
-            row |= {name: own[name].mean() for name in RATES if name in own}
-            rows.append(row)
+                other = averages[averages["variant"] == variants[0]]
+                comparison = compare(averages[averages["variant"] == variant], other, shown[-1])
+                if comparison is not None:
+                    found.setdefault((row["records"], row["T"]), {})[len(rows)] = comparison
+            rates = {name: own[name].mean() for name in RATES if name in own}
+            rows.append(row | {"iterations": own["iterations"].mean()} | rates)
     frame = pd.DataFrame(rows)
     metrics = [metric for metric in METRICS if metric in frame]
-    columns = [*CELL, "variant", *metrics, "compared", "difference", "low", "high", "p", "p_holm", "pairs", "seeds",
-               "iterations", *(name for name in RATES if name in frame)]  # fmt: skip
-    frame = frame.reindex(columns=columns)
-    for _, tested in frame.dropna(subset="p").groupby(["records", "T"]):
-        frame.loc[tested.index, "p_holm"] = holm(tested["p"].to_numpy(dtype=float))
-    return frame
+    families = [described(list(family.values())).set_axis(list(family)) for family in found.values()]
+    tested = pd.concat(families) if families else pd.DataFrame(columns=COMPARED)
+    rates = [name for name in RATES if name in frame]
+    return frame.join(tested)[[*CELL, "variant", *metrics, "compared", *COMPARED, "iterations", *rates]]
 
 
 def to_markdown(compared: pd.DataFrame) -> str:
     """A table for each dataset, model and editor; bold where the corrected p-value is below 0.05."""
     averages = " or ".join(METRICS[metric].title for metric in compared["compared"].unique())
     parts = [
-        f"Difference of {averages} to the first row on the same edits, above zero where better, with its 95% bootstrap "
-        "interval. Bold: p below 0.05 after Holm's correction over the comparisons of a T.\n"
+        f"Difference of {averages} to the first row on the same edits, above zero where better. "
+        f"{intervals(compared.dropna(subset='difference'))} Bold: p below {ALPHA} after Holm's correction over the "
+        "comparisons of a T; in parentheses the true difference that would have been found so with a chance of 80%.\n"
     ]
     for title, group in settings(by_records(compared)):
         for editor in in_order(group["editor"]):
@@ -196,8 +194,8 @@ def _difference(cell: pd.Series, bold: str) -> str:
     if pd.isna(cell["difference"]):
         return "–"
     text = f"{cell['difference']:+.3f}"
-    shown = bold.format(text) if cell["p_holm"] < LEVEL else text
-    return f"{shown} [{cell['low']:+.3f}, {cell['high']:+.3f}]"
+    shown = bold.format(text) if cell["p_holm"] < ALPHA else text
+    return f"{shown} [{cell['low']:+.3f}, {cell['high']:+.3f}] ({cell['detectable']:.3f})"
 
 
 def _plain(value: Any) -> str:

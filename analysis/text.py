@@ -17,8 +17,8 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def with_interval(mean: float, low: float, high: float, digits: int = 2) -> str:
-    """`mean ± half the interval's width`, as `0.93 ± 0.02`."""
-    return f"{number(mean, digits)} ± {number((high - low) / 2, digits)}"
+    """The mean and both ends of its interval, as `0.93 [0.90, 0.95]`."""
+    return f"{number(mean, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

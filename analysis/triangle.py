@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from analysis.axes import metric_title, perplexity_ticks, share_axis, stacked
 from analysis.inputs import Inputs
+from analysis.sampled import bands
 from analysis.style import CONTEXT, CROWD, WIDTH, editor_style, families, in_order
 from analysis.summary import at_largest_t, summarise
 from analysis.task_type import HEADINGS, Setting, by_setting
@@ -125,5 +126,6 @@ def _scatter(strip: SubFigure, cells: pd.DataFrame, setting: Setting) -> None:
         perplexity_ticks(axes.xaxis)
     axes.set_xlabel(metric_title(x))
     axes.set_ylabel(metric_title(y))
+    axes.set_title(f"lines: {bands(cells)}", fontsize=7)
     columns = 1 if cells["editor"].nunique() <= 2 * CROWD else 2
     strip.legend(*axes.get_legend_handles_labels(), loc="outside right center", ncols=columns)

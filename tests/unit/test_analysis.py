@@ -19,7 +19,7 @@ from analysis import (
 from analysis.__main__ import main
 from analysis.inputs import Inputs
 from analysis.style import STYLES, editor_style, in_order
-from analysis.summary import at_largest_t, summarise
+from analysis.summary import CELL, COLUMNS, at_largest_t, summarise
 from analysis.text import escape, number, with_interval
 from tests.study_runs import GRID, arguments
 from wise.errors import DataError
@@ -58,10 +58,11 @@ def test_main_csv_has_exactly_the_promised_columns_and_metrics(runs, tmp_path):
     out = tmp_path / "main.csv"
     main(["main_table", *arguments("main_table", runs), "--out", str(out)])
     frame = pd.read_csv(out, keep_default_na=False)
-    assert list(frame.columns) == ["dataset", "model", "editor", "T", "metric", "mean", "low", "high", "seeds"]
+    assert list(frame.columns) == [*CELL, *COLUMNS]
     assert set(frame["metric"]) == set(main_table.CSV_METRICS) - {"ood", "ood_exact", "avg_ood"}
     assert (frame["low"] <= frame["mean"]).all() and (frame["mean"] <= frame["high"]).all()
-    assert (frame["seeds"] == 2).all()
+    assert (frame["seeds"] == 2).all() and (frame["covers"] == "seeds and records").all()
+    assert (frame["low"] < frame["high"]).all(), "no interval without a width"
     assert frame["editor"].drop_duplicates().tolist() == ["none", "ft-l", "grace", "wise-merge", "wise-retrieve"]
 
 
@@ -102,7 +103,7 @@ def test_best_cells_tie_and_leave_out_the_unedited_model():
 
 
 def test_latex_layout(scores):
-    text = main_table.to_latex(main_table.cells_of(scores), [0, 1])
+    text = main_table.to_latex(main_table.cells_of(scores), scores)
     assert text.count(r"\multicolumn{4}{c}") == len(GRID)
     assert r"\cmidrule(lr){2-5}\cmidrule(lr){6-9}\cmidrule(lr){10-13}" in text
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
@@ -121,6 +122,8 @@ def test_paired_table_compares_the_same_edits(scores):
     )
     assert row["difference"] == pytest.approx((wide["wise-merge"] - wide["ft-l"]).mean())
     assert row["pairs"] == 60 and row["p_holm"] >= row["p"] and row["low"] > 0
+    assert row["seeds"] == 2 and row["covers"] == "seeds and records"
+    assert (compared["detectable"] > 0).all()
 
 
 def test_retention_bins_cover_all_ages(scores):
@@ -135,13 +138,16 @@ def test_retention_bins_cover_all_ages(scores):
 def test_router_quality_of_a_known_case():
     kinds = {"edit": [9.0, 8.0], "paraphrase": [6.0, 3.0], "locality_near": [5.0, 2.0], "locality_far": [1.0, 1.0]}
     rows = pd.DataFrame([
-        {"dataset": "d", "model": "m", "editor": "wise-merge", "seed": 0, "T": 2, "record": f"r{i}", "kind": kind,
-         "score": score, "threshold": 5.0, "choice": "side 1" if score >= 5 else "main"}
+        {"dataset": "d", "model": "m", "editor": "wise-merge", "seed": 0, "T": 2, "chunk": 0, "record": f"r{i}",
+         "kind": kind, "score": score, "threshold": 5.0, "choice": "side 1" if score >= 5 else "main"}
         for kind, scores in kinds.items() for i, score in enumerate(scores)
     ])  # fmt: skip
     found = router.quality(routing.routed(rows)).iloc[0]
     assert found["auc_near"] == pytest.approx(7 / 8)
     assert found["auc_far"] == 1.0 and found["auc"] == pytest.approx(15 / 16)
+    for name in ("auc_near", "auc_far", "auc"):
+        assert 0 <= found[f"{name}_low"] <= found[name] <= found[f"{name}_high"] <= 1
+    assert found["covers"] == "records only"
     rates = [found[f"{name}_rate"] for name in ("edit", "paraphrase", "near", "far")]
     assert rates == [1.0, 0.5, 0.5, 0.0]
     assert found["threshold"] == 5.0
@@ -167,7 +173,7 @@ def test_styles_are_distinct_and_fall_back_on_the_name():
 def test_numbers():
     assert number(0.125, 2) == "0.12" and number(float("nan")) == "–" and number(float("inf")) == "inf"
     assert number(31234567.0) == "3.12e+07"
-    assert with_interval(0.5, 0.4, 0.7) == "0.50 ± 0.15"
+    assert with_interval(0.5, 0.4, 0.7) == "0.50 [0.40, 0.70]"
 
 
 @pytest.mark.parametrize(

@@ -91,15 +91,15 @@ def test_averages_are_those_of_the_headline(scores):
 )
 def test_main_table_shows_the_headline_at_every_t(scores, name, columns, others):
     cells = main_table.cells_of(scores[name])
-    text = main_table.to_markdown(cells, [0, 1])
+    text = main_table.to_markdown(cells, scores[name])
     header, *_, last = [line for line in text.splitlines() if line.startswith("| Editor")]
     assert header == "| Editor | " + " | ".join(f"T={t} {c}" for t in (1, 10) for c in columns.split()) + " |"
     assert others in last.strip(" |").split(" | ")
-    assert r"\multicolumn{" + str(len(columns.split())) + "}{c}{$T=10$}" in main_table.to_latex(cells, [0, 1])
+    assert r"\multicolumn{" + str(len(columns.split())) + "}{c}{$T=10$}" in main_table.to_latex(cells, scores[name])
 
 
 def test_the_lowest_perplexity_is_bold(scores):
-    text = main_table.to_markdown(main_table.cells_of(scores["hallucination"]), [0])
+    text = main_table.to_markdown(main_table.cells_of(scores["hallucination"]), scores["hallucination"])
     ours, theirs = ([line.split(" | ") for line in text.splitlines() if line.startswith(f"| {label}")][0]
                     for label in ("WISE-Merge", "FT-L"))  # fmt: skip
     assert ours[3].startswith("**") and not theirs[3].startswith("**")

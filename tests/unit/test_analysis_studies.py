@@ -72,10 +72,12 @@ def test_switches_are_compared_with_the_first_variant_on_the_same_edits(runs):
     row, same = compared.loc[("activation ffn", 10)], compared.loc[("convention paper", 10)]
     assert row["difference"] == pytest.approx(-drop.mean()) and row["low"] < row["difference"] < row["high"] < 0
     assert row["pairs"] == 10 and row["iterations"] == 20 and row["p_holm"] == pytest.approx(2 * row["p"])
-    assert same["difference"] == same["low"] == same["high"] == 0 and same["p_holm"] == 1
+    assert same["difference"] == 0 and same["low"] == -same["high"] < 0 and same["p_holm"] == 1
+    assert row["detectable"] > 0 and row["covers"] == "records only"
     text = switches.to_markdown(compared.reset_index())
     shown = next(line for line in text.splitlines() if line.startswith("| activation ffn"))
-    assert f"**{row['difference']:+.3f}** [" in shown and "+0.000 [+0.000, +0.000]" in shown
+    assert f"**{row['difference']:+.3f}** [" in shown and f"({row['detectable']:.3f})" in shown
+    assert "cover records only" in text
 
 
 def test_an_interval_that_misses_its_difference_by_rounding_is_drawn(runs):
