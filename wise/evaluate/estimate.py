@@ -25,6 +25,11 @@ RECORDS_ONLY, SEEDS_TOO = "records only", "seeds and records"
 """What intervals from one seed cover, and those from several."""
 
 
+RATIOS = {1.0: 0.25, 2.0: 0.9}
+"""Up to which ratio of variances an upper level does not count, by its degrees of freedom; 1 for more of them. Two or
+three seeds agree by chance so often that with a ratio of 1 coverage would fall below 93%."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A mean; `terms` are the parts of its variance with their degrees of freedom, that of the nested levels first.
@@ -92,12 +97,8 @@ def _within(deviations: np.ndarray, seed: np.ndarray, chunk: np.ndarray, sizes: 
 
 
 def _sample(upper: float, upper_freedom: float, lower: float, lower_freedom: float) -> tuple[float, float]:
-    """Which of two levels is the sample, by the variances of the mean that either gives: see the head of the module.
-
-    An upper level of two or three units has to explain less to count, which keeps coverage above 93%.
-    """
-    ratio = 0.9 if upper_freedom <= 2 else 1.0
-    agree = upper <= ratio * lower * (1 + 1e-9)  # equal but for rounding where one edit failed
+    """Which of two levels is the sample, by the variances of the mean that either gives: see the head of the module."""
+    agree = upper <= RATIOS.get(upper_freedom, 1.0) * lower * (1 + 1e-9)  # equal but for rounding where one edit failed
     return (lower, lower_freedom) if agree else (upper, upper_freedom)
 
 
