@@ -115,7 +115,7 @@ def intervals(values: np.ndarray, one: Setting) -> tuple[np.ndarray, np.ndarray,
         shared = np.maximum(0, products.sum(1) / (records * (records - 1) * seeds * (seeds - 1)))
     nested = np.maximum(0, nested - shared) / seeds
     if seeds > 1:
-        nested, freedom = _sample(means.var(1, ddof=1) / seeds, seeds - 1.0, nested, freedom)
+        nested, freedom = _sample(means.var(1, ddof=1) / seeds, seeds - 1.0, nested, freedom, pool=True)
     mean, variance = means.mean(1), nested + shared
     steps = -stdtrit(freedom, 0.025), -stdtrit(max(1.0, records - 1.0), 0.025)
     reach = np.where(variance > 0, (nested * steps[0] + shared * steps[1]) / np.maximum(variance, 1e-300), steps[0])
@@ -129,9 +129,13 @@ def intervals(values: np.ndarray, one: Setting) -> tuple[np.ndarray, np.ndarray,
     return mean, np.minimum(np.maximum(middle - half, 0), mean), np.maximum(np.minimum(middle + half, 1), mean)
 
 
-def _sample(upper: np.ndarray, upper_freedom: float, lower: np.ndarray, freedom: np.ndarray) -> tuple:
+def _sample(
+    upper: np.ndarray, upper_freedom: float, lower: np.ndarray, freedom: np.ndarray, pool: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     counts = upper > RATIOS.get(upper_freedom, 1.0) * lower * (1 + 1e-9)
-    return np.where(counts, upper, lower), np.where(counts, upper_freedom, freedom)
+    both = upper_freedom + freedom if pool else freedom
+    pooled = (upper_freedom * upper + freedom * lower) / both if pool else lower
+    return np.where(counts, upper, pooled), np.where(counts, upper_freedom, both)
 
 
 def checked(values: np.ndarray, one: Setting, found: tuple[np.ndarray, ...]) -> None:

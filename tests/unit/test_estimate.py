@@ -28,7 +28,7 @@ def test_seeds_that_differ_are_the_sample():
 
 def test_seeds_that_agree_leave_the_records_as_the_sample():
     found = cell([0, 1], [0, 1])
-    assert [(0.125, 2)] == terms(found), "each mean varies by 0.5 / 2, their mean by half of that"
+    assert [(0.25 / 3, 3)] == terms(found), "variance of the four values over four, as if there were no seeds"
     assert found.covers == "seeds and records"
 
 
@@ -62,7 +62,7 @@ def test_chunks_of_one_edit_are_the_records():
 
 def test_chunk_numbers_of_different_seeds_are_different_chunks():
     found = cell([0, 0, 1, 1], [1, 1, 0, 0], chunks=[0, 0, 1, 1] * 2)
-    assert [(0.125, 2)] == terms(found), "four chunks, whose variance of a seed's mean is 0.25"
+    assert [(0.25 / 3, 3)] == terms(found), "variance of the four chunks' means over four"
 
 
 def test_seeds_of_unequal_size_count_alike():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nct, t, ttest_1samp
 
@@ -62,7 +62,7 @@ def test_all_right_or_all_wrong_is_no_certainty(count):
 def test_records_that_all_seeds_share_count_once_at_the_bound():
     own, shared = (s.interval(cell(*[np.ones(50)] * 3, shared=shared), SHARE) for shared in (False, True))
     assert shared.low < own.low < 1.0
-    assert own.low == pytest.approx(1 / (1 + t.ppf(0.975, 147) ** 2 / 150))
+    assert own.low == pytest.approx(1 / (1 + t.ppf(0.975, 149) ** 2 / 150))
 
 
 def test_other_bounds_are_the_same_on_their_scale():
@@ -84,6 +84,7 @@ def test_equal_scores_leave_a_doubt_of_one_record():
     assert (found.difference, found.low, found.high, found.p) == (0.0, pytest.approx(-reach), pytest.approx(reach), 1.0)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 3, 5]), st.booleans(), st.floats(0, 1))
 def test_p_is_below_a_twentieth_where_the_interval_leaves_out_zero(seed, seeds, shared, shift):
     found = simulated(rng(seed), shared and seeds > 1, seeds=seeds, records=8)

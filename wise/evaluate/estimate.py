@@ -76,7 +76,7 @@ def estimate(values: np.ndarray, seeds: np.ndarray, chunks: np.ndarray, records:
     within, freedom = _within(deviations, seed, _numbered(chunks), sizes)
     nested = max(0.0, within - shared[0]) / count, freedom
     if count > 1:
-        nested = _sample(float(means.var(ddof=1)) / count, count - 1.0, *nested)
+        nested = _sample(float(means.var(ddof=1)) / count, count - 1.0, *nested, pool=True)
     return Estimate(float(means.mean()), (nested, *((shared,) if shared[0] else ())), distinct, len(values), count)
 
 
@@ -96,10 +96,20 @@ def _within(deviations: np.ndarray, seed: np.ndarray, chunk: np.ndarray, sizes: 
     return _sample(of_chunks, float((chunks - 1).sum()), *records)
 
 
-def _sample(upper: float, upper_freedom: float, lower: float, lower_freedom: float) -> tuple[float, float]:
-    """Which of two levels is the sample, by the variances of the mean that either gives: see the head of the module."""
+def _sample(
+    upper: float, upper_freedom: float, lower: float, lower_freedom: float, pool: bool = False
+) -> tuple[float, float]:
+    """Which of two levels is the sample, by the variances of the mean that either gives: see the head of the module.
+
+    `pool`: where it is the lower one, both estimate the same, the lower one without what is in the upper one.
+    """
     agree = upper <= RATIOS.get(upper_freedom, 1.0) * lower * (1 + 1e-9)  # equal but for rounding where one edit failed
-    return (lower, lower_freedom) if agree else (upper, upper_freedom)
+    if not agree:
+        return upper, upper_freedom
+    if not pool:
+        return lower, lower_freedom
+    freedom = upper_freedom + lower_freedom
+    return (upper_freedom * upper + lower_freedom * lower) / freedom, freedom
 
 
 def _shared(deviations: np.ndarray, seed: np.ndarray, record: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
