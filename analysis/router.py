@@ -83,8 +83,9 @@ def _areas(rows: pd.DataFrame) -> dict[str, float]:
         for seed, own in rows.groupby("seed", sort=True):
             yes, no = own[own["kind"].isin(IN_SCOPE)], own[own["kind"].isin(kinds)]
             if len(yes) and len(no):
-                scores = (side["score"].to_numpy(dtype=float) for side in (yes, no))
-                records, values = auc_by_record(*scores, yes["record"].to_numpy(), no["record"].to_numpy())
+                first, second = yes["score"].to_numpy(dtype=float), no["score"].to_numpy(dtype=float)
+                owners = yes["record"].to_numpy(), no["record"].to_numpy()
+                records, values = auc_by_record(first, second, *owners)
                 chunks = own.drop_duplicates("record").set_index("record")["chunk"]
                 parts.append(pd.DataFrame({"value": values, "seed": seed, "chunk": chunks[records].to_numpy(),
                                            "record": records}))  # fmt: skip
@@ -100,7 +101,10 @@ def _shown(rates: pd.DataFrame) -> pd.DataFrame:
     """With each AUC and its interval in one column."""
     ends = [f"{name}{end}" for name in SIDES for end in ("_low", "_high")]
     joined = {
-        name: [with_interval(*values, 3) for values in rates[[name, f"{name}_low", f"{name}_high"]].to_numpy()]
+        name: [
+            with_interval(mean, low, high, 3)
+            for mean, low, high in rates[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+        ]
         for name in SIDES
     }
     return rates.assign(**joined).drop(columns=[*ends, "covers"])

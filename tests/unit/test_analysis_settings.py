@@ -129,7 +129,7 @@ def test_variants_are_compared_by_the_metric_of_the_setting(scores):
     for name, metric in (("hallucination", "nll"), ("ood", "avg_ood"), ("near", "avg")):
         variants = {"ft-l": "first", "wise-merge": "second"}
         frame = scores[name][scores[name]["editor"].isin(variants)]
-        frame = frame.assign(variant=frame["editor"].map(variants), editor="rome", iterations=1.0)
+        frame = frame.assign(variant=frame["editor"].map(variants), editor="rome", iterations=1.0, records="stream")
         row = switches.compare_all(frame).set_index(["variant", "T"]).loc[("second", 10)]
         assert row["compared"] == metric and row["difference"] > 0
         text = switches.to_markdown(switches.compare_all(frame))

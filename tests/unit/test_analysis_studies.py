@@ -64,7 +64,7 @@ def test_switches_are_compared_with_the_first_variant_on_the_same_edits(runs):
     chosen = runs["switches"]
     scores = switches.read(Inputs(score_paths=chosen["scores"], run_paths=chosen["runs"]))
     worse = (scores["variant"] == "activation ffn") & (scores["metric"] == "avg") & (scores["T"] == 10)
-    drop = np.linspace(0.1, 0.3, int(worse.sum()))
+    drop = np.linspace(0.3, 0.5, int(worse.sum()))
     scores.loc[worse, "value"] -= np.random.default_rng(0).permutation(drop)
     compared = switches.compare_all(scores).set_index(["variant", "T"])
     assert list(dict.fromkeys(compared.index.get_level_values(0))) == ["refined", "activation ffn", "convention paper"]

@@ -223,7 +223,7 @@ def test_bars_of_generation_are_those_of_the_table(runs):
     table = generation.table(inputs_of("generation", runs)).frame
     [strip] = drawn("generation", runs).subfigs
     [axes] = strip.axes
-    assert (axes.get_title(), axes.get_ylabel()) == ("T=10", "edits answered exactly")
+    assert (axes.get_title(), axes.get_ylabel()) == ("T=10", "edits answered exactly\n95% intervals (records only)")
     ticks = [label.get_text() for label in axes.get_xticklabels()]
     assert ticks == ["once\nlast token", "each step\nlast token", "each step\nmean of text"]
     found, dashed = heights(axes), lines_by_label(axes)
@@ -240,7 +240,7 @@ def test_dots_of_switches_are_the_differences_of_the_table(name, runs):
     table = switches.table(inputs_of(name, runs)).frame
     [strip] = drawn(name, runs).subfigs
     axes = panel(strip, "WISE-Retrieve")
-    assert strip.get_supxlabel() == "difference of Avg to the first variant (refined)"
+    assert strip.get_supxlabel() == "difference of Avg to the first variant (refined), 95% intervals (records only)"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["activation ffn", "convention paper"]
     for dots, count, colour in zip(
         axes.containers, (1, 10), ("#888888", editor_style("wise-retrieve").colour), strict=True

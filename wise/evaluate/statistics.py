@@ -183,8 +183,8 @@ def _steps(first: np.ndarray, freedom: float, rest: Sequence[tuple[float, float]
     if not rest:
         return np.full(len(first), _student(freedom, alpha))
     terms = [(first, freedom), *rest]
-    total = sum(variance for variance, _ in terms)
-    return sum(variance * _student(own, alpha) for variance, own in terms) / total
+    total = np.sum([variance + 0 * first for variance, _ in terms], axis=0)
+    return np.sum([variance * _student(own, alpha) + 0 * first for variance, own in terms], axis=0) / total
 
 
 def _student(freedom, alpha: float):
