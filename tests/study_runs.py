@@ -60,7 +60,7 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
         first = -4 if name == "router" else 0  # the editors that route
         return Inputs(transcript_paths=chosen["transcripts"][first:], run_paths=chosen["runs"][first:])
     if name not in ("layer", "shards", "generation", "switches", "locate"):
-        return Inputs(runs["both"]["scores"])
+        return Inputs(runs["both"]["scores"], run_paths=runs["both"]["runs"] if name == "main_table" else ())
     chosen = runs[name]
     transcripts = chosen["transcripts"] if name == "switches" else ()
     reference = runs["main"]["scores"] if name == "layer" else ()
