@@ -12,6 +12,7 @@ from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
 from wise.config.study_kinds import RECORDS, STREAM, MainRuns
 from wise.datasets import registry
+from wise.datasets.files import FILES
 from wise.editors.entries import EDITORS as KNOWN_EDITORS
 from wise.errors import unknown
 from wise.code_inputs import code, dataset_code, editor_code

@@ -38,7 +38,7 @@ for name in (name for name in registry.DATASETS if registry.folders(name) != (na
         output:
             described=[f"{R}/data/{folder}/dataset.json" for folder in registry.folders(name)],
             corpus=[f"{R}/data/{name}/{file}.jsonl" for file in ("corpus", "facts") if name in registry.CORPORA],
-            edits=expand(f"{R}/data/{{stream}}/{{file}}.jsonl", stream=registry.streams(name), file=registry.FILES),
+            edits=expand(f"{R}/data/{{stream}}/{{file}}.jsonl", stream=registry.streams(name), file=FILES),
         log:
             f"{R}/logs/data/{name}.log",
         conda:
@@ -60,7 +60,7 @@ rule convert:
     input:
         files=lambda wildcards: dataset_files(wildcards.dataset),
     output:
-        files=expand(f"{R}/data/{{{{dataset}}}}/{{file}}.jsonl", file=registry.FILES),
+        files=expand(f"{R}/data/{{{{dataset}}}}/{{file}}.jsonl", file=FILES),
         described=f"{R}/data/{{dataset}}/dataset.json",
     log:
         f"{R}/logs/data/{{dataset}}.log",

@@ -10,8 +10,8 @@ import pytest
 from wise.datasets.counterfact_corpus.options import CounterFactCorpusOptions
 from wise.datasets.counterfact_corpus.teaching import choose, plan_teaching, sentences, state
 from wise.datasets.counterfact_corpus.wordings import Case, Wordings
+from wise.datasets.files import FILES
 from wise.datasets.leaks import find_leaks
-from wise.datasets.registry import FILES
 from wise.records import EditRecord, Probe
 
 SPOKEN = ("The mother tongue of {} is", "{} is a native speaker of", "{}, speaker of", "{} spoke the language")

@@ -23,9 +23,10 @@ from tests.unit.test_datasets_converters import (
     ZSRE,
 )
 from wise.cli import main
+from wise.datasets.files import FILES
 from wise.datasets.published import counterfact, hallucination, knowedit, temporal, wikibigedit, zsre
 from wise.datasets.published.options import RealOptions
-from wise.datasets.registry import DATASETS, FILES, entry, folders, make, options_class, raw_form, streams
+from wise.datasets.registry import DATASETS, entry, folders, make, options_class, raw_form, streams
 from wise.errors import ConfigError, DataError
 from wise.files import read_json, sha256
 from wise.options import build_options

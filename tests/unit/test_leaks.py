@@ -11,8 +11,9 @@ import pytest
 
 from wise.cli import main
 from wise.datasets.factworld.options import FactWorldOptions
+from wise.datasets.files import FILES
 from wise.datasets.leaks import RULES, Leak, clear_of, find_leaks, leak_lines, plain, require_no_leak
-from wise.datasets.registry import DATASETS, FILES, Entry, make, streams
+from wise.datasets.registry import DATASETS, Entry, make, streams
 from wise.datasets.stream_folder import exemptions, require_sound
 from wise.errors import DataError
 from wise.files import write_json

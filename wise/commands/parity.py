@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the largest deviations of each folder; 0 when all are the same numbers, else 1."""
     passed = True
     for folder in args.folders or shipped():
-        golden, deviations = check_folder(folder)
+        golden, deviations = check_folder(str(folder))
         good = deviations.within(golden.tolerance)
         passed &= good
         verdict = "pass" if good else "FAIL"

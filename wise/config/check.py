@@ -49,8 +49,9 @@ def check_options(config: Mapping[str, Any], studies: Collection[str]) -> None:
 
 def uses(config: Mapping[str, Any], studies: Collection[str]) -> Iterator[Use]:
     """Every editor of the comparison on every dataset and model, then those of the studies."""
-    for (dataset, model), editor in product(plan.pairs(config), config["editors"]):
-        yield _use(config, dataset, model, editor)
+    for dataset, model in plan.pairs(config):
+        for editor in config["editors"]:
+            yield _use(config, dataset, model, editor)
     for study in STUDIES.values():
         if study.name in studies:
             yield from _study_uses(config, study, *plan.study_place(config))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +24,21 @@ def stale(config: Mapping[str, Any]) -> list[str]:
     """
     if not config["tuned"]:
         return []
-    found = []
-    for (dataset, model), editor in product(plan.pairs(config), config["editors"]):
-        if not space(editor_class(editor).Config):
-            continue
-        where = f"{editor} on {dataset}, {model}"
-        entry = entry_of(config, dataset, model, editor)
-        if entry is None:
-            found.append(f"{config['tuned']} has nothing for {where}; `snakemake tune` searches it")
-        elif parts := _differing(config, dataset, model, editor, entry):
-            found.append(f"{config['tuned']}: {where} was searched with other {', '.join(parts)}; run `snakemake tune`")
-    return found
+    used = [(*pair, editor) for pair in plan.pairs(config) for editor in config["editors"]]
+    return [sentence for place in used if (sentence := _stale(config, *place))]
+
+
+def _stale(config: Mapping[str, Any], dataset: str, model: str, editor: str) -> str:
+    """The sentence about one editor; empty where its options are those of a search."""
+    if not space(editor_class(editor).Config):
+        return ""
+    where, entry = f"{editor} on {dataset}, {model}", entry_of(config, dataset, model, editor)
+    if entry is None:
+        return f"{config['tuned']} has nothing for {where}; `snakemake tune` searches it"
+    parts = _differing(config, dataset, model, editor, entry)
+    return (
+        f"{config['tuned']}: {where} was searched with other {', '.join(parts)}; run `snakemake tune`" if parts else ""
+    )
 
 
 def _differing(config: Mapping[str, Any], dataset: str, model: str, editor: str, entry: Entry) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from wise.datasets.registry import DEVELOPMENT, FILES, STREAM, TRAIN
+from wise.datasets.files import DEVELOPMENT, FILES, STREAM, TRAIN
 from wise.errors import DataError
 from wise.records import IN_SCOPE, EditRecord
 

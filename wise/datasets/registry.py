@@ -85,12 +85,6 @@ OWN = Entry("wise.datasets.own.build", "wise.datasets.own.options:OwnOptions", "
 """What any other name stands for, once the configuration or the command line says where its file is."""
 
 
-STREAM, DEVELOPMENT, TRAIN = "edits", "development", "train"
-FILES = (STREAM, DEVELOPMENT, TRAIN)
-"""Files of a stream's folder, without their ending: the edits that are reported, those on which options are chosen, and
-what is learned from beside the edits."""
-
-
 def streams(name: str) -> tuple[str, ...]:
     """Names of the edit streams that a registered dataset writes."""
     chosen = DATASETS[name]

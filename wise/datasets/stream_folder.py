@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from wise.datasets.files import DEVELOPMENT, FILES, STREAM
 from wise.datasets.leaks import RULES, require_no_leak
-from wise.datasets.registry import DEVELOPMENT, FILES, STREAM
 from wise.errors import DataError, unknown
 from wise.files import read_json
 from wise.records import EditRecord, read_records

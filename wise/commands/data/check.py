@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from wise.datasets import registry
+from wise.datasets.files import FILES, STREAM
 from wise.datasets.leaks import RULES, find_leaks, leak_lines
 from wise.datasets.own.report import report
 from wise.datasets.published.options import Invalid
@@ -32,12 +33,12 @@ def run(args: argparse.Namespace) -> int:
         return _check_raw(args)
     folders = [path for path in args.files if path.is_dir()]
     files = [path for path in args.files if path not in folders]
-    named = {path.stem: path for path in files if path.stem in registry.FILES}
+    named = {path.stem: path for path in files if path.stem in FILES}
     together = [named] if len(named) > 1 else []
     bad = [_check_edits(files)] if files else []
     for folder in folders:
-        paths = {file: folder / f"{file}.jsonl" for file in registry.FILES}
-        bad.append(_check_edits([path for file, path in paths.items() if file == registry.STREAM or not _empty(path)]))
+        paths = {file: folder / f"{file}.jsonl" for file in FILES}
+        bad.append(_check_edits([path for file, path in paths.items() if file == STREAM or not _empty(path)]))
         together.append(paths)
     return max([*bad, *map(_check_together, together)])
 

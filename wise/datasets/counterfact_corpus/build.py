@@ -10,12 +10,12 @@ from typing import Any
 from wise.datasets.counterfact_corpus.options import CounterFactCorpusOptions
 from wise.datasets.counterfact_corpus.teaching import Chosen, Taught, choose, plan_teaching, sentences, state
 from wise.datasets.counterfact_corpus.wordings import Case, Wordings
+from wise.datasets.files import DEVELOPMENT, STREAM, TRAIN
 from wise.datasets.published.build import read_file
 from wise.datasets.published.counterfact import COUNTERFACT
 from wise.datasets.published.options import RealOptions
 from wise.datasets.published.raw_rows import Entry
 from wise.datasets.published.roles import STREAM_SHARE, questions, unrelated, with_far, with_irrelevant
-from wise.datasets.registry import DEVELOPMENT, STREAM, TRAIN
 from wise.errors import DataError
 from wise.files import sha256, write_json, write_json_lines
 from wise.records import write_records

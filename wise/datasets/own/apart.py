@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from wise.datasets.files import DEVELOPMENT, STREAM, TRAIN
 from wise.datasets.leaks import UNRELATED, Leak, Place, find_leaks
-from wise.datasets.registry import DEVELOPMENT, STREAM, TRAIN
 from wise.records import EditRecord
 
 YIELDS = (TRAIN, DEVELOPMENT, STREAM)

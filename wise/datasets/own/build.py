@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+from wise.datasets.files import DEVELOPMENT, FILES, STREAM, TRAIN
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.own.split import read_own
-from wise.datasets.registry import DEVELOPMENT, FILES, STREAM, TRAIN
 from wise.files import sha256, write_json
 from wise.records import write_records
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from wise.datasets.files import DEVELOPMENT, STREAM, TRAIN
 from wise.datasets.leaks import plain
 from wise.datasets.own.apart import keep_apart
 from wise.datasets.own.options import OwnOptions
-from wise.datasets.registry import DEVELOPMENT, STREAM, TRAIN
 from wise.edit_files import examine, read_edits
 from wise.errors import DataError
 from wise.records import IN_SCOPE, EditRecord

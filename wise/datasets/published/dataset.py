@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wise.datasets.files import DEVELOPMENT, STREAM, TRAIN
 from wise.datasets.leaks import ASKED
 from wise.datasets.published.build import count_records, describe, read_file
 from wise.datasets.published.download import fetch
@@ -17,7 +18,6 @@ from wise.datasets.published.raw_files import Source
 from wise.datasets.published.raw_rows import Convert, Entry
 from wise.datasets.published.roles import divide, whole_subjects
 from wise.datasets.published.survey import quirks, words
-from wise.datasets.registry import DEVELOPMENT, STREAM, TRAIN
 from wise.errors import DataError
 from wise.files import atomic_path
 from wise.records import write_records

@@ -10,9 +10,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from wise.datasets.files import STREAM
 from wise.datasets.leaks import clear_of, find_leaks, plain
 from wise.datasets.published.raw_rows import Entry
-from wise.datasets.registry import STREAM
 from wise.errors import DataError
 from wise.records import EditRecord, Probe
 
