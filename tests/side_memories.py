@@ -11,7 +11,7 @@ from tests.models import tiny_language_model
 from wise.editors.base import EditOutcome
 from wise.editors.registry import make_editor
 from wise.editors.wise.memories import Sequential
-from wise.editors.wise.training import Edit, Trained
+from wise.editors.wise.training import Edit, Iteration, Trained, Trainer
 from wise.lm.batch import Batch
 from wise.records import EditRecord, Probe
 
@@ -45,6 +45,44 @@ def edited(name: str, count: int, **options):
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+class Noted(Trainer):
+    """Trains as `Trainer` does and notes every forward pass, with how many terms of replay were added: `edits`."""
+
+    def __init__(self, tail) -> None:
+        super().__init__(tail)
+        self.edits: list[list[tuple[Iteration, int]]] = []
+
+    def __call__(self, edit, delta, mask, replay=None):
+        self.edits.append([])
+
+        def counted(change):
+            terms = replay(change)
+            self.edits[-1][-1] = self.edits[-1][-1][0], len(terms)
+            return terms
+
+        return super().__call__(edit, delta, mask, replay and counted)
+
+    def side_memory(self, edit, delta, mask):
+        memory, passes = super().side_memory(edit, delta, mask), self.edits[-1]
+        forward = memory.forward
+
+        def noted():
+            passes.append((forward(), 0))
+            return passes[-1][0]
+
+        memory.forward = noted
+        return memory
+
+
+def watched(name: str, **options):
+    """An editor without edits, and a list to which it adds the forward passes of each."""
+    plain = edited(name, 0, **options)
+    trainer = Noted(plain.tail)
+    editor = type(plain)(plain.lm, plain.config, 2, CONTEXTS, trainer=trainer)
+    editor.prepare(STREAM)
+    return editor, trainer.edits
 
 
 def batch(number: int) -> Batch:

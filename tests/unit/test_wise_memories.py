@@ -5,53 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, OTHERS
-from tests.side_memories import PROMPTS, STREAM, edited
+from tests.contract.test_editors import OTHERS
+from tests.side_memories import PROMPTS, STREAM, edited, watched
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.merging import merge
-from wise.editors.wise.training import Iteration, Trainer
 from wise.errors import ConfigError
 from wise.evaluate.ask import ask, questions_of
 from wise.lm.batch import encode_prompts
-
-
-class Noted(Trainer):
-    """Trains as `Trainer` does and notes every forward pass, with how many terms of replay were added: `edits`."""
-
-    def __init__(self, tail) -> None:
-        super().__init__(tail)
-        self.edits: list[list[tuple[Iteration, int]]] = []
-
-    def __call__(self, edit, delta, mask, replay=None):
-        self.edits.append([])
-
-        def counted(change):
-            terms = replay(change)
-            self.edits[-1][-1] = self.edits[-1][-1][0], len(terms)
-            return terms
-
-        return super().__call__(edit, delta, mask, replay and counted)
-
-    def side_memory(self, edit, delta, mask):
-        memory, passes = super().side_memory(edit, delta, mask), self.edits[-1]
-        forward = memory.forward
-
-        def noted():
-            passes.append((forward(), 0))
-            return passes[-1][0]
-
-        memory.forward = noted
-        return memory
-
-
-def watched(name: str, **options):
-    """An editor without edits, and a list to which it adds the forward passes of each."""
-    plain = edited(name, 0, **options)
-    trainer = Noted(plain.tail)
-    editor = type(plain)(plain.lm, plain.config, 2, CONTEXTS, trainer=trainer)
-    editor.prepare(STREAM)
-    return editor, trainer.edits
 
 
 @pytest.mark.parametrize("masks", ["bernoulli", "disjoint"])
