@@ -197,7 +197,7 @@ def sources() -> dict[str, Source]:
         module, attribute = place.split(":")
         for name, (source, _) in getattr(import_module(module), attribute).files().items():
             assert everything.setdefault(name, source) == source
-    assert len(everything) == 18
+    assert len(everything) == 20
     return everything
 
 

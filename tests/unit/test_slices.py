@@ -12,9 +12,9 @@ from wise.cli import main
 from wise.config import jobs, plan
 from wise.config.model import complete
 from wise.errors import ConfigError
-from wise.evaluate.slices import Slice, taken
 from wise.files import read_json, write_json
 from wise.records import EditRecord, write_records
+from wise.slices import Slice, taken
 
 RECORDS = list("abcdefgh")
 

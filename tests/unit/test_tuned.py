@@ -214,7 +214,8 @@ def test_near_and_far_locality_weigh_alike_and_together_as_one_part():
 def test_scores_are_read_from_the_rows_of_a_transcript():
     def row(kind: str, predicted: list[int], before: list[int]) -> dict[str, Any]:
         return {"T": 1, "chunk": 0, "edit": 0, "age": 0, "record": "a", "kind": kind, "name": "", "nll": [0.1, 0.1],
-                "target_tokens": [1, 2], "predicted_tokens": predicted, "before_tokens": before}  # fmt: skip
+                "target_tokens": [1, 2], "predicted_tokens": predicted, "before_tokens": before,
+                "base_accuracy": None}  # fmt: skip
 
     found = scores([
         row("edit", [1, 2], [5, 5]), row("paraphrase", [1, 9], [5, 5]),

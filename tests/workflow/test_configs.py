@@ -151,7 +151,7 @@ def test_a_run_takes_tuned_options_and_searches_nothing(with_development: Worksp
     search = {"trials": 2}
     entry = dict(options={"radius": 0.7}, score=0.5, default=None, sensitivity=0.1, trials=2, seconds=1.0,
                  digest="0123456789abcdef", search=search)  # fmt: skip
-    (folder / "config/tuned").mkdir()
+    (folder / "config/tuned").mkdir(exist_ok=True)
     (folder / "config/tuned/tiny.yaml").write_text(yaml.safe_dump({"factworld-qa": {"tiny": {"grace": entry}}}))
     text = (folder / "config/tiny.yaml").read_text().replace(", radius: 1.0, lr: 1.0}", ", lr: 1.0}")
     (folder / "config/with.yaml").write_text(f"tuned: config/tuned/tiny.yaml\n{text}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wise.errors import ConfigError
-from wise.evaluate.slices import Slice
+from wise.slices import Slice
 
 
 def json_argument(text: str) -> Any:
@@ -42,7 +42,7 @@ def add_editing_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_slice_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which part of the records a seed edits; see `wise.evaluate.slices`."""
+    """Which part of the records a seed edits; see `wise.slices`."""
     parser.add_argument("--slice", type=int, help="edit this slice of the records, from 0 (default: the first records)")
     parser.add_argument("--slice-size", type=int, help="records of a slice")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from wise.commands.common import add_model_arguments, add_slice_arguments, slice_of
 from wise.commands.loading import load_model
 from wise.evaluate.ask import preedit_rows
-from wise.evaluate.slices import taken
 from wise.evaluate.transcript import write_transcript
 from wise.lm.vocabulary import require_fitting
 from wise.records import read_records
+from wise.slices import taken
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

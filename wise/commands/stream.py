@@ -21,7 +21,6 @@ from wise.evaluate.ask import before_by_question
 from wise.evaluate.checkpoint import Checkpoints, writing
 from wise.evaluate.competence import left_out
 from wise.evaluate.grid import plan_runs
-from wise.evaluate.slices import taken
 from wise.evaluate.stream import ON_NAN, Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
@@ -30,6 +29,7 @@ from wise.lm.peak_memory import peak_memory
 from wise.lm.vocabulary import require_writable
 from wise.memory.store import save
 from wise.records import EDIT_INDEX, read_records
+from wise.slices import taken
 from wise.tracking.run_record import RUN_SCHEMA, edit_cost, hardware, now, versions
 
 

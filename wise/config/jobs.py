@@ -9,7 +9,7 @@ from wise.config import plan
 from wise.config.studies import STUDIES, Point
 from wise.config.study_kinds import STREAM
 from wise.config.tuned import Entry
-from wise.evaluate.slices import Slice
+from wise.slices import Slice
 
 
 class EditJob(NamedTuple):

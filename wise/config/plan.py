@@ -21,8 +21,8 @@ from wise.datasets.registry import CORPORA, RAW, STREAMS
 from wise.editors.entries import EDITORS
 from wise.errors import ConfigError, DataError, unknown
 from wise.evaluate.grid import plan_runs
-from wise.evaluate.slices import Slice
 from wise.options import build_options
+from wise.slices import Slice
 
 USUAL_EDITS = 300
 """Edits of a stream where the configuration names no number; of one's own data, all."""
