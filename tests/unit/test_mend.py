@@ -42,8 +42,10 @@ def test_token_gradients_add_up_to_the_gradient_of_the_matrix(layer):
     record = STREAM[1]
     tokens = token_gradients(editor.tail, editor.rows(record, 2), editor.site.weight)
     expected = full_forward_gradient(editor, editor.augmented(record, 2), record.target)
-    assert torch.allclose(tokens.delta.T @ tokens.inner, expected, atol=1e-12)
-    assert expected.abs().max() > 1e-4
+    largest = expected.abs().max()
+    bound = 1e-7 * largest  # norms and rotations are computed in float32 whatever the dtype of the model
+    assert torch.allclose(tokens.delta.T @ tokens.inner, expected, atol=bound)
+    assert largest > 1e-4
 
 
 def test_tokens_that_say_nothing_are_left_out():
