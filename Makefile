@@ -47,7 +47,7 @@ test: $(READY)  ## all tests
 rounding: $(READY)  ## the numerical tests as other processors round (docs/determinism.md)
 	MKL_CBWR=COMPATIBLE $(PYTEST) $(NUMERIC)
 	ATEN_CPU_CAPABILITY=default $(PYTEST) $(NUMERIC)
-	$(PYTEST) --other-rounding tests/contract/test_long_calls.py tests/unit/test_{api,fine_tuning,memit,stream,tail,ultraedit}.py
+	$(PYTEST) tests/contract/test_long_calls.py tests/unit/test_{api,fine_tuning,memit,stream,tail,ultraedit}.py --other-rounding
 
 lint: $(READY)  ## style of the code and of the rules, order of imports between rooms, types
 	ruff check .
