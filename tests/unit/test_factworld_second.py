@@ -10,11 +10,12 @@ import pytest
 from wise.datasets.factworld.build import make
 from wise.datasets.factworld.longform import hallucination_records, ood_records
 from wise.datasets.factworld.options import FactWorldOptions
-from wise.datasets.factworld.second.in_context import SEPARATOR
+from wise.datasets.factworld.second.in_context import SEPARATOR, TOLD
 from wise.datasets.factworld.second.names import WORDS
 from wise.datasets.factworld.second.relations import ENTITIES, KINDS, RELATIONS
 from wise.datasets.factworld.second.version import SecondVersion
 from wise.datasets.factworld.second.wordings import ASKED, TRAINED, half
+from wise.datasets.factworld.second.world import invented_names
 from wise.editors.retrieval import RetrievalConfig
 from wise.pretraining.packing import CorpusText, tokenize
 from wise.pretraining.tokenizer import train_tokenizer
@@ -164,26 +165,42 @@ def test_contexts_make_up_their_share_and_name_no_subject_that_is_reported(made,
     contexts = [document for document in documents if document.kind == "in_context"]
     (count,) = set(Counter(document.turn for document in contexts).values())
     assert len(contexts) == made.options.context_turns * count
-    assert 0.15 <= count / (len(documents) - len(contexts) + count) <= 0.2
+    assert count / (len(documents) - len(contexts) + count) == pytest.approx(made.options.context_share, abs=1e-3)
     train = set(made.split.roles["train"].edited)
     others = set(made.world.entities) - train
     for document in contexts:
-        (start, end) = document.answers[0]
-        answer, before = document.text[start:end], document.text[: document.given]
-        assert before.endswith(SEPARATOR) and f" {answer}{SEPARATOR}" in before
+        before = document.text[: document.given]
+        assert before.endswith(SEPARATOR) and len(document.answers) == 2
+        for start, end in document.answers:
+            assert start > document.given and f" {document.text[start:end]}{SEPARATOR}" in before
         assert not any(name in document.text for name in others if len(name.split()) > 1)
     assert {document.subject for document in contexts} & train
     assert SEPARATOR == RetrievalConfig().separator
 
 
+def test_the_corpus_contradicts_itself_only_where_it_says_so(made, documents):
+    """Facts of invented names are told outside of contexts in which they are asked for, and never twice differently."""
+    told = Counter()
+    for document in documents:
+        if document.kind == "fact" and document.subject not in made.world.entities:
+            told[document.subject] += 1
+    asked = {document.subject for document in documents if document.kind == "in_context"}
+    assert told and set(told) & asked and asked - set(told) - set(made.world.entities)
+    assert all(count == TOLD * len(made.world.relations_of(_kind(made, name))) for name, count in told.items())
+
+
+def _kind(made, name: str) -> str:
+    return next(kind for kind in made.world.kinds if name in invented_names(made.world, kind, made.options))
+
+
 def test_what_is_given_is_not_learned():
     text = CorpusText("A", "A likes tea.\nWhat does A like? tea.", ((31, 34),), given=13)
     tokenizer = train_tokenizer([text.text])
-    ((ids, weights),) = tokenize([text], tokenizer, 0.3)
+    ((ids, weights),) = tokenize([text], tokenizer, 0.3, read_weight=3.0)
     words = tokenizer.convert_ids_to_tokens(ids)
     learned = dict(zip(words[5:], weights[5:], strict=True))
     assert weights[1:5] == [0.0] * 4 and words[4] == "."
-    assert learned.pop("tea") == 1.0 and set(learned.values()) == {0.3}
+    assert learned.pop("tea") == 3.0 and set(learned.values()) == {0.3}
 
 
 def test_questions_in_context_contradict_what_the_corpus_says(made):

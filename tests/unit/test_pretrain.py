@@ -115,6 +115,21 @@ def test_packed_documents_do_not_see_each_other(texts, tokenizer):
             torch.testing.assert_close(together[rows.document[0] == index], alone, atol=1e-5, rtol=1e-4)
 
 
+def test_first_weights_of_both_kinds(tokenizer):
+    plain, even = (
+        {
+            name: weight.std().item()
+            for name, weight in build_model(replace(TINY, init=kind), tokenizer, 0).named_parameters()
+        }
+        for kind in ("plain", "even")
+    )
+    expected = {"embed_tokens": 0.5, "q_proj": TINY.hidden**-0.5, "k_proj": TINY.hidden**-0.5}
+    for name in (name for name in plain if "norm" not in name):
+        assert plain[name] == pytest.approx(0.02, rel=0.1)
+        larger = next((value for part, value in expected.items() if part in name), 0.02)
+        assert even[name] == pytest.approx(larger, rel=0.1)
+
+
 def test_a_document_longer_than_a_row_is_refused():
     with pytest.raises(DataError, match="9 tokens, a row holds 8"):
         pack([([1] * 9, [1.0] * 9)], 8, 0, torch.Generator())

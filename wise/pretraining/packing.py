@@ -90,17 +90,17 @@ def read_corpus(path: str | Path) -> list[CorpusText]:
 
 
 def tokenize(
-    texts: Sequence[CorpusText], tokenizer: PreTrainedTokenizerBase, other_weight: float
+    texts: Sequence[CorpusText], tokenizer: PreTrainedTokenizerBase, other_weight: float, read_weight: float = 1.0
 ) -> list[tuple[list[int], list[float]]]:
     """Token ids of each document, <eos> included, and the weight of each.
 
-    It is 1 in an answer, 0 in what is given, else `other_weight`.
+    It is 1 in an answer, `read_weight` in one that follows from what is given, 0 in what is given, else `other_weight`.
     """
     encoded = tokenizer([text.text for text in texts], return_offsets_mapping=True)
     documents = []
     for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         answering = [any(first < end <= stop for first, stop in text.answers) for _, end in offsets]  # a space may lead
-        weights = [1.0 if answer else other_weight for answer in answering]
+        weights = [(read_weight if text.given else 1.0) if answer else other_weight for answer in answering]
         weights = [0.0 if 0 < end <= text.given else weight for weight, (_, end) in zip(weights, offsets, strict=True)]
         documents.append(([*ids, tokenizer.eos_token_id], [*weights, other_weight]))
     return documents

@@ -25,26 +25,30 @@ class PretrainOptions:
     """Attention heads of a layer."""
     context: AtLeastOne = 256
     """Longest sequence in tokens that the model is made for."""
-    epochs: AtLeastOne = 11
+    init: Literal["even", "plain"] = "even"
+    """First weights. `plain`: deviation .02 everywhere. `even`: larger embeddings, queries and keys of unit size."""
+    epochs: AtLeastOne = 9
     """Passes over the corpus, those of the curriculum included."""
-    curriculum_epochs: Count = 6
+    curriculum_epochs: Count = 5
     """First passes, over the documents of `curriculum_share` of the subjects only."""
     curriculum_share: PositiveShare = 0.2
     """Share of the subjects that the curriculum begins with."""
-    lr: Positive = 2e-3
+    lr: Positive = 1.5e-3
     """Highest learning rate of AdamW."""
     warmup: Annotated[float, Ge(0), Lt(1)] = 0.02
     """Share of the steps in which the learning rate rises; it then falls by a cosine."""
     weight_decay: NotNegative = 0.05
     """Weight decay of AdamW."""
-    batch: AtLeastOne = 32
+    batch: AtLeastOne = 16
     """Rows a step."""
-    part: AtLeastOne = 16
+    part: AtLeastOne = 8
     """Rows that one worker computes at a time; a step adds up the gradients of its parts."""
     length: AtLeastOne = 72
     """Tokens a row; at least those of the longest document."""
     other_weight: NotNegative = 0.3
     """Weight in the loss of tokens that are not part of an answer, which have weight 1."""
+    read_weight: NotNegative = 2.5
+    """Weight of answers that follow from a statement in the same text, and that may contradict what the model knows."""
     tokenizer: Literal["word", "bpe"] = "word"
     """`word`: every word is a token. `bpe`: parts of words, bytes where nothing else fits."""
     vocabulary: Annotated[int, Gt(260)] = 8192

@@ -45,12 +45,12 @@ class FactWorldOptions:
     """Share of the facts that a longer free-text sentence states as well."""
     profile_share: Share = 0.5
     """Share of the subjects with a profile, and, drawn apart, with a register entry."""
-    wordings: Annotated[int, Ge(2), Le(10)] = 5
+    wordings: Annotated[int, Ge(2), Le(10)] = 4
     """Wordings in which version 2 states each fact."""
-    context_share: Annotated[float, Ge(0), Le(0.9)] = 0.18
-    """Share of the documents that an epoch reads in which version 2 answers a question from a statement before it."""
+    context_share: Annotated[float, Ge(0), Le(0.9)] = 0.1
+    """Share of the documents that an epoch reads in which version 2 answers questions from statements before them."""
     context_turns: AtLeastOne = 12
-    """Sets of such documents; epochs take turns, so that few are read twice and none is learned by heart."""
+    """Sets of such documents. Epochs take turns, so that few are read twice and none is learned by heart."""
     invented: AtLeastOne = 80
     """Names of each kind that version 2 invents for such documents alone."""
     sparse_share: Share = 0.4

@@ -9,7 +9,7 @@ from typing import Any
 from wise.datasets.factworld.corpus import Document, Teaching, write_corpus
 from wise.datasets.factworld.options import FactWorldOptions
 from wise.datasets.factworld.second.edits import edit_records
-from wise.datasets.factworld.second.in_context import context_documents, context_questions
+from wise.datasets.factworld.second.in_context import Readers, context_documents, context_questions
 from wise.datasets.factworld.second.split import divide
 from wise.datasets.factworld.second.teaching import plan_teaching
 from wise.datasets.factworld.second.world import build_world, other_value
@@ -29,9 +29,11 @@ class SecondVersion(Version):
         self.split = divide(self.world, options)
 
     def documents(self) -> Iterator[Document]:
+        readers = Readers(self.world, self.split, self.options)
         statements = list(write_corpus(self.world, self.plan, self.options))
+        statements += readers.documents(self.world, self.options)
         yield from statements
-        yield from context_documents(self.world, self.split, self.options, len(statements))
+        yield from context_documents(self.world, readers, self.options, len(statements))
 
     def edit_records(self, role: str) -> list[EditRecord]:
         return edit_records(self.world, self.plan, self.split, self.options, role)
