@@ -16,6 +16,7 @@ from analysis.artifacts import ARTIFACTS
 from analysis.inputs import Inputs
 from analysis.output import write
 from wise.errors import WiseError, unknown
+from wise.warm import hand_over
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,4 +56,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = hand_over("analysis.__main__", sys.argv[1:])
+    sys.exit(main() if status is None else status)

@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, names of folders, and input functions.
 import json
+import os
 import re
 import shlex
 import sys
@@ -7,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from analysis.artifacts import ARTIFACTS, MAIN, TUNING
+from wise import warm
 from wise.config import jobs, plan
 from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
@@ -33,7 +35,8 @@ MAIN_RUN = "{dataset}/{model}/{editor}/seed{seed}"
 # Only `fetch_model` asks the network for a model.
 ENVIRONMENT = "export HF_HUB_OFFLINE=1"
 # `.venv/bin/snakemake` does not put its own folder on PATH, and jobs would start another python.
-if not workflow.deployment_settings.deployment_method:
+deployed = bool(workflow.deployment_settings.deployment_method)
+if not deployed:
     ENVIRONMENT += f" PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
 shell.prefix(f"{ENVIRONMENT}; ")
 
@@ -43,6 +46,11 @@ onstart:
     # all that are ready. On one machine nothing has to be limited.
     if not workflow.non_local_exec:
         workflow.scheduler.job_rate_limiter = None
+    # To import torch takes longer than many a job: here it is done once, see wise/warm.py.
+    if not workflow.non_local_exec and not deployed and warm.wanted(len(workflow.dag.jobs)):
+        address = warm.start()
+        if address:
+            os.environ[warm.VARIABLE] = address
     # Editors know their options, and import torch: too slow to ask in every job, which parses these rules too. With
     # `--sdm conda` only jobs may have it.
     if find_spec("torch"):
