@@ -93,8 +93,8 @@ class ByHand:
     """Tools whose numbers can be followed by hand: masks are their numbers, merging is a weighted sum, and noted."""
 
     def __init__(self, **options) -> None:
-        defaults = {"shards": 2, "group": 4, "merge_weight": 1.0, "act_ratio": 0.5, "threshold": "recorded"}
-        self.config = SimpleNamespace(**defaults | {"replay": False} | options)
+        defaults = {"shards": 2, "group": 4, "merge_weight": 1.0, "act_ratio": 0.5}
+        self.config = SimpleNamespace(**defaults | {"threshold": "recorded", "replay": False, "capacity": 0} | options)
         self.merges: list[tuple[list[float], list[float], int]] = []
 
     def zero(self):

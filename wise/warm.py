@@ -101,7 +101,8 @@ def serve(address: str) -> None:
                 if key.fileobj is listener:
                     _accept(listener, ready)
                 else:
-                    _attend(*key.data, ready)
+                    process, line = key.data
+                    _attend(process, line, ready)
         for process, _ in {key.data for key in ready.get_map().values() if key.data}:
             process.kill()
     shutil.rmtree(Path(address).parent, ignore_errors=True)

@@ -27,7 +27,7 @@ from wise.options import build_options, choices
 
 SWITCHES = choices(WiseConfig)
 
-WHOLE_RUN = {"paper": {}, "official": {"group": 2, "replay": True}, "refined": {}}
+WHOLE_RUN = {"paper": {}, "official": {"group": 2, "replay": True}, "refined": {}, "whitened": {"capacity": 2}}
 """Options with which few edits go through all that a convention does."""
 BLOCKS = {"order": "sequential", "group": 4, "threshold": "recorded"}
 VANISHING = {"sharpness": 20.0, "lr": 5.0, "rho": 0.5, "steps": 200, "routing_weight": 1e-9}
@@ -35,6 +35,7 @@ VANISHING = {"sharpness": 20.0, "lr": 5.0, "rho": 0.5, "steps": 200, "routing_we
 NEEDS = {
     "order": {"sequential": BLOCKS},
     "positions": dict.fromkeys(("prompt", "tokens", "padded"), {"threshold": "recorded"}),
+    "units": {"whitened": {"whiten": 0.1, "rho": 1.0, "density": 1.0}},
 }
 
 

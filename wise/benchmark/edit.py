@@ -90,7 +90,7 @@ def _step(lm: LanguageModel, layer: int, irrelevant: Encoded, iterations: int, s
     margins = Margins(*(scales.output_norm * share for share in (config.alpha, config.beta, config.gamma)))
     mask = draw_mask(tuple(site.weight.shape), config.rho, seed, 0, config.masks).to(lm.device)
     power = frozen.hidden.float().square().sum(-1).mean().item()
-    return Step(MOVE * power / (config.rho * scales.input_power), margins, None, config), mask
+    return Step(MOVE * power / (config.rho * scales.input_power), margins, config.routing_weight, None, config), mask
 
 
 def benchmark_edit(problem: Problem, repeats: int) -> dict[str, Any]:

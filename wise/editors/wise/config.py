@@ -32,6 +32,8 @@ class WiseConfig:
     masks: Masks = "bernoulli"
     """How the shards' parts are drawn: each on its own (`bernoulli`, the paper's), or overlapping as little as
     possible (`disjoint`)."""
+    capacity: Count = 0
+    """Most edits of one shard: where all are full, one more begins. 0 for any number."""
     order: Literal["round_robin", "sequential"] = "round_robin"
     """Edits go to the shards in turn, or fill one shard after the other."""
     group: Count = 0
@@ -46,12 +48,16 @@ class WiseConfig:
     # Learning one edit: SGD on the edit loss and the routing loss.
     lr: Annotated[Positive, Range(10.0, 200.0)] = 60.0
     """Step size of SGD; see `units`."""
+    whiten: NotNegative = 0.0
+    """Gradients are multiplied by (C + whiten * tr(C) / f * I)^-1, C the second moments of unrelated prompts' inputs;
+    0 for none. See `wise.editors.wise.whitening`."""
     steps: Annotated[AtLeastOne, Range(20, 70)] = 70
     """Most steps of one edit."""
-    stop: Literal["loss", "plateau", "never"] = "loss"
-    """When learning ends early: below `stop_loss` (`loss`), when the loss is low and flat (`plateau`), or never."""
+    stop: Literal["loss", "separated", "plateau", "never"] = "loss"
+    """When learning ends early: below `stop_loss` (`loss`), there and with a score that reaches the margin beta
+    (`separated`), when the loss is low and flat (`plateau`), or never."""
     stop_loss: NotNegative = 0.02
-    """Loss, in nats, below which learning ends where `stop` is `loss`."""
+    """Loss, in nats, below which learning ends where `stop` is `loss` or `separated`."""
     context_prefixes: Annotated[Count, Among((0, 2, 4, 10))] = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     divisor: Literal["tokens", "tokens_plus_one"] = "tokens"
@@ -72,9 +78,11 @@ class WiseConfig:
     """Margin: edits should score above it."""
     gamma: Annotated[float, Range(0.25, 2.0)] = 0.5
     """Margin: an edit should score so much above an unrelated text."""
-    units: Literal["relative", "absolute"] = "relative"
+    units: Literal["relative", "absolute", "whitened"] = "relative"
     """Margins are shares of the matrix's median output norm on unrelated texts, and the step size is divided by its
-    mean squared input norm and by rho (`relative`), or both are numbers as they are (`absolute`)."""
+    mean squared input norm and by rho (`relative`); or both are numbers as they are (`absolute`); or, with whitened
+    updates, scores are taken in shares of that norm, and the step size is the share by which the first step moves the
+    output at the last prompt token, so that nothing depends on the scale of model or loss (`whitened`)."""
     hinge: Literal["mean", "positive"] = "mean"
     """The routing loss is the mean over all of its terms, or over the positive ones."""
     irrelevant: Count = 64
@@ -90,8 +98,10 @@ class WiseConfig:
     code."""
     act_ratio: Annotated[PositiveShare, Range(0.4, 1.0, log=False)] = 0.8
     """The threshold is this share of the smallest score over the edits."""
-    threshold: Literal["current", "recorded"] = "current"
-    """Scores behind the threshold: those of the edits in the memory as it is now, or as each was learned."""
+    threshold: Literal["current", "recorded", "between"] = "current"
+    """Scores behind the threshold: those of the edits in the memory as it is now, or as each was learned. `between`
+    puts it in the middle between those and the scores of unrelated prompts that take no part in learning; `act_ratio`
+    then says nothing."""
     activation: Literal["none", "ffn"] = "none"
     """The score compares the outputs of the matrices themselves, or the FFN's activation of them (`ffn`)."""
     positions: Literal["last", "answer", "prompt", "tokens", "padded"] = "last"
@@ -118,8 +128,22 @@ class WiseConfig:
             require(self.rho <= self.density, "density must reach rho, or trimming drops what was learned")
         require(
             self.threshold == "recorded" or self.positions in ("last", "answer"),
-            "threshold 'current' needs positions 'last' or 'answer': only last prompt tokens are kept",
+            f"threshold '{self.threshold}' needs positions 'last' or 'answer': only last prompt tokens are kept",
         )
+        require(
+            (self.units == "whitened") == (self.whiten > 0),
+            "units 'whitened' belong to whitened updates: set whiten above 0 with them, and only then",
+        )
+        if self.whiten:
+            require(self.rho == 1, "whitened updates have no masks: rho must be 1")
+            require(
+                not (self.weight_decay or self.clamp or self.replay),
+                "whitened updates go without weight_decay, clamp and replay",
+            )
+            require(
+                self.positions in ("last", "answer") and self.divisor == "tokens" and self.order == "round_robin",
+                "whitened updates need positions 'last' or 'answer', divisor 'tokens' and order 'round_robin'",
+            )
         if self.order == "sequential":
             require(
                 self.group > 0 and self.group % self.shards == 0, "order 'sequential' needs group = shards * n edits"

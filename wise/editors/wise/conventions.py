@@ -40,4 +40,26 @@ OFFICIAL: dict[str, Any] = PAPER | {
 }
 """The released code that made the published tables, number for number (`wise parity` checks it)."""
 
-CONVENTIONS: dict[str, dict[str, Any]] = {"refined": {}, "paper": PAPER, "official": OFFICIAL}
+WHITENED: dict[str, Any] = {
+    "whiten": 0.1,
+    "units": "whitened",
+    "lr": 0.3,
+    "shards": 1,
+    "rho": 1.0,
+    "density": 1.0,
+    "capacity": 10,
+    "routing_weight": 5.0,
+    "alpha": 0.05,
+    "beta": 2.0,
+    "gamma": 1.0,
+    "stop": "separated",
+    "threshold": "between",
+}
+"""Updates in the metric of unrelated prompts, few edits a memory, a threshold between these and the edits."""
+
+CONVENTIONS: dict[str, dict[str, Any]] = {
+    "refined": {},
+    "whitened": WHITENED,
+    "paper": PAPER,
+    "official": OFFICIAL,
+}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
+from wise.editors.locate.moments import training_texts
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.config import WiseConfig
@@ -19,6 +20,7 @@ from wise.editors.wise.memories.bank import Train
 from wise.editors.wise.routing import LONG, Calibration, Margins, Scope, span_of
 from wise.editors.wise.rows import UNPREPARED, edit_rows
 from wise.editors.wise.training import Edit, Rows, Step, Trainer
+from wise.editors.wise.whitening import WhitenedTrainer, joined_moments, key_moments, whitening
 from wise.errors import ConfigError
 from wise.lm.architectures import Site
 from wise.lm.load import LanguageModel
@@ -53,6 +55,7 @@ class Wise(RoutedEditor):
         self._train = Trainer(self.tail) if trainer is None else trainer
         self._empty_bank = partial(BANKS[config.order].empty, self.tools, self.retrieve) if bank is None else bank
         self._calibration: Calibration | None = None
+        self._moments: Tensor | None = None
         self._forget()
 
     @classmethod
@@ -76,11 +79,26 @@ class Wise(RoutedEditor):
         if not self.learns_from_records():
             return
         texts = [record.unrelated_prompt for record in records if record.irrelevant.strip()]
+        if self.config.whiten:  # questions like those that will be asked, some of them of an edit's relation
+            texts = list(dict.fromkeys([*texts, *(record.prompt for record in records)]))
         if not texts:
             raise ConfigError(
                 f"{self.name}: margins need training records with an 'irrelevant' text; none of them has one"
             )
-        self._calibration = Calibration.measure(pooled_prompts(self, texts, "last"), self.site.weight)
+        self._calibrate(pooled_prompts(self, texts, "last"))
+        if self.config.whiten:
+            self._whiten(key_moments(self.tail, training_texts(records)))
+
+    def _calibrate(self, queries: Tensor) -> None:
+        """Take the inputs (n, f) of the matrix at the last tokens of unrelated prompts."""
+        self._calibration = Calibration.measure(queries, self.site.weight)
+        self.tools.held_back = self._calibration.held_back
+
+    def _whiten(self, moments: Tensor) -> None:
+        """Learn in the metric that the second moments (f, f) of unrelated keys give."""
+        self._moments = moments
+        joined = joined_moments(moments, cast(Calibration, self._calibration).learned_with)
+        self._train = WhitenedTrainer(self.tail, whitening(joined, self.config.whiten))
 
     def measured(self) -> dict[str, float]:
         """The units of the margins and of the learning rate, see `Calibration`."""
@@ -97,13 +115,17 @@ class Wise(RoutedEditor):
 
     def step(self) -> Step:
         """Rate and margins, relative ones in the units of this model; raises `ConfigError` before `prepare`."""
-        config, unit, lr = self.config, 1.0, self.config.lr
-        if config.units == "relative":
+        config, unit, lr, weight = self.config, 1.0, self.config.lr, self.config.routing_weight
+        if config.units != "absolute":
             if self._calibration is None:
                 raise ConfigError(UNPREPARED.format(self.name))
-            unit, lr = self._calibration.output_norm, config.lr / (config.rho * self._calibration.input_power)
+            unit = self._calibration.output_norm
+        if config.units == "relative":
+            lr = config.lr / (config.rho * cast(Calibration, self._calibration).input_power)
+        elif config.units == "whitened":
+            lr, weight = config.lr * unit, config.routing_weight / unit
         margins = Margins(config.alpha * unit, config.beta * unit, config.gamma * unit)
-        return Step(lr, margins, self.tools.activation(), config)
+        return Step(lr, margins, weight, self.tools.activation(), config)
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         return self.learn_rows(edit_rows(self, record, self._calibration), record)
@@ -183,14 +205,17 @@ class Wise(RoutedEditor):
         self.bank = self._empty_bank()
 
     def memory(self) -> dict[str, Tensor]:
-        """See `Editor.memory`; also the queries of the calibration, which later edits are learned with."""
+        """See `Editor.memory`; also the queries and moments of the calibration, which later edits are learned with."""
         calibration = {} if self._calibration is None else {"calibration.queries": self._calibration.queries}
-        return self.bank.state() | calibration
+        moments = {} if self._moments is None else {"calibration.moments": self._moments}
+        return self.bank.state() | calibration | moments
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self.bank = self.bank.restored(memory)
         if "calibration.queries" in memory:
-            self._calibration = Calibration.measure(memory["calibration.queries"], self.site.weight)
+            self._calibrate(memory["calibration.queries"])
+        if "calibration.moments" in memory:
+            self._whiten(memory["calibration.moments"])
 
 
 class WiseRetrieve(Wise):

@@ -38,6 +38,16 @@ class Calibration:
     output_norm: float
     input_power: float
 
+    @property
+    def learned_with(self) -> Tensor:
+        """The queries that edits are learned beside, two of every three."""
+        return self.queries[torch.arange(len(self.queries)) % 3 < 2]
+
+    @property
+    def held_back(self) -> Tensor:
+        """The others, on which thresholds are set."""
+        return self.queries[torch.arange(len(self.queries)) % 3 == 2]
+
     @classmethod
     def measure(cls, queries: Tensor, weight: Tensor) -> Calibration:
         """From `queries` (n, f) and the unedited matrix `weight` (d, f)."""

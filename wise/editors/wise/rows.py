@@ -53,8 +53,9 @@ def _outside(editor: Editor, record: EditRecord, calibration: Calibration | None
         if calibration is None:
             raise ConfigError(UNPREPARED.format(editor.name))
         draw = generator(editor.seed, "irrelevant", len(editor.edits))
-        chosen = torch.randperm(len(calibration.queries), generator=draw)[: config.irrelevant]
-        queries.append(calibration.queries[chosen.to(calibration.queries.device)])
+        others = calibration.learned_with if config.threshold == "between" else calibration.queries
+        chosen = torch.randperm(len(others), generator=draw)[: config.irrelevant]
+        queries.append(others[chosen.to(others.device)])
     if not queries:
         raise ConfigError(f"edit '{record.id}': without an 'irrelevant' text the router cannot learn")
     return queries_scope(torch.cat(queries), editor.site.weight, editor.site.bias)

@@ -25,6 +25,9 @@ from wise.tail.tail import FrozenStates, Tail
 PLATEAU = 1e-4, 0.02
 """The released code stops when the loss moved by at most the first number and is at most the second (nats)."""
 
+REACHED = 0.95
+"""An edit is told apart from unrelated texts when its score is this share of the margin beta, which is never passed."""
+
 LOOK_EVERY = 10
 """Iterations between two looks at the loss on a GPU, each of which waits for it; the numbers do not depend on it."""
 
@@ -49,10 +52,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class Step:
-    """SGD on W' = W0 + delta: rate, margins, and the FFN's activation where scores are taken behind it."""
+    """SGD on W' = W0 + delta: rate, margins, and the FFN's activation where scores are taken behind it.
+
+    `routing_weight` is the factor of the routing loss.
+    """
 
     lr: float
     margins: Margins
+    routing_weight: float
     activation: Activation
     config: WiseConfig
 
@@ -107,12 +114,16 @@ class _Course:
         zero = like.new_zeros(())
         return cls(zero + 1e9, zero, torch.ones_like(zero, dtype=torch.bool), zero.clone(), zero.clone(), zero.clone())
 
-    def read(self, edit: Tensor, inside: Tensor, config: WiseConfig) -> None:
+    def read(self, edit: Tensor, inside: Tensor, step: Step) -> None:
         """Take in one forward pass and see whether it was the last."""
+        config = step.config
         self.value = torch.where(self.active, edit, self.value)
         self.score = torch.where(self.active, inside.mean().to(self.score), self.score)
         if config.stop == "loss":
             self.active = self.active & ~(edit < config.stop_loss)
+        elif config.stop == "separated":
+            told_apart = inside.mean() >= REACHED * step.margins.beta
+            self.active = self.active & ~((edit < config.stop_loss) & told_apart)
         elif config.stop == "plateau":
             flat = ((self.last - self.previous).abs() <= PLATEAU[0]) & (self.last <= PLATEAU[1])
             self.active = self.active & ~flat
@@ -206,12 +217,12 @@ def train(memory: SideMemory, record: EditRecord, replay: Replay | None = None) 
     look_every = _look_every(variable, replay)
     for iteration in range(config.steps):
         seen = memory.forward()
-        course.read(seen.edit.detach(), seen.recorded, config)
+        course.read(seen.edit.detach(), seen.recorded, memory.step)
         stopped = (iteration + 1) % look_every == 0 and _finished(course, record)
         terms = replay(memory.change()) if replay is not None and not stopped else []
         if stopped:
             break
-        total = seen.edit + config.routing_weight * seen.routing + sum(terms)
+        total = seen.edit + memory.step.routing_weight * seen.routing + sum(terms)
         (gradient,) = torch.autograd.grad(total, variable)
         memory.update(gradient, course.active)
         course.updated(total.detach())

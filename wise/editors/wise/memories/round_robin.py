@@ -15,6 +15,7 @@ from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import query_replay, sampled
 from wise.editors.wise.routing import Scope
+from wise.editors.wise.thresholds import between
 from wise.editors.wise.training import Edit, Replay
 
 Merging = Callable[[Sequence[Tensor], int], Tensor]
@@ -84,7 +85,9 @@ class RoundRobin:
     def learn(self, edit: Edit, train: Train) -> tuple[Self, EditOutcome]:
         """See `MemoryBank.learn`: a new shard until there are k, then the one with the fewest edits."""
         sizes = [len(shard.edits) for shard in self.shards]
-        index = len(sizes) if len(sizes) < self.tools.config.shards else sizes.index(min(sizes))
+        config = self.tools.config
+        full = bool(config.capacity and sizes) and min(sizes) >= config.capacity
+        index = len(sizes) if len(sizes) < config.shards or full else sizes.index(min(sizes))
         query = edit.rows.frozen.query()[:1]
         bank = self._opened(query[:0], edit) if index == len(sizes) else self
         shard = bank.shards[index]
@@ -139,20 +142,35 @@ class RoundRobin:
     @cached_property
     def _served(self) -> tuple[Served, ...]:
         """eps = act_ratio * smallest score over the edits of the memory (section 2.3.1)."""
-        memories, served = self.memories(), []
+        memories = self.memories()
         if memories and not self.retrieve:
             memories = (joined(memories, self._merged, 0),)
-        for memory in memories:
-            scores = memory.scores
-            if self.tools.config.threshold == "current":
-                scores = self.tools.scope(memory.queries).scores(memory.delta, self.tools.activation())
-            threshold = self.tools.config.act_ratio * (1 - HAIR) * scores.min()
-            served.append(Served(memory.delta, threshold, tuple(memory.edits.tolist())))
-        return tuple(served)
+        thresholds = self._thresholds(memories) if memories else ()
+        return tuple(
+            Served(memory.delta, threshold, tuple(memory.edits.tolist()))
+            for memory, threshold in zip(memories, thresholds, strict=True)
+        )
+
+    def _thresholds(self, memories: Sequence[Memory]) -> Tensor:
+        """Thresholds (k,), see `WiseConfig.threshold`."""
+        config, tools = self.tools.config, self.tools
+        if config.threshold == "recorded":
+            smallest = torch.stack([memory.scores.min() for memory in memories])
+        else:
+            smallest = torch.stack([tools.scores(memory.queries, memory.delta).min() for memory in memories])
+        if config.threshold != "between":
+            return config.act_ratio * (1 - HAIR) * smallest
+        unrelated = torch.stack([tools.scores(tools.held_back, memory.delta) for memory in memories], 1)  # (n, k)
+        return (1 - HAIR) * between(smallest, unrelated)
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
-        """See `MemoryBank.choose`: the largest score among those that reach their threshold."""
+        """See `MemoryBank.choose`: the largest score among those that reach their threshold.
+
+        With thresholds between edits and unrelated prompts, scores of different memories compare in their units.
+        """
         accepted = scores >= thresholds
+        if self.tools.config.threshold == "between":
+            scores = scores / thresholds
         best = scores.masked_fill(~accepted, -1).argmax(1)
         return torch.where(accepted.any(1), best + 1, 0)
 

@@ -26,6 +26,8 @@ class Tools:
         self.tail = tail
         self.config = config
         self.seed = seed
+        self.held_back = torch.empty(0)
+        """Inputs (n, f) of the matrix at the last tokens of unrelated prompts that take no part in learning."""
 
     def zero(self) -> Tensor:
         """The update (d, f) of a new memory: float32 whatever the model's precision, or float64 as the model is."""
@@ -46,6 +48,10 @@ class Tools:
     def scope(self, queries: Tensor) -> Scope:
         """Single tokens (n, f) as texts that are scored."""
         return queries_scope(queries, self.tail.site.weight, self.tail.site.bias)
+
+    def scores(self, queries: Tensor, delta: Tensor) -> Tensor:
+        """Routing scores (n,) of single tokens (n, f) in the memory W0 + `delta`."""
+        return self.scope(queries).scores(delta, self.activation())
 
     def batch_scope(self, batch: Batch) -> Scope:
         """Texts as they are scored at all their positions, on the unedited model."""

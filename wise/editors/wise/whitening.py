@@ -1,0 +1,137 @@
+"""Whitened updates: an edit moves the matrix along what its keys have and unrelated prompts have not.
+
+The inputs of the matrix at last prompt tokens share directions, on a pretrained model most of their length. An update
+in such a direction moves every prompt, and the router, which measures that movement, opens for everything. With the
+second moments C of unrelated prompts' inputs, gradients become G (C + ridge I)^-1, the metric in which ROME
+(arXiv 2202.05262, equation 2) and MEMIT (arXiv 2210.07229, equation 14) look for their updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from wise.editors.shared.loss import edit_loss
+from wise.editors.wise.routing import Scope, pooled, token_gap
+from wise.editors.wise.training import Edit, Iteration, SideMemory, Trainer
+from wise.lm.batch import by_length, collate, encode_prompts
+from wise.seeds import generator
+from wise.tail.tail import Tail
+
+KEYS = 4
+"""Tokens that second moments are taken over, for each input of the matrix."""
+
+
+def key_moments(tail: Tail, texts: Sequence[str], batch_size: int = 32) -> Tensor:
+    """Second moments (2, f, f) of the matrix's inputs: of the first tokens of texts, and of all others; in float64.
+
+    Texts are read in random order until there are `KEYS` tokens for each of the f inputs.
+    """
+    order = torch.randperm(len(texts), generator=generator(0, "key moments")).tolist()
+    enough = KEYS * tail.site.weight.shape[1]
+    sequences = []
+    for sequence in encode_prompts(tail.lm, [texts[int(i)] for i in order]):
+        sequences.append(sequence)
+        enough -= len(sequence.ids) - 1
+        if enough <= 0:
+            break
+    size = tail.site.weight.shape[1]
+    sums = torch.zeros(2, size, size, dtype=torch.float64, device=tail.lm.device)
+    for indices in by_length(sequences, batch_size):
+        states = tail.read(collate([sequences[i] for i in indices], tail.lm.pad, tail.lm.device))
+        real = states.batch.attention_mask.bool()
+        real[:, 0] = False
+        for part, keys in enumerate((states.inner[:, 0].double(), states.inner[real].double())):  # (n, f)
+            sums[part] += keys.T @ keys  # (f, n) x (n, f)
+    return sums
+
+
+def joined_moments(moments: Tensor, queries: Tensor) -> Tensor:
+    """C (f, f) from `key_moments` (2, f, f) and last prompt tokens `queries` (n, f): all three parts count alike.
+
+    First tokens look the same in every text and are often larger than all others together: what moves them moves
+    everything. Last prompt tokens are where decisions fall, and share much as well: questions end in one mark. But a
+    few hundred of them span too little, and an update would be free to move every prompt that ends in another word.
+    """
+    last = queries.double().T @ queries.double()  # (f, n) x (n, f)
+    parts = [part / part.trace() for part in (*moments, last) if part.trace() > 0]
+    return torch.stack(parts).sum(0)
+
+
+def whitening(moments: Tensor, ridge: float) -> Tensor:
+    """P (f, f) in proportion to (C + ridge * tr(C) / f * I)^-1, from C (f, f) in float64.
+
+    It is scaled so that tr(P C) = tr(C): a whitened key is as large as before, on average.
+    """
+    power = moments.trace()
+    identity = torch.eye(len(moments), dtype=moments.dtype, device=moments.device)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments + ridge * power / len(moments) * identity))
+    return inverse * (power / (inverse * moments).sum())
+
+
+class WhitenedMemory(SideMemory):
+    """One edit in coordinates of its tokens.
+
+    Whitened gradients are sums of g x^T P over the N tokens x of an edit, so the update is `coefficients`^T X P, and a
+    step moves the output at these tokens by K g with K = X P X^T (N, N). Nothing of the size of the matrix is touched
+    before the edit is learned. The variable that gradients are taken of is what the update adds at the tokens (N, d).
+    """
+
+    def __init__(self, tail: Tail, edit: Edit, delta: Tensor, metric: Tensor) -> None:
+        rows, step = edit.rows, edit.step
+        super().__init__(tail, rows, step, delta, delta.new_ones(()))
+        frozen, far = rows.frozen, cast(Scope, rows.outside)
+        self.real = frozen.batch.attention_mask.bool()  # (B, L)
+        keys = torch.cat([frozen.inner[self.real], far.inner.flatten(0, 1)]).to(delta)  # (N, f)
+        self.whitened = keys @ metric  # (N, f) x (f, f)
+        self.gram = self.whitened @ keys.T  # (N, f) x (f, N)
+        self.delta = delta
+        self.count = int(self.real.sum())
+        self.start = keys @ delta.T  # (N, f) x (f, d)
+        self.coefficients = torch.zeros_like(self.start)
+        self.variable = self.start.clone().requires_grad_(True)
+        self.rate: Tensor | None = None
+        """Step size, known from the first step on."""
+
+    def forward(self) -> Iteration:
+        """See `SideMemory.forward`."""
+        frozen, far, activation = self.rows.frozen, cast(Scope, self.rows.outside), self.step.activation
+        moved = self.variable.to(frozen.inner)
+        change = torch.zeros_like(frozen.output).masked_scatter(self.real[..., None], moved[: self.count])  # (B, L, d)
+        gaps = token_gap(change, frozen.output, activation)
+        beyond = token_gap(moved[self.count :].view_as(far.base), far.base, activation)  # (m, L)
+        loss = edit_loss(self.tail, frozen, frozen.output + change)
+        return self.judged(loss, gaps, pooled(beyond, far.span), beyond)
+
+    @torch.no_grad()
+    def update(self, gradient: Tensor, active: Tensor) -> None:
+        """See `SideMemory.update`. The first step moves scored tokens by `lr` on average, and sets the rate of all."""
+        rate = self._first_rate(gradient) if self.rate is None else self.rate
+        self.rate = rate
+        self.coefficients.addcmul_(gradient, rate * active, value=-1.0)
+        torch.addmm(self.start, self.gram, self.coefficients, out=self.variable.data)  # (N, N) x (N, d)
+
+    def _first_rate(self, gradient: Tensor) -> Tensor:
+        """The rate at which a step down `gradient` (N, d) moves the scored tokens by `lr` on average."""
+        scored = self.rows.span[self.real].nonzero()[:, 0]
+        moved = torch.linalg.vector_norm(self.gram[scored] @ gradient, dim=-1).mean()  # (n, N) x (N, d)
+        return self.step.lr / moved.clamp(min=torch.finfo(moved.dtype).tiny)
+
+    def change(self) -> Tensor:
+        """See `SideMemory.change`; without its gradient."""
+        return self.delta + self.coefficients.T @ self.whitened  # (d, N) x (N, f)
+
+
+class WhitenedTrainer(Trainer):
+    """Trains with the metric P (f, f) of `whitening`."""
+
+    def __init__(self, tail: Tail, metric: Tensor) -> None:
+        super().__init__(tail)
+        self.metric = metric
+
+    def side_memory(self, edit: Edit, delta: Tensor, mask: Tensor) -> SideMemory:
+        """See `Trainer.side_memory`; there are no masks."""
+        return WhitenedMemory(self.tail, edit, delta, self.metric.to(delta))
