@@ -38,7 +38,7 @@ results: results-extended
 seeds: [0]
 {dataset}
 data:
-  factworld: {{seed: 0, people: 20, cities: 14, countries: 6, organisations: 8, works: 8, ships: 8}}
+  factworld: {{seed: 0, people: 20, cities: 14, countries: 6, organisations: 8, works: 8, ships: 8, invented: 4}}
 models:
   tiny:
     layer: 1
