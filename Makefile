@@ -41,8 +41,8 @@ real: $(READY) _gemma  ## the comparison on Gemma 3 270M with real edits; DATA=F
 	snakemake --cores $(CORES) --configfile config/real.yaml $(if $(DATA),--config data='{local_dir: $(abspath $(DATA))}')
 	@$(MAKE) --no-print-directory _where RESULTS=results-real
 
-test: $(READY)  ## all tests
-	$(PYTEST)
+test: $(READY)  ## all tests; the longest files first, so that no core is left alone at the end
+	$(PYTEST) tests/workflow tests/contract tests/unit
 
 rounding: $(READY)  ## the numerical tests as other processors round (docs/determinism.md)
 	MKL_CBWR=COMPATIBLE $(PYTEST) $(NUMERIC)

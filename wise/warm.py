@@ -31,8 +31,8 @@ from typing import Any
 VARIABLE = "WISE_WARM"
 """Environment variable that names the socket."""
 
-COLD = ("overhead", "pretrain")
-"""Verbs that measure a process of their own or are long enough."""
+COLD = ("overhead",)
+"""Verbs that measure what a process of their own needs."""
 
 PRELOADED = (
     *(f"wise.commands.{verb}" for verb in ("stream", "preedit", "prepare", "contexts", "knowledge", "tune", "score")),
