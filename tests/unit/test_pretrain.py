@@ -27,7 +27,9 @@ from wise.pretraining.pretrain import (
 from wise.pretraining.tokenizer import train_bpe, train_tokenizer
 from wise.pretraining.trainer import Trainer, warmup_cosine, weighted_loss
 
-WORLD = FactWorldOptions(people=20, cities=12, countries=6, organisations=8, works=8, ships=8, invented=8, context_turns=3)
+WORLD = FactWorldOptions(
+    people=20, cities=12, countries=6, organisations=8, works=8, ships=8, invented=8, context_turns=3
+)
 TINY = PretrainOptions(hidden=32, intermediate=64, layers=2, heads=2, epochs=3, curriculum_epochs=1, batch=8, lr=3e-3)
 
 
