@@ -86,17 +86,18 @@ def start() -> str | None:
 
 
 def serve(address: str) -> None:
-    """Answer requests at a new socket until the parent process has ended."""
-    parent = os.getppid()
+    """Answer requests at a new socket until the parent process has ended, or until SIGTERM."""
+    parent, ended = os.getppid(), []
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as ready:
         listener.bind(address)
         listener.listen()
         for module in PRELOADED:
             importlib.import_module(module)
         gc.freeze()  # a collection in a child would otherwise copy all these pages
+        signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # children of a terminal get it too, and end by themselves
         ready.register(listener, selectors.EVENT_READ)
-        while os.getppid() == parent:
+        while os.getppid() == parent and not ended:
             for key, _ in ready.select(timeout=1):
                 if key.fileobj is listener:
                     _accept(listener, ready)
@@ -143,6 +144,7 @@ def _attend(process: BaseProcess, line: socket.socket, ready: selectors.BaseSele
 def _work(request: dict[str, Any], streams: Sequence[int]) -> None:
     """In the child: become the command that asked, and run it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for received, standard in zip(streams, STREAMS, strict=True):
         os.dup2(received, standard)
         os.close(received)
