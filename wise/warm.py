@@ -60,12 +60,23 @@ def hand_over(module: str, argv: Sequence[str]) -> int | None:
             line.connect(address)
         except OSError:  # not listening yet, or no more
             return None
-        request = {"module": module, "argv": list(argv), "folder": os.getcwd(), "environment": dict(os.environ)}
-        socket.send_fds(line, [b"%"], STREAMS)
-        line.sendall(json.dumps(request).encode() + b"\n")
-        with line.makefile("rb") as answer:
-            status = answer.readline()  # comes when the command has ended
-    return int(status) if status else 1  # nothing: the warm process was killed
+        try:
+            status = _asked(line, module, argv)
+        except OSError:
+            status = b""
+    if not status:
+        print(f"{module}: the warm process was killed; start again, or with {VARIABLE}= to do without", file=sys.stderr)
+        return 1
+    return int(status)
+
+
+def _asked(line: socket.socket, module: str, argv: Sequence[str]) -> bytes:
+    """Send a request and wait for the exit status of the command; nothing where the other end is gone."""
+    request = {"module": module, "argv": list(argv), "folder": os.getcwd(), "environment": dict(os.environ)}
+    socket.send_fds(line, [b"%"], STREAMS)
+    line.sendall(json.dumps(request).encode() + b"\n")
+    with line.makefile("rb") as answer:
+        return answer.readline()
 
 
 def wanted(jobs: int) -> bool:
@@ -89,10 +100,10 @@ def serve(address: str) -> None:
     """Answer requests at a new socket until the parent process has ended, or until SIGTERM."""
     parent, ended = os.getppid(), []
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as ready:
-        listener.bind(address)
-        listener.listen()
         for module in PRELOADED:
             importlib.import_module(module)
+        listener.bind(address)  # not before: where something is missing, commands start by themselves and say so
+        listener.listen()
         gc.freeze()  # a collection in a child would otherwise copy all these pages
         signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # children of a terminal get it too, and end by themselves

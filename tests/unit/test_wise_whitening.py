@@ -53,7 +53,7 @@ def test_moments_tell_first_tokens_from_the_others():
     first, others = torch.cat([keys[:1] for keys in inner]), torch.cat([keys[1:] for keys in inner])
     expected = torch.stack([first.T @ first, others.T @ others])
     moments = key_moments(editor.tail, texts)
-    torch.testing.assert_close(moments, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(moments, expected.float(), atol=1e-5, rtol=1e-4)
     queries = torch.randn(5, len(moments[0]), generator=torch.Generator().manual_seed(0))
     assert joined_moments(moments, queries).trace().item() == pytest.approx(3.0)
 
@@ -135,6 +135,20 @@ def test_learning_goes_on_until_the_edit_is_told_apart():
     margin = strict.config.beta * strict._calibration.output_norm
     scores = [editor.bank.shards[0].scores.item() for editor in (loose, strict)]
     assert scores[0] < 0.95 * margin <= scores[1]
+
+
+def test_too_few_prompts_to_set_a_threshold_on_are_refused():
+    editor = make_editor("wise-retrieve", taught_language_model(), 2, OPTIONS, CONTEXTS)
+    with pytest.raises(ConfigError, match="at least 3 training prompts"):
+        editor.prepare(STREAM[:1])
+
+
+def test_a_memory_of_half_precision_has_a_threshold():
+    lm = taught_language_model()
+    lm.model.to(torch.bfloat16)
+    editor = made(lm)
+    editor.edit(STREAM[0])
+    assert editor.bank.served()[0].threshold.item() > 0
 
 
 def test_a_full_memory_is_followed_by_another():

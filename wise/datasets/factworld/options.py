@@ -52,7 +52,7 @@ class FactWorldOptions:
     context_turns: AtLeastOne = 12
     """Sets of such documents. Epochs take turns, so that few are read twice and none is learned by heart."""
     invented: AtLeastOne = 80
-    """Names of each kind that version 2 invents for such documents alone."""
+    """Names of each kind that version 2 invents for such documents; of half of them it states facts as well."""
     sparse_share: Share = 0.4
     """Share of version 1's subjects whose facts are stated in 3 of 6 wordings instead of 4."""
     train_share: Share = 0.13

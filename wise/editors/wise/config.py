@@ -82,7 +82,7 @@ class WiseConfig:
     """Margins are shares of the matrix's median output norm on unrelated texts, and the step size is divided by its
     mean squared input norm and by rho (`relative`); or both are numbers as they are (`absolute`); or, with whitened
     updates, scores are taken in shares of that norm, and the step size is the share by which the first step moves the
-    output at the last prompt token, so that nothing depends on the scale of model or loss (`whitened`)."""
+    output at the last prompt token, so that nothing depends on the scale of keys, matrix or output (`whitened`)."""
     hinge: Literal["mean", "positive"] = "mean"
     """The routing loss is the mean over all of its terms, or over the positive ones."""
     irrelevant: Count = 64

@@ -26,6 +26,9 @@ from wise.lm.architectures import Site
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord
 
+FEWEST = 3
+"""Unrelated prompts of which at least one takes no part in learning."""
+
 
 class Wise(RoutedEditor):
     """Side memories beside the main one: a trainer teaches them, a bank keeps them, and a router asks them.
@@ -74,7 +77,7 @@ class Wise(RoutedEditor):
     def prepare(self, records: Sequence[EditRecord]) -> None:
         """Measure the model's own scales on the unrelated prompts of training records, where options are relative.
 
-        Raises `ConfigError` when none of them has one.
+        Raises `ConfigError` when none of them has one, or too few are left to set a threshold on.
         """
         if not self.learns_from_records():
             return
@@ -84,6 +87,10 @@ class Wise(RoutedEditor):
         if not texts:
             raise ConfigError(
                 f"{self.name}: margins need training records with an 'irrelevant' text; none of them has one"
+            )
+        if self.config.threshold == "between" and len(texts) < FEWEST:
+            raise ConfigError(
+                f"{self.name}: threshold 'between' needs at least {FEWEST} training prompts, found {len(texts)}"
             )
         self._calibrate(pooled_prompts(self, texts, "last"))
         if self.config.whiten:

@@ -26,7 +26,7 @@ KEYS = 4
 
 
 def key_moments(tail: Tail, texts: Sequence[str], batch_size: int = 32) -> Tensor:
-    """Second moments (2, f, f) of the matrix's inputs: of the first tokens of texts, and of all others; in float64.
+    """Second moments (2, f, f) of the matrix's inputs: of the first tokens of texts, and of all others.
 
     Texts are read in random order until there are `KEYS` tokens for each of the f inputs.
     """
@@ -46,7 +46,7 @@ def key_moments(tail: Tail, texts: Sequence[str], batch_size: int = 32) -> Tenso
         real[:, 0] = False
         for part, keys in enumerate((states.inner[:, 0].double(), states.inner[real].double())):  # (n, f)
             sums[part] += keys.T @ keys  # (f, n) x (n, f)
-    return sums
+    return sums.float()
 
 
 def joined_moments(moments: Tensor, queries: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def joined_moments(moments: Tensor, queries: Tensor) -> Tensor:
     few hundred of them span too little, and an update would be free to move every prompt that ends in another word.
     """
     last = queries.double().T @ queries.double()  # (f, n) x (n, f)
-    parts = [part / part.trace() for part in (*moments, last) if part.trace() > 0]
+    parts = [part / part.trace() for part in (*moments.double(), last) if part.trace() > 0]
     return torch.stack(parts).sum(0)
 
 

@@ -161,7 +161,7 @@ class RoundRobin:
         if config.threshold != "between":
             return config.act_ratio * (1 - HAIR) * smallest
         unrelated = torch.stack([tools.scores(tools.held_back, memory.delta) for memory in memories], 1)  # (n, k)
-        return (1 - HAIR) * between(smallest, unrelated)
+        return (1 - HAIR) * between(smallest.float(), unrelated.float()).to(smallest)
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """See `MemoryBank.choose`: the largest score among those that reach their threshold.
