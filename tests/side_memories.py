@@ -36,7 +36,9 @@ STREAM = [record(index) for index in range(len(PROMPTS))]
 
 
 def edited(name: str, count: int, **options):
-    editor = make_editor(name, tiny_language_model(), 2, QUICK[name] | {"steps": 8} | options, CONTEXTS)
+    """An editor with so many edits, in the refined convention, which has masks and shards, if no other is named."""
+    options = QUICK[name] | {"convention": "refined", "steps": 8} | options
+    editor = make_editor(name, tiny_language_model(), 2, options, CONTEXTS)
     editor.prepare(STREAM)
     for item in STREAM[:count]:
         editor.edit(item)

@@ -43,13 +43,15 @@ FULL = {
     "grace": {"relative": True, "expand": "moving_average"},
     "retrieval": {"pooling": "mean"},
     "rome": {"covariance": True, "norm_anchor": True, "pilots": 2},
-    "wise-merge": {"positions": "prompt", "threshold": "recorded", "merge": "dare_ties"},
-    "wise-retrieve": {"group": 2, "replay": True},
+    "wise-merge": {"convention": "refined", "positions": "prompt", "threshold": "recorded", "merge": "dare_ties"},
+    "wise-retrieve": {"convention": "refined", "group": 2, "replay": True},
 }
 """Options that make an editor do most of what it can."""
 
 CASES = {name: (name, QUICK.get(name, {}) | FULL.get(name, {})) for name in sorted(EDITORS)}
 CASES["wise-retrieve, official"] = "wise-retrieve", BLOCKS
+CASES["wise-retrieve, whitened"] = "wise-retrieve", {"capacity": 1}
+CASES["wise-merge, whitened"] = "wise-merge", {"shards": 2}
 
 
 def training(number: int, name: str, told: str) -> EditRecord:

@@ -182,8 +182,13 @@ def test_saved_memory_loads_onto_a_fresh_model_and_goes_on(name, family, tmp_pat
 GRID = {1: 2, 3: 1}
 """Two runs: edit 1 alone, then all three, with questions after the first and the last."""
 BLOCKS = {"convention": "official", "shards": 1, "group": 1, "steps": 5, "context_prefixes": 1, "replay": True}
+GROUPS = {"convention": "refined", "group": 2, "replay": True, "steps": 5}
 CUT = [(name, "llama", {}) for name in sorted(EDITORS)]
-CUT += [("wise-retrieve", "llama", BLOCKS), ("wise-retrieve", "llama", {"group": 2, "replay": True, "steps": 5})]
+CUT += [
+    ("wise-retrieve", "llama", BLOCKS),
+    ("wise-retrieve", "llama", GROUPS),
+    ("wise-retrieve", "llama", {"capacity": 1}),
+]
 CUT += [(name, "gpt2", {}) for name in ("alphaedit", "ft-ewc", "ultraedit", "wise-merge")]
 
 

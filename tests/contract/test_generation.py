@@ -17,6 +17,7 @@ from wise.editors.registry import editor_class
 from wise.errors import ConfigError
 from wise.lm.generate import generate_answers
 
+PROMPT_SCORES = {"convention": "refined", "shards": 3, "positions": "prompt", "threshold": "recorded"}
 VARIANTS = {
     "none": ("none", {}),
     "ft-l": ("ft-l", {}),
@@ -27,7 +28,7 @@ VARIANTS = {
     "defer": ("defer", {"lr": 1e-3, "steps": 20, "context_prefixes": 0}),
     "wise-merge": ("wise-merge", {"shards": 3}),
     "wise-retrieve": ("wise-retrieve", {"shards": 3}),
-    "mean-of-prompt": ("wise-retrieve", {"shards": 3, "positions": "prompt", "threshold": "recorded"}),
+    "mean-of-prompt": ("wise-retrieve", PROMPT_SCORES),
 }
 """Editor and options; the last one scores all tokens of the prompt, so that padding could be taken for them."""
 

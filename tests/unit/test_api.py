@@ -202,8 +202,9 @@ def test_undo_all_edits_and_again():
     assert answers(editor) == learned
 
 
-def test_undo_the_last_shard():
-    editor = attached(count=3)
+@pytest.mark.parametrize("options", [{"convention": "refined"}, {"shards": 2}], ids=["refined", "whitened"])
+def test_undo_the_last_shard(options):
+    editor = attached(count=3, **options)
     assert [record.id for record in editor.undo("shard")] == ["b"], "two shards take the edits in turn"
     assert [record.id for record in editor.edits] == ["a", "c"]
     assert "side 2" not in {answer.memory for answer in editor.ask([record.prompt for record in EDITS], 2)}
@@ -253,15 +254,15 @@ def test_a_merged_weight_editor_answers_as_before(name, options, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "message"),
+    ("name", "count", "options", "message"),
     [
-        ("wise-merge", 0, "has made no edits"),
-        ("wise-retrieve", 2, "memor"),
-        ("grace", 1, "grace keeps no matrix that could be merged"),
+        ("wise-merge", 0, {}, "has made no edits"),
+        ("wise-retrieve", 2, {"capacity": 1}, "memor"),
+        ("grace", 1, {}, "grace keeps no matrix that could be merged"),
     ],
 )
-def test_what_cannot_be_merged_is_said(name, count, message):
-    editor = attached(name, count=count)
+def test_what_cannot_be_merged_is_said(name, count, options, message):
+    editor = attached(name, count=count, **options)
     with pytest.raises(ConfigError, match=message):
         editor.merge_and_unload()
     assert len(editor.edits) == count

@@ -18,6 +18,7 @@ from wise.config.check import check_options
 from wise.config.model import complete
 from wise.errors import ConfigError
 
+REFINED = {"convention": "refined"}
 STUDIES = ("layer", "shards", "generation", "switches", "locate", "grace_radius", "overhead")
 
 
@@ -60,12 +61,13 @@ def test_a_sound_config_passes_with_all_studies(config: dict[str, Any]):
         ("editors.ft-l.lr", "5e-4", "editors.ft-l.lr: option 'lr' must be a valid number, found '5e-4', which"),
         ("editors.ft-l.box", -1.0, "editors.ft-l.box: option 'box' must be at least 0, found -1.0"),
         ("editors.ft-l.objective", "last", "editors.ft-l.objective: unknown objective 'last'"),
-        ("editors.wise-retrieve.rho", 0.9, "editors.wise-retrieve.rho: density must reach rho"),
+        ("editors.wise-retrieve.rho", 0.9, "editors.wise-retrieve.rho: whitened updates have no masks: rho must be 1"),
+        ("editors.wise-retrieve", REFINED | {"rho": 0.9}, "editors.wise-retrieve.rho: density must reach rho"),
         ("models.tiny.editors.grace.radios", 1.0, "models.tiny.editors.grace.radios: unknown option"),
         ("models.tiny.pretrain.layer", 3, "models.tiny.pretrain: unknown option 'layer'"),
         ("ablations.layer.options.stepz", 3, "ablations.layer.options.stepz: unknown option"),
         ("ablations.shards.rho", [0.2, 0.6], "ablations.shards.rho: density must reach rho"),
-        ("ablations.shards.editor", "grace", "ablations.shards.k: unknown option 'shards'"),
+        ("ablations.shards.editor", "grace", "ablations.shards.options.convention: unknown option 'convention'"),
         ("ablations.generation.options.stepz", 3, "ablations.generation.options.stepz: unknown option"),
         ("ablations.switches.variants.x.positons", "last", "ablations.switches.variants.x.positons: unknown option"),
         ("ablations.locate.variants.anchor.layers", 0, "ablations.locate.variants.anchor.layers: option 'layers'"),
@@ -86,8 +88,14 @@ def test_a_mistake_is_named_with_its_key(config: dict[str, Any], path: str, valu
         check_options(config, STUDIES)
 
 
+def test_an_axis_that_the_editor_of_a_study_lacks_is_named(config: dict[str, Any]):
+    config["ablations"]["shards"] |= {"editor": "grace", "options": {}}
+    with pytest.raises(ConfigError, match=r"^ablations\.shards\.k: unknown option 'shards'"):
+        check_options(config, STUDIES)
+
+
 def test_options_that_are_overridden_are_judged_as_they_will_be_used(config: dict[str, Any]):
-    config["editors"]["wise-merge"] = {"order": "sequential", "threshold": "recorded"}
+    config["editors"]["wise-merge"] = REFINED | {"order": "sequential", "threshold": "recorded"}
     with pytest.raises(ConfigError, match=r"^editors\.wise-merge\.order: order 'sequential' needs group"):
         check_options(config, ())
     config["models"]["tiny"]["editors"] = {"wise-merge": {"group": 4}}

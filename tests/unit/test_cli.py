@@ -24,7 +24,7 @@ EDITS = [
      "probes": [{"kind": "paraphrase", "prompt": "the person Bo lives in", "target": "North West"},
                 {"kind": "locality_far", "prompt": "Dee was born in", "target": "South"}]},
 ]  # fmt: skip
-OPTIONS = json.dumps({"steps": 25})
+OPTIONS = json.dumps({"steps": 25, "shards": 2})
 
 
 @pytest.fixture(scope="module")

@@ -290,7 +290,7 @@ def test_variants_may_be_studied_on_datasets_outside_of_the_main_comparison(conf
 
 def test_every_variant_of_the_switches_is_a_configuration_of_each_editor(config: dict[str, Any]):
     asked = config["ablations"]["switches"]
-    assert next(iter(asked["variants"])) == "refined" and "switches" not in config["ablations"]["include"]
+    assert next(iter(asked["variants"])) == "as-configured" and "switches" not in config["ablations"]["include"]
     jobs = [study_job(config, "switches", point) for point in study_points(config, "switches").values()]
     for editor in asked["editors"]:
         made = [build_options(WiseConfig, job.options, editor) for job in jobs if (job.editor, job.seed) == (editor, 0)]

@@ -104,5 +104,8 @@ def test_wise_says_what_it_needs_before_the_first_edit():
     editor = make_editor("wise-merge", tiny_language_model(), 2)
     with pytest.raises(ConfigError, match="call prepare"):
         editor.edit(STREAM[0])
+    bare = [EditRecord("t", "Ada was", "Bo", "Ada")]
+    with pytest.raises(ConfigError, match="at least 3 training prompts, found 1"):
+        editor.prepare(bare)
     with pytest.raises(ConfigError, match="'irrelevant' text"):
-        editor.prepare([EditRecord("t", "Ada was", "Bo", "Ada")])
+        make_editor("wise-merge", tiny_language_model(), 2, {"convention": "refined"}).prepare(bare)

@@ -83,7 +83,7 @@ def test_another_base_model_is_refused_and_both_are_named(memory):
     ("other", "message"),
     [
         ({"name": "wise-merge"}, "editor is 'wise-retrieve', this editor has 'wise-merge'"),
-        ({"shards": 3}, "options is .*'shards': 2.*, this editor has .*'shards': 3"),
+        ({"shards": 3}, "options is .*'shards': 1.*, this editor has .*'shards': 3"),
     ],
 )
 def test_another_editor_or_option_is_refused_and_the_memory_at_hand_stays(memory, other, message):

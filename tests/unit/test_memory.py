@@ -53,6 +53,8 @@ def test_weights_states_and_editors_are_counted():
     assert needs["none"].states == needs["ft-l"].states > 0 and needs["ft-l"].activations > needs["none"].activations
     matrix = 4 * LLAMA_2_7B.width * LLAMA_2_7B.inner
     assert editor_bytes("wise-merge", {"shards": 6}) - editor_bytes("wise-merge") >= 2 * 4 * matrix
+    masked = editor_bytes("wise-merge", {"convention": "refined", "shards": 1})
+    assert editor_bytes("wise-merge") - masked >= 3 * 8 * LLAMA_2_7B.inner**2, "second moments and their inverse"
     five = editor_bytes("memit", {"layers": 5})
     assert five > 5 * 4 * LLAMA_2_7B.inner**2
     assert five > 1.5 * editor_bytes("memit", {"layers": 1})

@@ -47,7 +47,7 @@ def config(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> di
     written["editors"] = {"none": {}, "grace": {"steps": 2}, "wise-retrieve": {}, "ft-l": {}}
     written["ablations"] = {
         "switches": {"editors": ["wise-retrieve"], "edits": 2, "grid": {"2": 1},
-                     "variants": {"refined": {}, "k": {"shards": 8}, "paper": {"convention": "paper"}}}
+                     "variants": {"plain": {}, "k": {"shards": 8}, "paper": {"convention": "paper"}}}
     }  # fmt: skip
     config = complete(written)
     searches = [
@@ -96,7 +96,7 @@ def test_what_a_configuration_says_itself_wins(config: dict[str, Any]):
 
 def test_studies_start_from_tuned_options_unless_they_are_of_another_convention(config: dict[str, Any]):
     jobs = {p.path.split("/")[2]: study_job(config, "switches", p) for p in study_points(config, "switches").values()}
-    assert jobs["refined"].options == {"lr": 5.0, "shards": 4} and jobs["refined"].tuned
+    assert jobs["plain"].options == {"lr": 5.0, "shards": 4} and jobs["plain"].tuned
     assert jobs["k"].options == {"lr": 5.0, "shards": 8}
     assert jobs["paper"].options == {"convention": "paper"} and jobs["paper"].tuned == ""
 
@@ -111,7 +111,7 @@ def test_studies_run_on_development_edits_when_they_say_so(config: dict[str, Any
     config["ablations"]["switches"]["records"] = ["development", "stream"]
     jobs = {path: study_job(config, "switches", point) for path, point in study_points(config, "switches").items()}
     assert [path for path, job in jobs.items() if job.records == "development"] == [
-        f"switches/development/factworld-qa/wise-retrieve/{variant}/seed0" for variant in ("refined", "k", "paper")
+        f"switches/development/factworld-qa/wise-retrieve/{variant}/seed0" for variant in ("plain", "k", "paper")
     ]
     assert len(jobs) == 6 and jobs["switches/factworld-qa/wise-retrieve/k/seed0"].records == "stream"
     config["ablations"]["include"], config["ablations"]["switches"]["edits"] = ["switches"], 3

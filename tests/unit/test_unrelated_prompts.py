@@ -41,11 +41,18 @@ def test_negatives_of_wise_are_the_last_tokens_of_prompts(options):
     assert torch.equal(whole.inner[0], last_tokens(editor, WHOLE)), "a text without a mark is a prompt"
 
 
-def test_units_of_wise_are_those_of_prompts():
-    editor = prepared("wise-merge", MARKED)
-    assert torch.equal(editor._calibration.queries, last_tokens(editor, *[PROMPT] * 3))
-    asked = prepared("wise-merge", [replace(r, irrelevant=PROMPT, irrelevant_prompt="") for r in STREAM])
-    assert editor.measured() == asked.measured() != prepared("wise-merge", WHOLE_TEXTS).measured()
+@pytest.mark.parametrize(
+    ("convention", "texts"), [("refined", [PROMPT] * 3), ("whitened", [PROMPT, *(record.prompt for record in STREAM)])]
+)
+def test_units_of_wise_are_those_of_prompts(convention, texts):
+    """Of unrelated prompts, and where updates are whitened those of the edits too, each once."""
+    editor = prepared("wise-merge", MARKED, convention=convention)
+    assert torch.equal(editor._calibration.queries, last_tokens(editor, *texts))
+    asked, whole = (
+        prepared("wise-merge", records, convention=convention).measured()
+        for records in ([replace(r, irrelevant=PROMPT, irrelevant_prompt="") for r in STREAM], WHOLE_TEXTS)
+    )
+    assert editor.measured() == asked != whole
 
 
 WHOLE_TEXTS = [replace(record, irrelevant_prompt="") for record in MARKED]

@@ -39,8 +39,22 @@ NEEDS = {
 }
 
 
+UNFIT = {
+    "order": ("sequential",),
+    "divisor": ("tokens_plus_one",),
+    "positions": ("prompt", "tokens", "padded"),
+    "units": ("relative", "absolute"),
+}
+"""What does not go with whitened updates, which are the default."""
+CHOICES = [(switch, value) for switch, values in SWITCHES.items() for value in values]
+
+
 def config(**options) -> WiseConfig:
     return build_options(WiseConfig, options, "here")
+
+
+def refined(**options) -> WiseConfig:
+    return config(**{"convention": "refined"} | options)
 
 
 def learned(sharpness: float = 1.0, **options):
@@ -59,17 +73,26 @@ def learned(sharpness: float = 1.0, **options):
 
 
 def test_a_convention_presets_its_switches_and_each_can_be_set_beside_it():
-    assert config() == config(convention="refined") == WiseConfig()
+    assert config() == config(convention="whitened") == WiseConfig()
     for name, preset in CONVENTIONS.items():
         assert asdict(config(convention=name)) == asdict(WiseConfig()) | preset | {"convention": name}
     mixed = config(convention="official", divisor="tokens", lr=0.5)
     assert asdict(mixed) == asdict(config(convention="official")) | {"divisor": "tokens", "lr": 0.5}
 
 
-@pytest.mark.parametrize(("switch", "value"), [(s, v) for s, values in SWITCHES.items() for v in values])
+@pytest.mark.parametrize(("switch", "value"), CHOICES)
 def test_every_switch_can_be_set_on_its_own(switch, value):
     options = {switch: value} | NEEDS.get(switch, {}).get(value, {})
-    assert getattr(config(**options), switch) == value
+    assert getattr(refined(**options), switch) == value
+
+
+@pytest.mark.parametrize(("switch", "value"), CHOICES)
+def test_a_switch_of_the_default_can_be_set_unless_it_does_not_go_with_whitened_updates(switch, value):
+    if value in UNFIT.get(switch, ()):
+        with pytest.raises(ConfigError, match="whitened updates"):
+            config(**{switch: value, "threshold": "recorded"})
+    else:
+        assert getattr(config(**{switch: value}), switch) == value
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
@@ -100,7 +123,7 @@ def test_an_unknown_choice_is_named_with_the_valid_ones(switch):
 )
 def test_bad_options_are_named(options, message):
     with pytest.raises(ConfigError, match=message):
-        config(**options)
+        refined(**options)
 
 
 # what the switches do

@@ -6,21 +6,34 @@ import pytest
 import torch
 
 from tests.contract.test_editors import CONTEXTS
+from tests.contract.test_editors import STREAM as EDITS
 from tests.models import taught_language_model, tiny_language_model
 from tests.side_memories import STREAM
 from wise.editors.registry import make_editor
 from wise.editors.wise.rows import edit_rows
 from wise.editors.wise.thresholds import between
-from wise.editors.wise.training import Edit, SideMemory, train
-from wise.editors.wise.whitening import WhitenedMemory, joined_moments, key_moments, whitening
+from wise.editors.wise.training import Edit, Iteration, SideMemory, train
+from wise.editors.wise.whitening import (
+    KEPT,
+    REACH,
+    SHRINK,
+    WhitenedMemory,
+    joined_moments,
+    key_moments,
+    sparing,
+    whitening,
+)
 from wise.errors import ConfigError
+from wise.evaluate.ask import ask, questions_of
 from wise.lm.batch import encode_prompts
 
 OPTIONS = {"convention": "whitened", "context_prefixes": 1, "steps": 6, "stop": "never"}
+GROWN = REACH ** (1 / 4)
+"""By how much each of the last 4 of 8 steps may grow."""
 
 
-def made(lm=None, **options):
-    editor = make_editor("wise-retrieve", lm or taught_language_model(), 2, OPTIONS | options, CONTEXTS)
+def made(lm=None, name="wise-retrieve", **options):
+    editor = make_editor(name, lm or taught_language_model(), 2, OPTIONS | options, CONTEXTS)
     editor.prepare(STREAM)
     return editor
 
@@ -59,15 +72,30 @@ def test_moments_tell_first_tokens_from_the_others():
 
 
 class Written(SideMemory):
-    """The same steps on the whole matrix: gradients (d, f) times P."""
+    """The same steps on the whole matrix: gradients (d, f) times P, at the `rates` of all steps."""
 
-    def __init__(self, tail, edit, delta, metric, rate):
+    def __init__(self, tail, edit, delta, metric, rates):
         super().__init__(tail, edit.rows, edit.step, delta, torch.ones_like(delta))
-        self.metric, self.rate = metric, rate
+        self.metric, self.rates = metric, iter(rates)
+        self.loss = delta.new_full((), torch.inf)
+
+    total = WhitenedMemory.total
 
     @torch.no_grad()
     def update(self, gradient, active):
-        self.variable.sub_(self.rate * active * gradient @ self.metric)
+        self.variable.sub_(next(self.rates) * active * gradient @ self.metric)
+
+
+class Noted(WhitenedMemory):
+    """With the `rates` of all steps."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.rates = []
+
+    def update(self, gradient, active):
+        super().update(gradient, active)
+        self.rates.append(self.rate)
 
 
 def test_steps_in_token_coordinates_are_those_on_the_whole_matrix():
@@ -75,14 +103,94 @@ def test_steps_in_token_coordinates_are_those_on_the_whole_matrix():
     edit = edit_of(editor)
     metric = metric_of(editor)
     delta = 0.01 * torch.randn(editor.site.weight.shape, generator=torch.Generator().manual_seed(1))
-    short = WhitenedMemory(editor.tail, edit, delta, metric)
+    short = Noted(editor.tail, edit, delta, metric)
     with editor.unedited():
         outcome, score = train(short, edit.record)
-        long = Written(editor.tail, edit, delta, metric, short.rate)
+        long = Written(editor.tail, edit, delta, metric, short.rates)
         other, same_score = train(long, edit.record)
     assert outcome.iterations == other.iterations == 6
     torch.testing.assert_close(short.change(), long.change().detach(), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(score, same_score, atol=1e-5, rtol=1e-4)
+
+
+def test_a_memory_spares_the_keys_of_its_edits():
+    """Against the inverse of C + X^T X / r, written out."""
+    editor = made()
+    metric = metric_of(editor).double()
+    keys, past = torch.randn(5, len(metric)).double(), torch.randn(3, len(metric)).double()
+    torch.testing.assert_close(sparing(keys, metric, past[:0]), keys @ metric)
+    r = KEPT * (past @ metric @ past.T).diagonal().mean()
+    expected = torch.linalg.inv(torch.linalg.inv(metric) + past.T @ past / r)
+    torch.testing.assert_close(sparing(keys, metric, past), keys @ expected, atol=1e-6, rtol=1e-4)
+    assert torch.linalg.norm(sparing(past, metric, past)) < 0.2 * torch.linalg.norm(past @ metric)
+
+
+def memory_of(editor) -> WhitenedMemory:
+    return WhitenedMemory(editor.tail, edit_of(editor), editor.tools.zero(), metric_of(editor))
+
+
+def losses(edit: float, routing: float) -> Iteration:
+    """A forward pass of these losses."""
+    return Iteration(torch.tensor(edit), torch.tensor(routing), torch.zeros(1), torch.zeros(1, 1), None)
+
+
+COURSE = [
+    (3.0, 0.4, 1.0),  # sets the first rate
+    (3.1, 0.4, 1.0),  # rose, in the first half of the steps
+    (2.5, 0.4, 1.0),  # fell
+    (2.4, 1.0, 1.0),
+    (2.3, 1.0, GROWN),  # fell, in the second half
+    (2.35, 0.4, GROWN**2),  # the edit loss rose, and the tenth of the routing loss that counts fell by more
+    (2.35, 0.4, GROWN**2 * SHRINK),  # stayed
+    (2.34, 0.6, GROWN**2 * SHRINK**2),  # the edit loss fell, and the tenth of the routing loss rose by more
+    (0.7, 0.1, GROWN**3 * SHRINK**2),  # fell, and is not yet below log 2
+    (0.6, 0.1, GROWN**3 * SHRINK**2),  # has taken
+    (0.6, 0.2, GROWN**3 * SHRINK**2),  # has taken, although the loss rose
+    (2.9, 0.2, GROWN**3 * SHRINK**3),  # is lost again
+    (2.8, 0.2, GROWN**4 * SHRINK**3),  # fell
+]
+"""Edit loss and weighted routing loss before each step, and how many times the first rate the step is."""
+
+
+def test_the_steps_of_an_edit_that_has_not_taken_grow_while_the_loss_falls_and_shrink_where_it_does_not():
+    memory = memory_of(made(steps=8))
+    weight = memory.step.routing_weight
+    gradient = torch.randn(memory.variable.shape, generator=torch.Generator().manual_seed(2))
+    first, moved = memory._first_rate(gradient), 0.0
+    for iteration, (edit, routing, times) in enumerate(COURSE):
+        memory.total(iteration, losses(edit, routing / weight))
+        memory.update(gradient, torch.tensor(True))
+        moved += times
+        assert memory.rate.item() == pytest.approx(times * first.item(), rel=1e-5), iteration
+        torch.testing.assert_close(memory.coefficients, -moved * first * gradient, atol=1e-6, rtol=1e-4)
+    before = memory.coefficients.clone()
+    memory.update(gradient, torch.tensor(False))
+    assert torch.equal(memory.coefficients, before), "an edit that is no longer active stays as it is"
+
+
+@pytest.mark.parametrize("steps", [8, 70])
+def test_where_the_loss_falls_in_all_steps_the_last_is_as_many_times_the_first_for_any_number_of_steps(steps):
+    memory = memory_of(made(steps=steps))
+    gradient = torch.ones_like(memory.variable)
+    for iteration in range(steps):
+        memory.total(iteration, losses(100.0 - iteration, 0.0))
+        memory.update(gradient, torch.tensor(True))
+    assert memory.rate.item() == pytest.approx(REACH * memory._first_rate(gradient).item(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("iteration", "edit", "share"),
+    [(0, 3.0, 1.0), (3, 3.0, 1.0), (3, 0.1, 1.0), (4, 3.0, 0.1), (7, 0.7, 0.1), (4, 0.69, 1.0), (7, 0.1, 1.0)],
+)
+def test_the_routing_loss_counts_a_tenth_after_half_of_the_steps_until_the_edit_has_taken(iteration, edit, share):
+    memory = memory_of(made(steps=8, routing_weight=5.0))
+    weight = memory.step.routing_weight
+    seen = losses(edit, 0.25)
+    seen.edit.requires_grad_(True), seen.routing.requires_grad_(True)
+    total = memory.total(iteration, seen)
+    assert total.item() == pytest.approx(edit + share * weight * 0.25)
+    total.backward()
+    assert (seen.edit.grad.item(), seen.routing.grad.item()) == pytest.approx((1.0, share * weight))
 
 
 def test_the_first_step_moves_the_scored_token_by_the_rate():
@@ -156,6 +264,30 @@ def test_a_full_memory_is_followed_by_another():
     for record in STREAM[:5]:
         editor.edit(record)
     assert [served.edits for served in editor.bank.served()] == [(0, 1), (2, 3), (4,)]
+
+
+def test_memories_that_are_merged_hold_any_number():
+    apart, merged = made(capacity=1), made(name="wise-merge")
+    for editor in (apart, merged):
+        for record in STREAM[:3]:
+            editor.edit(record)
+    assert [served.edits for served in apart.bank.served()] == [(0,), (1,), (2,)]
+    assert [served.edits for served in merged.bank.served()] == [(0, 1, 2)]
+    assert len(merged.bank.shards) == 1 and merged.extra_parameters() == merged.site.weight.numel()
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gpt2", "opt", "llama"])
+def test_edits_take_and_stay_in_one_memory_on_models_of_any_family(family):
+    editor = make_editor("wise-retrieve", tiny_language_model(family), 2, {"context_prefixes": 2}, CONTEXTS)
+    editor.prepare(EDITS)
+    questions = [question for question in questions_of(range(3), EDITS) if question.probe.kind == "edit"]
+    taken = []
+    for record, question in zip(EDITS, questions, strict=True):
+        editor.edit(record)
+        (reply,) = ask(editor, [question])
+        taken.append(reply.answer.exact and reply.choice != "main")
+    kept = [reply.answer.exact for reply in ask(editor, questions)]
+    assert sum(taken) >= 2 and sum(kept) >= 2, (taken, kept)
 
 
 def test_thresholds_lie_between_edits_and_unrelated_prompts():

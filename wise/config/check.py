@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from wise.config import plan
 from wise.config.studies import STUDIES, Study
 from wise.config.study_kinds import Measured, Override
+from wise.config.tuned import BASES
 from wise.editors.registry import editor_class
 from wise.errors import ConfigError
 from wise.files import read_json
@@ -99,7 +100,10 @@ def _check_use(use: Use, layers: int | None) -> None:
     for option, complaint in mistakes(kind.Config, use.options):
         if option in use.keys:
             raise ConfigError(f"{use.keys[option]}: {complaint}")
-        alone = [key for key, value in use.options.items() if ("", complaint) in mistakes(kind.Config, {key: value})]
+        start = {key: value for key, value in use.options.items() if key in BASES}
+        alone = [
+            key for key, value in use.options.items() if ("", complaint) in mistakes(kind.Config, start | {key: value})
+        ]
         raise ConfigError(f"{', '.join(use.keys[key] for key in alone or use.options)}: {complaint}")
     if use.layer is None:
         return  # the editor's published depth, which every model has

@@ -84,6 +84,7 @@ _STUDIES = (
                 "k": Axis([2, 4], PositiveInt, "Numbers of shards to try.", option="shards"),
                 "rho": Axis([0.2, 0.5], Annotated[float, Field(gt=0, le=1)], "Mask ratios to try.", option="rho"),
             },
+            options={"convention": "refined"},  # whose shards have masks
         ),
         module="analysis.shards",
         caption="Number of shards k and mask ratio rho of {editor}.",
@@ -110,7 +111,9 @@ _STUDIES = (
     Study(
         "switches",
         "What does each switch of a convention do to the scores?",
-        Variants(["wise-retrieve"], {"refined": {}, "per-step": {"routing": "per_step"}}, grid={"1": 20, "10": 2}),
+        Variants(
+            ["wise-retrieve"], {"as-configured": {}, "per-step": {"routing": "per_step"}}, grid={"1": 20, "10": 2}
+        ),
         reads=("scores", "runs", "transcripts"),
         tables=("csv", "md", "tex"),
         caption=(

@@ -88,10 +88,10 @@ def _listed(kind: Any, default: Sequence[Any], description: str, least: int = 1)
     return Unique[kind], Field(list(default), description=description, min_length=least)
 
 
-def _stream(edits: int, grid: Mapping[str, int], whose: str) -> Fields:
+def _stream(edits: int, grid: Mapping[str, int], whose: str, options: Options | None = None) -> Fields:
     """Keys of every study that edits."""
     return {
-        "options": (Options, Field({}, description=f"Options that differ from {whose}.")),
+        "options": (Options, Field(options or {}, description=f"Options that differ from {whose}.")),
         "seeds": _listed(Seed, [0], "Seeds of the study."),
         "records": _listed(
             Annotated[str, OneOf(RECORDS)],
@@ -126,13 +126,14 @@ class Grid:
     axes: Mapping[str, Axis]
     edits: int = 100
     grid: Mapping[str, int] = field(default_factory=lambda: {"100": 1})
+    options: Options = field(default_factory=dict)
 
     def fields(self) -> Fields:
         """See `Kind`."""
         return {
             "editor": (str, Field(self.editor, description="Editor under study.")),
             **{key: _listed(axis.kind, axis.values, axis.description) for key, axis in self.axes.items()},
-            **_stream(self.edits, self.grid, "the editor's main run"),
+            **_stream(self.edits, self.grid, "the editor's main run", self.options),
         }
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:

@@ -18,21 +18,22 @@ from wise.options import STRICT, AtLeastOne, Count, NotNegative, OneOf, Positive
 
 @dataclass(frozen=True, config=STRICT)
 class WiseConfig:
-    """Defaults are this project's, `refined`; docs/conventions.md says what each differs in from the paper and why."""
+    """Defaults are this project's, `whitened`; docs/conventions.md says what each differs in from the paper and why."""
 
-    convention: Annotated[str, OneOf(CONVENTIONS)] = "refined"
-    """Whose choices the other options start from: this project's, the paper's, or those of the code released with it
-    (`official`). Each option can be set on its own beside it."""
+    convention: Annotated[str, OneOf(CONVENTIONS)] = "whitened"
+    """Whose choices the other options start from: this project's (`whitened`), the paper's, those of the code released
+    with it (`official`), or the paper's method with scales relative to the model (`refined`). Each option can be set on
+    its own beside it."""
 
     # Memories: edits are learned in shards, which are merged into one memory.
-    shards: Annotated[AtLeastOne, Among((1, 2, 4, 8))] = 2
+    shards: Annotated[AtLeastOne, Among((1, 2, 4, 8))] = 1
     """Number k of shards, each of which learns its edits in its own part of the matrix."""
-    rho: Annotated[PositiveShare, Range(0.1, 0.5, log=False)] = 0.2
+    rho: PositiveShare = 1.0
     """Mask ratio: the share of the matrix that one shard may change."""
     masks: Masks = "bernoulli"
     """How the shards' parts are drawn: each on its own (`bernoulli`, the paper's), or overlapping as little as
     possible (`disjoint`)."""
-    capacity: Count = 0
+    capacity: Annotated[Count, Among((5, 10, 20, 40))] = 10
     """Most edits of one shard: where all are full, one more begins. 0 for any number."""
     order: Literal["round_robin", "sequential"] = "round_robin"
     """Edits go to the shards in turn, or fill one shard after the other."""
@@ -42,18 +43,18 @@ class WiseConfig:
     """Rule by which shards are merged."""
     merge_weight: float = 1.0
     """Weight of the merged update, divided equally among the shards."""
-    density: PositiveShare = 0.53
+    density: PositiveShare = 1.0
     """Share of a shard's changes that merging rules with trimming or dropping keep."""
 
     # Learning one edit: SGD on the edit loss and the routing loss.
-    lr: Annotated[Positive, Range(10.0, 200.0)] = 60.0
+    lr: Annotated[Positive, Range(0.1, 1.0)] = 0.3
     """Step size of SGD; see `units`."""
-    whiten: NotNegative = 0.0
+    whiten: Annotated[NotNegative, Range(0.02, 0.5)] = 0.1
     """Gradients are multiplied by (C + whiten * tr(C) / f * I)^-1, C the second moments of unrelated prompts' inputs;
     0 for none. See `wise.editors.wise.whitening`."""
     steps: Annotated[AtLeastOne, Range(20, 70)] = 70
     """Most steps of one edit."""
-    stop: Literal["loss", "separated", "plateau", "never"] = "loss"
+    stop: Literal["loss", "separated", "plateau", "never"] = "separated"
     """When learning ends early: below `stop_loss` (`loss`), there and with a score that reaches the margin beta
     (`separated`), when the loss is low and flat (`plateau`), or never."""
     stop_loss: NotNegative = 0.02
@@ -70,15 +71,15 @@ class WiseConfig:
     """Largest change of a weight; 0 for any."""
 
     # Routing loss: edits are pushed towards high routing scores, unrelated texts towards low ones.
-    routing_weight: Annotated[NotNegative, Range(0.003, 1.0)] = 0.02
+    routing_weight: Annotated[NotNegative, Range(0.5, 20.0)] = 5.0
     """Factor of the routing loss."""
-    alpha: Annotated[float, Range(0.05, 1.0)] = 0.25
+    alpha: Annotated[float, Range(0.02, 0.5)] = 0.05
     """Margin: unrelated texts should score below it."""
-    beta: Annotated[float, Range(0.5, 4.0)] = 1.0
+    beta: Annotated[float, Range(1.0, 4.0)] = 2.0
     """Margin: edits should score above it."""
-    gamma: Annotated[float, Range(0.25, 2.0)] = 0.5
+    gamma: Annotated[float, Range(0.5, 2.0)] = 1.0
     """Margin: an edit should score so much above an unrelated text."""
-    units: Literal["relative", "absolute", "whitened"] = "relative"
+    units: Literal["relative", "absolute", "whitened"] = "whitened"
     """Margins are shares of the matrix's median output norm on unrelated texts, and the step size is divided by its
     mean squared input norm and by rho (`relative`); or both are numbers as they are (`absolute`); or, with whitened
     updates, scores are taken in shares of that norm, and the step size is the share by which the first step moves the
@@ -96,9 +97,9 @@ class WiseConfig:
     routing: Policy = "prefill"
     """A text is routed once, on its prompt (`prefill`), or anew in every forward call (`per_step`), as in the released
     code."""
-    act_ratio: Annotated[PositiveShare, Range(0.4, 1.0, log=False)] = 0.8
+    act_ratio: PositiveShare = 0.8
     """The threshold is this share of the smallest score over the edits."""
-    threshold: Literal["current", "recorded", "between"] = "current"
+    threshold: Literal["current", "recorded", "between"] = "between"
     """Scores behind the threshold: those of the edits in the memory as it is now, or as each was learned. `between`
     puts it in the middle between those and the scores of unrelated prompts that take no part in learning; `act_ratio`
     then says nothing."""
@@ -113,7 +114,7 @@ class WiseConfig:
     @classmethod
     def preset(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the convention named in `values` sets; raises `ConfigError` for an unknown one."""
-        name = values.get("convention", "refined")
+        name = values.get("convention", "whitened")
         if name not in CONVENTIONS:
             raise unknown("convention", str(name), CONVENTIONS)
         return dict(CONVENTIONS[name])
@@ -149,3 +150,11 @@ class WiseConfig:
                 self.group > 0 and self.group % self.shards == 0, "order 'sequential' needs group = shards * n edits"
             )
             require(self.threshold == "recorded", "order 'sequential' needs threshold 'recorded'")
+
+
+@dataclass(frozen=True, config=STRICT)
+class WiseMergeConfig(WiseConfig):
+    """The same where shards are merged, which loses what many of them hold: their number does not follow the edits."""
+
+    capacity: Count = 0
+    """Most edits of one shard: where all are full, one more begins. 0 for any number."""

@@ -1,6 +1,6 @@
 """Presets of WISE's switches: what the paper says, what its released code does, what this project does.
 
-`refined` is the default of every switch in `WiseConfig`. docs/conventions.md has the measurement behind each:
+`whitened` is the default of every switch in `WiseConfig`. docs/conventions.md has the measurement behind each:
 one switch at a time set back to what the paper or the code does.
 """
 
@@ -8,7 +8,24 @@ from __future__ import annotations
 
 from typing import Any
 
-PAPER: dict[str, Any] = {
+REFINED: dict[str, Any] = {
+    "whiten": 0.0,
+    "units": "relative",
+    "lr": 60.0,
+    "shards": 2,
+    "rho": 0.2,
+    "density": 0.53,
+    "capacity": 0,
+    "routing_weight": 0.02,
+    "alpha": 0.25,
+    "beta": 1.0,
+    "gamma": 0.5,
+    "stop": "loss",
+    "threshold": "current",
+}
+"""The paper's method with scales relative to the model, and the decision at the prompt's last token."""
+
+PAPER: dict[str, Any] = REFINED | {
     "units": "absolute",
     "lr": 1.0,
     "alpha": 5.0,
@@ -40,26 +57,9 @@ OFFICIAL: dict[str, Any] = PAPER | {
 }
 """The released code that made the published tables, number for number (`wise parity` checks it)."""
 
-WHITENED: dict[str, Any] = {
-    "whiten": 0.1,
-    "units": "whitened",
-    "lr": 0.3,
-    "shards": 1,
-    "rho": 1.0,
-    "density": 1.0,
-    "capacity": 10,
-    "routing_weight": 5.0,
-    "alpha": 0.05,
-    "beta": 2.0,
-    "gamma": 1.0,
-    "stop": "separated",
-    "threshold": "between",
-}
-"""Updates in the metric of unrelated prompts, few edits a memory, a threshold between these and the edits."""
-
 CONVENTIONS: dict[str, dict[str, Any]] = {
-    "refined": {},
-    "whitened": WHITENED,
+    "whitened": {},
+    "refined": REFINED,
     "paper": PAPER,
     "official": OFFICIAL,
 }

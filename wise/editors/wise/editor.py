@@ -14,13 +14,13 @@ from wise.editors.decision import Reading, Routing
 from wise.editors.locate.moments import training_texts
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.pooling import pooled_prompts
-from wise.editors.wise.config import WiseConfig
+from wise.editors.wise.config import WiseConfig, WiseMergeConfig
 from wise.editors.wise.memories import BANKS, MemoryBank, Served, Tools
 from wise.editors.wise.memories.bank import Train
 from wise.editors.wise.routing import LONG, Calibration, Margins, Scope, span_of
 from wise.editors.wise.rows import UNPREPARED, edit_rows
 from wise.editors.wise.training import Edit, Rows, Step, Trainer
-from wise.editors.wise.whitening import WhitenedTrainer, joined_moments, key_moments, whitening
+from wise.editors.wise.whitening import SQUARES, WhitenedTrainer, joined_moments, key_moments, whitening
 from wise.errors import ConfigError
 from wise.lm.architectures import Site
 from wise.lm.load import LanguageModel
@@ -36,7 +36,7 @@ class Wise(RoutedEditor):
     `trainer` and `bank`, which makes an empty bank, take the place of those that the options name.
     """
 
-    remedy = "Raise 'steps' or 'lr'; where later edits took the place of this one, raise 'shards'."
+    remedy = "Raise 'steps' or 'lr'; where later edits took the place of this one, lower 'capacity' or raise 'shards'."
     Config = WiseConfig
     retrieve: ClassVar[bool] = True
     """Whether memories answer apart, or merged into one."""
@@ -55,7 +55,8 @@ class Wise(RoutedEditor):
         super().__init__(lm, config, layer, contexts, seed)
         self.policy = config.routing
         self.tools = Tools(self.tail, config, seed)
-        self._train = Trainer(self.tail) if trainer is None else trainer
+        self._train = trainer or Trainer(self.tail)
+        self._given = trainer
         self._empty_bank = partial(BANKS[config.order].empty, self.tools, self.retrieve) if bank is None else bank
         self._calibration: Calibration | None = None
         self._moments: Tensor | None = None
@@ -63,8 +64,12 @@ class Wise(RoutedEditor):
 
     @classmethod
     def memory_need(cls, config: WiseConfig, width: int, inner: int) -> int:
-        """See `Editor.memory_need`; of each shard its update and its mask, and both again while shards are merged."""
-        return 4 * (cls.matrices + 4 * config.shards) * width * inner
+        """See `Editor.memory_need`; of each shard its update and its mask, and both again while shards are merged.
+
+        With `capacity` the number of memories follows the number of edits, which is not known here.
+        """
+        square = SQUARES * inner**2 if config.whiten else 0
+        return 4 * (cls.matrices + 4 * config.shards) * width * inner + square
 
     # Learning
 
@@ -104,6 +109,8 @@ class Wise(RoutedEditor):
     def _whiten(self, moments: Tensor) -> None:
         """Learn in the metric that the second moments (f, f) of unrelated keys give."""
         self._moments = moments
+        if self._given is not None:
+            return
         joined = joined_moments(moments, cast(Calibration, self._calibration).learned_with)
         self._train = WhitenedTrainer(self.tail, whitening(joined, self.config.whiten))
 
@@ -235,4 +242,5 @@ class WiseMerge(Wise):
     """The shards merged into one memory (equation 8): constant cost at inference for any k."""
 
     name = "wise-merge"
+    Config = WiseMergeConfig
     retrieve = False

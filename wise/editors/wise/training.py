@@ -66,12 +66,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Edit:
-    """One edit as a memory learns it: what, as number `number` of the log, from which rows, and by which steps."""
+    """One edit as a memory learns it: what, as number `number` of the log, from which rows, and by which steps.
+
+    `past` (n, f): inputs of the matrix at the last prompt tokens of the edits that the memory holds already.
+    """
 
     record: EditRecord
     number: int
     rows: Rows
     step: Step
+    past: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,10 @@ class SideMemory:
         if config.clamp:
             self.variable.clamp_(-config.clamp, config.clamp)
 
+    def total(self, iteration: int, seen: Iteration) -> Tensor:
+        """What is minimised () in iteration number `iteration`, but for replay."""
+        return seen.edit + self.step.routing_weight * seen.routing
+
     def change(self) -> Tensor:
         """W' - W0 (d, f), with its gradient."""
         return self.variable
@@ -222,7 +230,7 @@ def train(memory: SideMemory, record: EditRecord, replay: Replay | None = None) 
         terms = replay(memory.change()) if replay is not None and not stopped else []
         if stopped:
             break
-        total = seen.edit + memory.step.routing_weight * seen.routing + sum(terms)
+        total = memory.total(iteration, seen) + sum(terms)
         (gradient,) = torch.autograd.grad(total, variable)
         memory.update(gradient, course.active)
         course.updated(total.detach())

@@ -8,6 +8,7 @@ second moments C of unrelated prompts' inputs, gradients become G (C + ridge I)^
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -20,6 +21,9 @@ from wise.editors.wise.training import Edit, Iteration, SideMemory, Trainer
 from wise.lm.batch import by_length, collate, encode_prompts
 from wise.seeds import generator
 from wise.tail.tail import Tail
+
+SQUARES = 48
+"""Bytes for each of the f^2 entries of C, most of them while P is computed in float64; its moments are kept."""
 
 KEYS = 4
 """Tokens that second moments are taken over, for each input of the matrix."""
@@ -56,9 +60,11 @@ def joined_moments(moments: Tensor, queries: Tensor) -> Tensor:
     everything. Last prompt tokens are where decisions fall, and share much as well: questions end in one mark. But a
     few hundred of them span too little, and an update would be free to move every prompt that ends in another word.
     """
-    last = queries.double().T @ queries.double()  # (f, n) x (n, f)
-    parts = [part / part.trace() for part in (*moments.double(), last) if part.trace() > 0]
-    return torch.stack(parts).sum(0)
+    total = moments.new_zeros(moments.shape[1:], dtype=torch.float64)
+    for part in (*moments, queries.double().T @ queries.double()):  # (f, n) x (n, f)
+        if part.trace() > 0:
+            total += part / part.trace()
+    return total
 
 
 def whitening(moments: Tensor, ridge: float) -> Tensor:
@@ -67,9 +73,46 @@ def whitening(moments: Tensor, ridge: float) -> Tensor:
     It is scaled so that tr(P C) = tr(C): a whitened key is as large as before, on average.
     """
     power = moments.trace()
-    identity = torch.eye(len(moments), dtype=moments.dtype, device=moments.device)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments + ridge * power / len(moments) * identity))
+    ridged = moments.clone()
+    ridged.diagonal().add_(ridge * power / len(moments))
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(ridged))
     return inverse * (power / (inverse * moments).sum())
+
+
+KEPT = 0.05
+"""How much of a past edit's key is left to a new edit, against what was: 0 would be none, and 1 half."""
+
+
+def sparing(keys: Tensor, metric: Tensor, past: Tensor) -> Tensor:
+    """`keys` K (N, f) in the `metric` P (f, f) of a memory that hardly moves the keys X `past` (n, f) of its edits.
+
+    By the Woodbury identity P becomes (P^-1 + X^T X / r)^-1 = P - P X^T (r I + X P X^T)^-1 X P, r being `KEPT` times
+    the mean of x P x^T. So an edit of the same prompt as a past one can still be learned.
+    """
+    whitened = keys @ metric  # (N, f) x (f, f)
+    if not len(past):
+        return whitened
+    moved = past @ metric  # (n, f) x (f, f)
+    gram = (moved @ past.T).double()  # (n, f) x (f, n)
+    gram.diagonal().add_(KEPT * gram.diagonal().mean())
+    shares = torch.linalg.solve(gram, (moved @ keys.T).double()).to(keys)  # (n, n), (n, f) x (f, N) -> (n, N)
+    return whitened - shares.T @ moved  # (N, n) x (n, f)
+
+
+LIKELY = math.log(2)
+"""Edit loss, in nats, below which the target is likelier than all else together: the edit has taken."""
+
+PATIENCE = 0.5
+"""Share of the steps after which an edit that has not taken comes before the margins, and in larger steps."""
+
+YIELDING = 0.1
+"""Share of the routing loss that then counts."""
+
+REACH = 300.0
+"""Most that its step size has grown by in the end."""
+
+SHRINK = 0.5
+"""Factor of its step size where the loss did not fall with the last step."""
 
 
 class WhitenedMemory(SideMemory):
@@ -86,7 +129,7 @@ class WhitenedMemory(SideMemory):
         frozen, far = rows.frozen, cast(Scope, rows.outside)
         self.real = frozen.batch.attention_mask.bool()  # (B, L)
         keys = torch.cat([frozen.inner[self.real], far.inner.flatten(0, 1)]).to(delta)  # (N, f)
-        self.whitened = keys @ metric  # (N, f) x (f, f)
+        self.whitened = sparing(keys, metric, keys[:0] if edit.past is None else edit.past.to(keys))  # (N, f)
         self.gram = self.whitened @ keys.T  # (N, f) x (f, N)
         self.delta = delta
         self.count = int(self.real.sum())
@@ -94,7 +137,9 @@ class WhitenedMemory(SideMemory):
         self.coefficients = torch.zeros_like(self.start)
         self.variable = self.start.clone().requires_grad_(True)
         self.rate: Tensor | None = None
-        """Step size, known from the first step on."""
+        """Size of the last step, known from the first one on."""
+        self.factor, self.loss = delta.new_ones(()), delta.new_full((), torch.inf)
+        """Factor of the next step's size, and the loss before the last step."""
 
     def forward(self) -> Iteration:
         """See `SideMemory.forward`."""
@@ -106,12 +151,28 @@ class WhitenedMemory(SideMemory):
         loss = edit_loss(self.tail, frozen, frozen.output + change)
         return self.judged(loss, gaps, pooled(beyond, far.span), beyond)
 
+    def total(self, iteration: int, seen: Iteration) -> Tensor:
+        """See `SideMemory.total`.
+
+        Where keys of edit and unrelated prompts can hardly be told apart, margins may leave no room for the edit. But
+        a router cannot be right about an edit that is not there. Large steps from the beginning would cost locality.
+        """
+        patient = PATIENCE * self.step.config.steps
+        yielding = (seen.edit.detach() >= LIKELY) & (iteration >= patient)
+        grow = REACH ** (1 / (self.step.config.steps - patient))
+        loss = seen.edit + self.step.routing_weight * torch.where(yielding, YIELDING, 1.0) * seen.routing
+        fell = loss.detach() < self.loss
+        self.factor, self.loss = torch.where(yielding, torch.where(fell, grow, SHRINK), 1.0), loss.detach()
+        return loss
+
     @torch.no_grad()
     def update(self, gradient: Tensor, active: Tensor) -> None:
-        """See `SideMemory.update`. The first step moves scored tokens by `lr` on average, and sets the rate of all."""
-        rate = self._first_rate(gradient) if self.rate is None else self.rate
-        self.rate = rate
-        self.coefficients.addcmul_(gradient, rate * active, value=-1.0)
+        """See `SideMemory.update`. The first step moves scored tokens by `lr` on average.
+
+        How far an answer is from there differs between models, so they may grow later, see `total`.
+        """
+        self.rate = self._first_rate(gradient) if self.rate is None else self.rate * self.factor
+        self.coefficients.addcmul_(gradient, self.rate * active, value=-1.0)
         torch.addmm(self.start, self.gram, self.coefficients, out=self.variable.data)  # (N, N) x (N, d)
 
     def _first_rate(self, gradient: Tensor) -> Tensor:

@@ -91,6 +91,7 @@ class RoundRobin:
         query = edit.rows.frozen.query()[:1]
         bank = self._opened(query[:0], edit) if index == len(sizes) else self
         shard = bank.shards[index]
+        edit = replace(edit, past=shard.queries)
         trained = train(edit, shard.delta, bank.masks[index], bank._replay(index, edit))
         return bank._with(index, shard.learned(trained.delta, query, trained.score, edit.number)), trained.outcome
 
