@@ -59,7 +59,7 @@ class WiseConfig:
     (`separated`), when the loss is low and flat (`plateau`), or never."""
     stop_loss: NotNegative = 0.02
     """Loss, in nats, below which learning ends where `stop` is `loss` or `separated`."""
-    context_prefixes: Annotated[Count, Among((0, 2, 4, 10))] = 10
+    context_prefixes: Annotated[Count, Among((0, 2, 4, 10))] = 2
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     divisor: Literal["tokens", "tokens_plus_one"] = "tokens"
     """What a text's edit loss is divided by: its number of target tokens, or one more, as in the released code."""

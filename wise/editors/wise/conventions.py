@@ -21,6 +21,7 @@ REFINED: dict[str, Any] = {
     "beta": 1.0,
     "gamma": 0.5,
     "stop": "loss",
+    "context_prefixes": 10,
     "threshold": "current",
 }
 """The paper's method with scales relative to the model, and the decision at the prompt's last token."""
