@@ -96,7 +96,10 @@ class ByHand:
 
     def __init__(self, **options) -> None:
         defaults = {"shards": 2, "group": 4, "merge_weight": 1.0, "act_ratio": 0.5}
-        self.config = SimpleNamespace(**defaults | {"threshold": "recorded", "replay": False, "capacity": 0} | options)
+        self.config = SimpleNamespace(
+            **defaults | {"threshold": "recorded", "replay": False, "capacity": 0, "whiten": 0.0} | options
+        )
+        self.metric = None
         self.merges: list[tuple[list[float], list[float], int]] = []
 
     def zero(self):

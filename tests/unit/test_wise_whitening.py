@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,6 +22,7 @@ from wise.editors.wise.whitening import (
     WhitenedMemory,
     joined_moments,
     key_moments,
+    released,
     sparing,
     whitening,
 )
@@ -123,6 +126,31 @@ def test_a_memory_spares_the_keys_of_its_edits():
     expected = torch.linalg.inv(torch.linalg.inv(metric) + past.T @ past / r)
     torch.testing.assert_close(sparing(keys, metric, past), keys @ expected, atol=1e-6, rtol=1e-4)
     assert torch.linalg.norm(sparing(past, metric, past)) < 0.2 * torch.linalg.norm(past @ metric)
+
+
+def test_a_memory_forgets_another_ones_key_and_keeps_its_own():
+    editor = made()
+    metric = metric_of(editor)
+    draw = torch.Generator().manual_seed(3)
+    delta = torch.randn(editor.site.weight.shape, generator=draw)
+    query, past = torch.randn(1, len(metric), generator=draw), torch.randn(2, len(metric), generator=draw)
+    after = released(delta, query, metric, past)
+    torch.testing.assert_close(query @ after.T, torch.zeros(1, len(delta)), atol=1e-4, rtol=0)
+    moved, plain = past @ (after - delta).T, past @ (released(delta, query, metric, past[:0]) - delta).T
+    assert torch.linalg.norm(moved) < 0.2 * torch.linalg.norm(plain)
+
+
+def test_the_later_of_two_edits_of_one_prompt_answers():
+    editor = made(capacity=1, steps=70, stop="separated")
+    again = replace(STREAM[0], id="again", target=STREAM[1].target)
+    editor.edit(STREAM[0])
+    editor.edit(again)
+    query = editor.bank.shards[0].queries
+    old, new = (editor.tools.scores(query, served.delta).item() for served in editor.bank.served())
+    assert old < 1e-3 * new
+    question = next(each for each in questions_of(range(1), [again]) if each.probe.kind == "edit")
+    (reply,) = ask(editor, [question])
+    assert reply.answer.exact and reply.choice == "side 2"
 
 
 def memory_of(editor) -> WhitenedMemory:

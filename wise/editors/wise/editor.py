@@ -112,7 +112,8 @@ class Wise(RoutedEditor):
         if self._given is not None:
             return
         joined = joined_moments(moments, cast(Calibration, self._calibration).learned_with)
-        self._train = WhitenedTrainer(self.tail, whitening(joined, self.config.whiten))
+        self.tools.metric = whitening(joined, self.config.whiten)
+        self._train = WhitenedTrainer(self.tail, self.tools.metric)
 
     def measured(self) -> dict[str, float]:
         """The units of the margins and of the learning rate, see `Calibration`."""

@@ -68,7 +68,7 @@ class Step:
 class Edit:
     """One edit as a memory learns it: what, as number `number` of the log, from which rows, and by which steps.
 
-    `past` (n, f): inputs of the matrix at the last prompt tokens of the edits that the memory holds already.
+    `past` (n, f): inputs of the matrix that belong to former edits and shall be moved little.
     """
 
     record: EditRecord

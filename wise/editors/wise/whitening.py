@@ -99,6 +99,15 @@ def sparing(keys: Tensor, metric: Tensor, past: Tensor) -> Tensor:
     return whitened - shares.T @ moved  # (N, n) x (n, f)
 
 
+def released(delta: Tensor, query: Tensor, metric: Tensor, past: Tensor) -> Tensor:
+    """`delta` (d, f) with the least change in the `metric` P (f, f) after which it moves `query` (1, f) no more.
+
+    It spares the keys `past` (n, f) of the edits that are its own, see `sparing`.
+    """
+    query, way = query.to(delta), sparing(query.to(delta), metric.to(delta), past.to(delta))  # (1, f)
+    return delta - (delta @ query.T) @ (way / (way @ query.T))  # (d, f) x (f, 1), (d, 1) x (1, f)
+
+
 LIKELY = math.log(2)
 """Edit loss, in nats, below which the target is likelier than all else together: the edit has taken."""
 

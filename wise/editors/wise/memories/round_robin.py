@@ -17,9 +17,16 @@ from wise.editors.wise.replay import query_replay, sampled
 from wise.editors.wise.routing import Scope
 from wise.editors.wise.thresholds import between
 from wise.editors.wise.training import Edit, Replay
+from wise.editors.wise.whitening import released
 
 Merging = Callable[[Sequence[Tensor], int], Tensor]
 """From the updates of shards (d, f) to one; the number tells one merging from another, for random rules."""
+
+SPARED = 64
+"""Most edits of other memories that one edit spares."""
+
+NEAR = 0.5
+"""Share of the lowest score of a memory's edits from which on it might answer another memory's edit."""
 
 HAIR = 1e-5
 """Thresholds are lower by this share, so that rounding cannot reject the edit that set the threshold."""
@@ -30,29 +37,39 @@ class Memory:
     """One side memory: its update W' - W0 (d, f) and what it knows of its edits.
 
     `queries` (n, f): inputs of the matrix at their last prompt tokens. `scores` (n,): their routing scores
-    when each was learned. `edits` (n,): their positions in the log.
+    when each was learned. `edits` (n,): their positions in the log. `keys` (m, f): inputs at all tokens that predict
+    their answers, which later edits spare; none without whitened updates.
     """
 
-    PARTS = ("delta", "queries", "scores", "edits")
+    PARTS = ("delta", "queries", "scores", "edits", "keys")
 
     delta: Tensor
     queries: Tensor
     scores: Tensor
     edits: Tensor
+    keys: Tensor
 
     @classmethod
     def begun(cls, delta: Tensor, queries: Tensor) -> Memory:
         """Without edits; `queries` (0, f)."""
-        return cls(delta, queries, delta.new_empty(0), torch.empty(0, dtype=torch.long, device=delta.device))
+        none = torch.empty(0, dtype=torch.long, device=delta.device)
+        return cls(delta, queries, delta.new_empty(0), none, queries)
 
-    def learned(self, delta: Tensor, query: Tensor, score: Tensor, edit: int) -> Memory:
-        """With one more edit, of `query` (1, f)."""
+    def learned(self, delta: Tensor, query: Tensor, score: Tensor, edit: int, keys: Tensor) -> Memory:
+        """With one more edit, of `query` (1, f) and `keys` (m, f)."""
         return Memory(
             delta,
             torch.cat([self.queries, query]),
             torch.cat([self.scores, score.reshape(1).to(self.scores)]),
             torch.cat([self.edits, self.edits.new_tensor([edit])]),
+            torch.cat([self.keys, keys]),
         )
+
+
+def answer_keys(edit: Edit) -> Tensor:
+    """Inputs (m, f) of the matrix at the tokens that predict the answer behind the prompt alone."""
+    frozen = edit.rows.frozen
+    return frozen.inner[0, int(frozen.batch.start[0]) - 1 : int(frozen.batch.length[0]) - 1]
 
 
 def joined(memories: Sequence[Memory], merging: Merging, index: int) -> Memory:
@@ -91,9 +108,11 @@ class RoundRobin:
         query = edit.rows.frozen.query()[:1]
         bank = self._opened(query[:0], edit) if index == len(sizes) else self
         shard = bank.shards[index]
-        edit = replace(edit, past=shard.queries)
+        edit = replace(edit, past=bank._past(index, edit))
         trained = train(edit, shard.delta, bank.masks[index], bank._replay(index, edit))
-        return bank._with(index, shard.learned(trained.delta, query, trained.score, edit.number)), trained.outcome
+        keys = answer_keys(edit) if config.whiten else query[:0]
+        taught = shard.learned(trained.delta, query, trained.score, edit.number, keys)
+        return bank._released(index, query)._with(index, taught), trained.outcome
 
     def _opened(self, queries: Tensor, edit: Edit) -> Self:
         """With one more shard, under a mask that no other has."""
@@ -114,15 +133,46 @@ class RoundRobin:
         """Equation 8, every shard with the same weight."""
         return self.tools.merge(deltas, [self.tools.config.merge_weight / len(deltas)] * len(deltas), index)
 
+    def _past(self, index: int, edit: Edit) -> Tensor:
+        """Keys (n, f) of the edits that one more in shard `index` shall spare.
+
+        A memory that moves the last prompt tokens of another one's edits takes these over, so some are among them.
+        """
+        own, others = self.shards[index].keys, self._others(index)
+        if not len(others):
+            return own
+        return torch.cat([own, sampled(others, SPARED, self.tools.seed, "spared", edit.number)])
+
+    def _others(self, index: int) -> Tensor:
+        """Queries (n, f) of the edits of all memories but shard `index`."""
+        own = self.shards[index]
+        return torch.cat([own.queries[:0], *(m.queries for m in self.memories() if m is not own)])
+
+    def _released(self, index: int, query: Tensor) -> Self:
+        """With `query` (1, f) taken out of all memories but shard `index` that would answer it, where they are apart.
+
+        So the memory that learned an edit answers it; and of two edits of one prompt, the later.
+        """
+        metric = self.tools.metric
+        if metric is None or not self.retrieve:
+            return self
+
+        def without(memory: Memory) -> Memory:
+            if not len(memory.edits) or self.tools.scores(query, memory.delta) < NEAR * memory.scores.min():
+                return memory
+            return replace(memory, delta=released(memory.delta, query, metric, memory.keys))
+
+        shards = tuple(shard if i == index else without(shard) for i, shard in enumerate(self.shards))
+        return replace(self, shards=shards, groups=tuple(map(without, self.groups)))
+
     def _replay(self, index: int, edit: Edit) -> Replay | None:
         """Past edits of the shard that learns and of all other memories, sampled anew for every edit."""
         config = self.tools.config
         if not config.replay:
             return None
         past = self.shards[index].queries
-        others = [m.queries for m in self.memories() if m is not self.shards[index]]
         own = self._sampled("own", past, edit)
-        apart = self._sampled("others", torch.cat(others) if others else past[:0], edit)
+        apart = self._sampled("others", self._others(index), edit)
         return query_replay(own, apart, edit.step.margins, config.routing_weight)
 
     def _sampled(self, name: str, queries: Tensor, edit: Edit) -> Scope | None:

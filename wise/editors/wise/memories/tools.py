@@ -28,6 +28,8 @@ class Tools:
         self.seed = seed
         self.held_back = torch.empty(0)
         """Inputs (n, f) of the matrix at the last tokens of unrelated prompts that take no part in learning."""
+        self.metric: Tensor | None = None
+        """P (f, f) of whitened updates, where there are any."""
 
     def zero(self) -> Tensor:
         """The update (d, f) of a new memory: float32 whatever the model's precision, or float64 as the model is."""
