@@ -69,7 +69,8 @@ def attach(
 
     Many editors learn something of the model before their first edit: statistics, scales, a small network. They
     learn it here, from `train`: records of other edits (`wise.records.EditRecord`) or plain texts that have nothing
-    to do with the edits; by default, or where these are too few, from samples of the model itself. What took long is
+    to do with the edits; by default, or where these are too few, from samples of the model itself and from general
+    questions (`wise.lm.questions`). Questions like those that the model will be asked serve best. What took long is
     kept by `EditedModel.save_artifact` and given back as `artifact`. `contexts` are the prefixes that augment prompts,
     by default the model's own, too. What a model on a CPU writes itself is kept in a folder of caches for the next
     time (`$WISE_CACHE`, else `~/.cache/wise-editing`), unless `cache` is False or the variable `off`.

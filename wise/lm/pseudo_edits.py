@@ -9,13 +9,12 @@ from wise.lm.load import LanguageModel
 from wise.records import EditRecord, Probe
 
 
-def pseudo_edits(texts: Sequence[str], mark: str = "") -> list[EditRecord]:
+def pseudo_edits(texts: Sequence[str], asked: Sequence[str] = ()) -> list[EditRecord]:
     """One record a text: the beginning of the text is to be continued as another text goes on.
 
     Beside it stand a paraphrase (the prompt behind a third text), a question whose answer must not change (the
     beginning of a fourth text with its own continuation), and the other text as one to leave alone, whose beginning is
-    its prompt. `mark` is put behind every second prompt of these, for editors that compare last tokens. Raises
-    `ConfigError` for fewer than two texts.
+    its prompt; the prompts `asked` take its place where there are some. Raises `ConfigError` for fewer than two texts.
     """
     parts = [_cut(text) for text in texts]
     if len(parts) < 2:
@@ -26,8 +25,8 @@ def pseudo_edits(texts: Sequence[str], mark: str = "") -> list[EditRecord]:
         before, (far, answer) = texts[(i + 2) % len(parts)], parts[(i + 3) % len(parts)]
         probes = (Probe("paraphrase", f"{before} {prompt}", target), Probe("locality_far", far, answer))
         subject = prompt.split()[-1]
-        asked = other + mark if i % 2 else other
-        text = {"irrelevant": f"{asked} {target}", "irrelevant_prompt": asked}
+        alone = asked[i % len(asked)] if asked else other
+        text = {"irrelevant": f"{alone} {target}", "irrelevant_prompt": alone}
         records.append(EditRecord(f"sample-{i:05d}", prompt, target, subject, probes=probes, **text))
     return records
 

@@ -12,6 +12,7 @@ from wise.editors.shared.subject import with_subject
 from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel
 from wise.lm.pseudo_edits import pseudo_edits, readable, unrelated
+from wise.lm.questions import questions
 from wise.records import EditRecord
 from wise.seeds import derive_seed
 
@@ -19,8 +20,6 @@ LOG = logging.getLogger(__name__)
 
 SAMPLES, TOKENS = 128, 16
 """How many texts the model writes, and their length."""
-
-MARK = "?"
 
 FEWEST = 8
 """Training records below which what editors measure on them means little; the model's own samples are then added."""
@@ -40,13 +39,7 @@ def training_records(lm: LanguageModel, given: Sequence[EditRecord], seed: int =
     texts = readable(lm, write_samples(lm, SAMPLES, TOKENS, derive_seed(seed, "irrelevant")), TOKENS)
     if lacks_texts and texts:
         records = [_beside(record, *own) for record, own in zip(records, cycle(unrelated(texts)), strict=False)]
-    return records if len(records) >= FEWEST else [*records, *pseudo_edits(texts, _mark(lm))]
-
-
-def _mark(lm: LanguageModel) -> str:
-    """A question mark, which questions end in and samples hardly ever; none where the tokenizer does not know it."""
-    ids = lm.tokenizer(MARK, add_special_tokens=False)["input_ids"]
-    return MARK if ids and lm.tokenizer.unk_token_id not in ids else ""
+    return records if len(records) >= FEWEST else [*records, *pseudo_edits(texts, questions(lm, SAMPLES))]
 
 
 def completed(

@@ -1,0 +1,78 @@
+"""Questions of all kinds, for a model of which nobody said what it is asked: prompts that no edit is about.
+
+A model's own samples are running text. Where an edited model decides, a question or an unfinished statement about
+somebody ends, and its last token looks unlike those of running text.
+"""
+
+from __future__ import annotations
+
+from wise.lm.load import LanguageModel
+
+FORMS = (
+    "Who wrote {}?",
+    "What is the capital of {}?",
+    "Where was {} born?",
+    "When did {} begin?",
+    "Which company owns {}?",
+    "How old is {}?",
+    "What does {} mean?",
+    "Which language is spoken in {}?",
+    "Who is the leader of {}?",
+    "In which year was {} founded?",
+    "What is {} famous for?",
+    "Is {} a good choice?",
+    "Who is married to {}?",
+    "Why is {} important?",
+    "What did {} study?",
+    "Question: where is {}?\nAnswer:",
+    "{} is located in",
+    "{} was born in",
+    "{} works for",
+    "{} plays the position of",
+    "The mother tongue of {} is",
+    "The author of {} is",
+    "{} was created by",
+    "{} is owned by",
+    "{} belongs to the continent of",
+    "The headquarters of {} are in",
+    "The profession of {} is",
+    "{} died in the city of",
+    "{} is a citizen of",
+    "The colour of {} is",
+    "{} was first shown on",
+    "The official religion of {} is",
+    "{} is named after",
+    "The father of {} is",
+    "{} shares a border with",
+    "The price of {} is",
+    "My favourite thing about {} is",
+    "{} is used for",
+    "The opposite of {} is",
+    "People say that {} can",
+)
+
+NAMES = (
+    "Maria Lopez",
+    "Germany",
+    "the river Nile",
+    "Volkswagen",
+    "The Lost City",
+    "Chen Wei",
+    "Toronto",
+    "Oxford University",
+    "the piano",
+    "Napoleon",
+    "Kenya Airways",
+    "Mount Fuji",
+    "the first computer",
+)
+"""Their number has no divisor in common with that of `FORMS`, so that all pairs come."""
+
+
+def questions(lm: LanguageModel, count: int) -> list[str]:
+    """`count` different questions and unfinished statements, less those that the tokenizer cannot read."""
+    pairs = ((FORMS[i % len(FORMS)], NAMES[i % len(NAMES)]) for i in range(min(count, len(FORMS) * len(NAMES))))
+    prompts = [form.format(name) for form, name in pairs]
+    unknown = lm.tokenizer.unk_token_id
+    read = lm.tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    return [prompt for prompt, ids in zip(prompts, read, strict=True) if unknown not in ids]
