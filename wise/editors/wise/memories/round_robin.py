@@ -108,7 +108,8 @@ class RoundRobin:
         query = edit.rows.frozen.query()[:1]
         bank = self._opened(query[:0], edit) if index == len(sizes) else self
         shard = bank.shards[index]
-        edit = replace(edit, past=bank._past(index, edit))
+        if config.whiten:
+            edit = replace(edit, past=bank._past(index, edit))
         trained = train(edit, shard.delta, bank.masks[index], bank._replay(index, edit))
         keys = answer_keys(edit) if config.whiten else query[:0]
         taught = shard.learned(trained.delta, query, trained.score, edit.number, keys)
