@@ -337,6 +337,16 @@ def test_a_restored_memory_goes_on_to_the_same_bits():
     assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_a_memory_saved_without_keys_is_restored_with_its_queries():
+    editor, restored = made(), made()
+    editor.edit(STREAM[0])
+    state = {key: value for key, value in editor.state().items() if not key.endswith(".keys")}
+    assert len(state) == len(editor.state()) - 1
+    restored.restore(editor.edits, state)
+    (shard,) = restored.bank.shards
+    assert torch.equal(shard.keys, shard.queries)
+
+
 REFUSED = [{"rho": 0.5}, {"replay": True}, {"units": "relative"}, {"divisor": "tokens_plus_one"}]
 
 

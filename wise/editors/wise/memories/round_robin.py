@@ -259,7 +259,12 @@ class RoundRobin:
 
         def memories(kind: str) -> tuple[Memory, ...]:
             count = sum(key.startswith(kind) and key.endswith(".delta") for key in state)
-            return tuple(Memory(*(state[f"{kind}{i}.{part}"] for part in Memory.PARTS)) for i in range(count))
+            return tuple(Memory(*(part_of(f"{kind}{i}", part) for part in Memory.PARTS)) for i in range(count))
+
+        def part_of(name: str, part: str) -> Tensor:
+            if part == "keys" and f"{name}.keys" not in state:  # saved by a version that kept none
+                part = "queries"
+            return state[f"{name}.{part}"]
 
         shards = memories("shard")
         masks = tuple(state[f"shard{i}.mask"] for i in range(len(shards)))
