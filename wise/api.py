@@ -138,4 +138,5 @@ def _records(train: Train | None) -> list[EditRecord]:
         raise ConfigError("train is a list of records (wise.records.EditRecord) or of texts")
     texts = [item for item in train if isinstance(item, str)]
     records = [item for item in train if isinstance(item, EditRecord)]
-    return [*records, *pseudo_edits(texts)] if texts else records
+    asked = [text for text in texts if text.rstrip().endswith("?")]  # cut in two, they would be no questions
+    return [*records, *pseudo_edits(texts, asked)] if texts else records

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 import wise
 from tests.closeness import TRAINED, assert_states_alike, tolerance
 from tests.models import tiny_language_model
+from wise.editors.shared.pooling import pooled_prompts
 from wise.errors import ConfigError, DataError
 from wise.files import read_json
 from wise.memory.model_card import LOST
@@ -131,6 +132,15 @@ def test_what_the_model_writes_itself_depends_on_the_seed_alone():
     assert first.editor.measured() == second.editor.measured() != other.editor.measured()
     given = wise.attach(pair(), layer=2, train=OTHERS * 3, contexts=["the city of"])
     assert given.editor.contexts == ("the city of",)
+
+
+def test_questions_to_learn_from_are_read_to_their_end():
+    questions = ["who was born in the city of Ada?", "who lives in the city?", "who works for Bo?"] * 3
+    given, cut = (wise.attach(pair(), layer=2, train=texts, contexts=["the city of"]) for texts in
+                  (questions, [question.rstrip("?") for question in questions]))  # fmt: skip
+    last = pooled_prompts(given.editor, ["who lives in the city?"], "last")
+    there = (given.editor._calibration.queries - last).norm(dim=-1).min() < 1e-4 * last.norm()
+    assert there and (cut.editor._calibration.queries - last).norm(dim=-1).min() > 1e-4 * last.norm()
 
 
 def test_default_layer_is_that_of_the_family():

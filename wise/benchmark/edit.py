@@ -20,6 +20,7 @@ from wise.errors import ConfigError
 from wise.lm.architectures import find_site
 from wise.lm.batch import Encoded, collate
 from wise.lm.load import LanguageModel
+from wise.options import build_options
 from wise.records import EditRecord
 from wise.tail.tail import Tail
 
@@ -78,12 +79,13 @@ class Problem:
 
 
 def _step(lm: LanguageModel, layer: int, irrelevant: Encoded, iterations: int, seed: int) -> tuple[Step, Tensor]:
-    """Margins and mask of the default convention in the units of this model; the edit never stops early.
+    """Margins and mask of the convention `refined` in the units of this model; the edit never stops early.
 
     The rate follows `MOVE`: a random model's states are far smaller than those of a trained one, for which the
     convention has its rate.
     """
-    config = WiseConfig(steps=iterations, stop="never")
+    options = {"convention": "refined", "steps": iterations, "stop": "never"}
+    config = build_options(WiseConfig, options, "the benchmark of an edit")
     site = find_site(lm.model, layer)
     frozen = Tail(lm, site).frozen([irrelevant])
     scales = Calibration.measure(frozen.query(), site.weight)

@@ -87,7 +87,7 @@ _STUDIES = (
             options={"convention": "refined"},  # whose shards have masks
         ),
         module="analysis.shards",
-        caption="Number of shards k and mask ratio rho of {editor}.",
+        caption="Number of shards k and mask ratio rho of {editor}, by default in the convention refined.",
     ),
     Study(
         "generation",
