@@ -3,7 +3,7 @@
 One line of a file of records is one edit::
 
     {"id": "qa-00017", "prompt": "...", "target": "...", "subject": "...",
-     "irrelevant": "...", "irrelevant_prompt": "...", "relation": "...", "original": "...",
+     "irrelevant": "...", "irrelevant_prompt": "...", "relation": "...", "original": "...", "task": "", "label": "",
      "probes": [{"kind": "paraphrase", "prompt": "...", "target": "...", "name": ""}, ...]}
 """
 
@@ -26,7 +26,7 @@ from wise.files import write_json_lines
 EDIT_KIND = "edit"
 """Kind of the question that is the edit prompt itself (reliability)."""
 
-Kind = Literal["edit", "paraphrase", "locality_near", "locality_far", "portability", "ood"]
+Kind = Literal["edit", "paraphrase", "locality_near", "locality_far", "portability", "ood", "opinion"]
 
 PROBE_KINDS = get_args(Kind)[1:]
 """What can be asked beside the edit itself.
@@ -34,14 +34,22 @@ PROBE_KINDS = get_args(Kind)[1:]
 `paraphrase`: the edit in other words, same target (generalization). `locality_near`: the same
 relation of another subject, or another relation of the same subject; `locality_far`: another kind
 of subject altogether; both keep their true answer as target. `portability`: a question whose answer
-follows from the edit. `ood`: free text about the edited fact, to be continued.
+follows from the edit. `ood`: free text about the edited fact, to be continued. `opinion`: what is said of
+the edited topic; its name is `WANTED` for an answer of the polarity that the edit asks for, `OPPOSITE` for one of the
+other, which is to become less likely.
 """
 
-IN_SCOPE = (EDIT_KIND, "paraphrase", "portability", "ood")
+IN_SCOPE = (EDIT_KIND, "paraphrase", "portability", "ood", "opinion")
 """Kinds of questions whose answer the edit changes."""
+
+WANTED, OPPOSITE = "wanted", "opposite"
+"""Names of opinions, by polarity."""
 
 EDIT_INDEX = -1
 """Its index, beside those of the probes, which count from 0."""
+
+LATER = ("irrelevant_prompt", "task", "label")
+"""Keys of records that are written only where they say something, so that older files keep their digests."""
 
 FILLED = ("id", "prompt", "target")
 """Texts of edits and probes that must hold more than white space in a file; in code a record may still lack some."""
@@ -70,7 +78,9 @@ class EditRecord:
 
     `irrelevant` is one text outside the scope of the edit, for the routing loss: an unrelated question with its answer.
     `irrelevant_prompt` is the beginning of it that asks; without it the whole text is taken for the question.
-    `original` is the answer that was true before, where it is known.
+    `original` is the answer that was true before, where it is known. `task` names the kind of edit, and `label` the
+    polarity of an edit of opinions ("positive" or "negative"), for editors that are told what they do
+    (`wise.instructions`).
     """
 
     id: str
@@ -82,6 +92,8 @@ class EditRecord:
     relation: str = ""
     original: str = ""
     irrelevant_prompt: str = ""
+    task: str = ""
+    label: str = ""
 
     def __post_init__(self) -> None:
         if not self.irrelevant.startswith(self.irrelevant_prompt):
@@ -146,15 +158,13 @@ def free_id(name: str, taken: Collection[str]) -> str:
 
 
 def write_records(path: str | Path, records: Iterable[EditRecord]) -> None:
-    """Write records as JSONL, atomically; a record whose unrelated text has no marked prompt has no key for it."""
+    """Write records as JSONL, atomically; keys of `LATER` that say nothing of a record are left out."""
     write_json_lines(path, map(_row, records))
 
 
 def _row(record: EditRecord) -> dict[str, Any]:
     """A record as JSON, without keys that later versions added and that say nothing of it."""
-    row = asdict(record)
-    if not row["irrelevant_prompt"]:
-        del row["irrelevant_prompt"]
+    row = {key: value for key, value in asdict(record).items() if value or key not in LATER}
     for probe in row["probes"]:
         if not probe["original"]:
             del probe["original"]

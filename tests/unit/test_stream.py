@@ -158,3 +158,19 @@ def test_cost_counts_steps_of_edits_that_were_made():
     cost = edit_cost([made, failed], 0.0, 0, 1)
     assert (cost["edit_seconds_total"], cost["iterations_mean"]) == (4.0, 4.0)
     assert edit_cost([failed], 0.0, 0, 1)["iterations_mean"] is None
+
+
+def test_an_editor_may_put_questions_in_its_own_words(before, monkeypatch):
+    """Then the unedited model is asked in the same words; other questions keep the answers that are known."""
+    editor = ready("none")
+    monkeypatch.setattr(
+        editor,
+        "asked",
+        lambda record, probe: f"It is said: {probe.prompt}" if probe.kind == "edit" else probe.prompt,
+    )
+    stream = Stream(editor, STREAM, before)
+    stream.carry_out(plan_runs({1: 2}, len(STREAM)))
+    for row in stream.rows:
+        assert row["before_nll"] == pytest.approx(row["nll"], abs=1e-5), "nothing was edited"
+        same = list(before[row["record"], row["probe"]]["before_nll"]) == list(row["before_nll"])
+        assert same == (row["kind"] != "edit")

@@ -23,7 +23,7 @@ from wise.errors import ConfigError, EditError
 from wise.lm.architectures import Site, default_layer, find_site
 from wise.lm.batch import Encoded, encode
 from wise.lm.load import LanguageModel
-from wise.records import EditRecord
+from wise.records import EditRecord, Probe
 from wise.seeds import generator
 from wise.tail.tail import FrozenStates, Tail
 
@@ -217,6 +217,10 @@ class Editor(ABC):
             self.tail.regroup(groups)
         if self.edits:
             self._attach()
+
+    def asked(self, record: EditRecord, probe: Probe) -> str:
+        """The text by which an evaluation puts one of an edit's questions: as it stands, unless an editor instructs."""
+        return probe.prompt
 
     @contextmanager
     def unedited(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from wise.lm.answer import Answer, answer_pairs, read_answers
 from wise.lm.batch import by_length, encode, unsorted
 from wise.lm.generate import generate_answers
 from wise.lm.load import LanguageModel
-from wise.records import EDIT_KIND, IN_SCOPE, EditRecord, Probe
+from wise.records import EDIT_INDEX, EDIT_KIND, IN_SCOPE, EditRecord, Probe
 
 SPARE_TOKENS = 6
 """A free answer may be this much longer than the target, so that going on where one should stop counts as wrong."""
@@ -45,6 +45,31 @@ class Reply:
 def questions_of(edits: Sequence[int], stream: Sequence[EditRecord]) -> list[Question]:
     """Every question about the given positions of the stream."""
     return [Question(edit, stream[edit], index, probe) for edit in edits for index, probe in stream[edit].questions()]
+
+
+def put_by(editor: Editor, questions: Sequence[Question]) -> list[Question]:
+    """The questions in the words by which the editor has them asked, see `Editor.asked`."""
+    return [replace(q, probe=replace(q.probe, prompt=editor.asked(q.record, q.probe))) for q in questions]
+
+
+def answers_before(
+    editor: Editor, questions: Sequence[Question], known: Sequence[dict[str, Any]], batch_size: int
+) -> list[dict[str, Any]]:
+    """The unedited model's answers: those `known` of the records' own questions, others where the words are others."""
+    other = [i for i, q in enumerate(questions) if q.probe.prompt != _own_words(q)]
+    before = list(known)
+    if other:
+        probes = [questions[i].probe for i in other]
+        with editor.unedited():
+            answers = answer_pairs(editor.lm, [p.prompt for p in probes], [p.target for p in probes], batch_size)
+        for i, answer in zip(other, answers, strict=True):
+            before[i] = known[i] | {"before_tokens": answer.predicted_tokens, "before_nll": answer.nll}
+    return before
+
+
+def _own_words(question: Question) -> str:
+    record, index = question.record, question.index
+    return record.prompt if index == EDIT_INDEX else record.probes[index].prompt
 
 
 def ask(editor: Editor, questions: Sequence[Question], batch_size: int = 64, oracle: bool = False) -> list[Reply]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from wise.editors.base import Editor, EditOutcome
 from wise.errors import EditError
-from wise.evaluate.ask import ask, generated, questions_of, transcript_row
+from wise.evaluate.ask import answers_before, ask, generated, put_by, questions_of, transcript_row
 from wise.evaluate.checkpoint import Checkpoints, Progress
 from wise.evaluate.grid import Run
 from wise.records import EditRecord
@@ -149,13 +149,14 @@ class Stream:
     def _ask(self, start: int, T: int, chunk: int) -> None:
         """Ask about all T edits from `start` on, of the model as it is after the last of them."""
         started = time.perf_counter()
-        questions = questions_of(range(start, start + T), self.records)
+        questions = put_by(self.editor, questions_of(range(start, start + T), self.records))
+        known = [self.before[question.record.id, question.index] for question in questions]
+        known = answers_before(self.editor, questions, known, self.batch_size)
         replies = ask(self.editor, questions, self.batch_size, self.oracle)
         texts = generated(self.editor.lm, questions, self.batch_size) if self.generate else {}
-        for question, reply in zip(questions, replies, strict=True):
-            known = self.before[question.record.id, question.index]
+        for question, reply, before in zip(questions, replies, known, strict=True):
             age = T - 1 - (question.edit - start)
-            self.rows.append(transcript_row(question, reply, known, texts, T, chunk, age))
+            self.rows.append(transcript_row(question, reply, before, texts, T, chunk, age))
         self.probe_seconds += time.perf_counter() - started
 
     def _save_if_due(self) -> None:
