@@ -143,7 +143,7 @@ def test_same_bytes_for_the_same_seed_whatever_the_hash_seed(tmp_path, version):
         digests.append({p.parent.name: json.loads(p.read_text())["sha256"] for p in sorted(out.glob("*/dataset.json"))})
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
-    assert len(digests[0]) == 4
+    assert len(digests[0]) == 5
 
 
 @pytest.mark.parametrize(

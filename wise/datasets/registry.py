@@ -53,7 +53,7 @@ DATASETS: dict[str, Entry] = {
         "wise.datasets.factworld.build",
         "wise.datasets.factworld.options:FactWorldOptions",
         "FactWorld: a small invented world, the texts that teach it, and the edits that contradict them.",
-        streams=("factworld-qa", "factworld-hallucination", "factworld-ood"),
+        streams=("factworld-qa", "factworld-tasks", "factworld-hallucination", "factworld-ood"),
         corpus=True,
     ),
     "zsre": _published("zsre:ZSRE", "ZsRE: 1037 questions with paraphrases and one-hop consequences."),

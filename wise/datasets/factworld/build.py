@@ -1,4 +1,4 @@
-"""Write FactWorld to disk: corpus, facts, and the streams of edits of the three settings."""
+"""Write FactWorld to disk: corpus, facts, and the streams of edits of the settings."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ FILES = {"edits": EDIT, "development": DEVELOPMENT, "train": TRAIN}
 def make(name: str, options: FactWorldOptions, out: str | Path) -> list[Path]:
     """Write all folders of FactWorld below `out` and return them.
 
-    The one called `name` holds corpus.jsonl and facts.jsonl; `factworld-qa`, `factworld-hallucination` and
-    `factworld-ood` hold edits.jsonl, development.jsonl and train.jsonl. Each has a dataset.json with counts and
-    digests.
+    The one called `name` holds corpus.jsonl and facts.jsonl; `factworld-qa`, `factworld-tasks`,
+    `factworld-hallucination` and `factworld-ood` hold edits.jsonl, development.jsonl and train.jsonl. Each has a
+    dataset.json with counts and digests.
     """
     out = Path(out)
     version = VERSIONS[options.version](options)
     world, split, contradict = version.world, version.split, version.contradict
     settings = {
         "factworld-qa": version.edit_records,
+        "factworld-tasks": version.task_records,
         "factworld-hallucination": lambda role: hallucination_records(world, split, options, role, contradict),
         "factworld-ood": lambda role: ood_records(world, split, options, role, contradict),
     }

@@ -37,6 +37,10 @@ class Version(ABC):
         """Single facts to change, in a seeded random order."""
 
     @abstractmethod
+    def task_records(self, role: str) -> list[EditRecord]:
+        """Edits of several kinds, each with its `task`."""
+
+    @abstractmethod
     def contradict(self, fact: Fact, draw: random.Random) -> str:
         """Another value that the fact's relation can have."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from wise.datasets.factworld.corpus import Document, write_corpus
@@ -37,6 +38,10 @@ class FirstVersion(Version):
 
     def edit_records(self, role: str) -> list[EditRecord]:
         return edit_records(self.world, self.plan, self.split, self.options, role)
+
+    def task_records(self, role: str) -> list[EditRecord]:
+        """This version has one kind of edits."""
+        return [replace(record, task="counterfact") for record in self.edit_records(role)]
 
     def contradict(self, fact: Fact, draw: random.Random) -> str:
         return new_value(self.world, fact, self._values[fact.relation], draw)

@@ -7,7 +7,7 @@ the same half and paraphrased in the other, in wordings in which the corpus does
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from wise.datasets.factworld.corpus import Teaching
@@ -45,19 +45,28 @@ class Writer:
         probes += self._locality(fact, draw)
         probes += self._consequences(fact, target, wording)
         asked = {probe.prompt for probe in probes}
-        other = draw.choice([f for f in self.outside if f.subject != fact.subject])
-        irrelevant = next(text for text in self._texts(other, draw) if text not in asked)
+        irrelevant, irrelevant_prompt = self.unrelated(fact, asked, draw)
         return EditRecord(
             id=name,
             prompt=world.ask(fact, wording),
             target=target,
             subject=fact.subject,
-            irrelevant=f"{irrelevant} {other.object}",
-            irrelevant_prompt=irrelevant,
+            irrelevant=irrelevant,
+            irrelevant_prompt=irrelevant_prompt,
             probes=tuple(probes),
             relation=fact.relation,
             original=fact.object,
         )
+
+    def unrelated(self, fact: Fact, asked: Collection[str], draw: random.Random) -> tuple[str, str]:
+        """A text about another subject that none of the questions `asked` is, with its answer; and its prompt alone."""
+        other = draw.choice([f for f in self.outside if f.subject != fact.subject])
+        prompt = next(text for text in self._texts(other, draw) if text not in asked)
+        return f"{prompt} {other.object}", prompt
+
+    def text(self, fact: Fact, draw: random.Random) -> str:
+        """One way to ask for a fact that the corpus states."""
+        return next(self._texts(fact, draw))
 
     def _texts(self, fact: Fact, draw: random.Random) -> Iterator[str]:
         """Ways to ask for a fact that the corpus states, in random order; to train with, of one half alone."""
@@ -75,9 +84,9 @@ class Writer:
         far = draw.sample([f for f in self.asked if world.kind(f.subject) != kind], 2)
         near = (("same_relation", draw.choice(same_relation or same_kind)), ("same_subject", own))
         for name, other in near:
-            yield Probe("locality_near", next(self._texts(other, draw)), other.object, name)
+            yield Probe("locality_near", self.text(other, draw), other.object, name)
         for other in far:
-            yield Probe("locality_far", next(self._texts(other, draw)), other.object, world.kind(other.subject))
+            yield Probe("locality_far", self.text(other, draw), other.object, world.kind(other.subject))
 
     def _consequences(self, fact: Fact, target: str, wording: int) -> Iterator[Probe]:
         """Questions whose answers follow from the edit, with the answers before it."""
@@ -94,17 +103,22 @@ class Writer:
             yield Probe("ood", f"{prompt} {text[: text.index(target)].strip()}", target, "description", fact.object)
 
 
+def make_writer(world: World, plan: Mapping[Key, Teaching], split: Split, role: str) -> Writer:
+    """The writer of a role, with what its records ask about beside their edits."""
+    asked = split.roles[role].asked
+    everything = [fact for name in asked for fact in world.facts_of(name)]
+    outside = [fact for name in split.roles[TRAIN].edited for fact in world.facts_of(name)]
+    kept = split.reserved_facts(world, asked) if role == TRAIN else everything
+    return Writer(world, plan, split, role, tuple(kept), tuple(outside))
+
+
 def edit_records(
     world: World, plan: Mapping[Key, Teaching], split: Split, options: FactWorldOptions, role: str
 ) -> list[EditRecord]:
     """The records of one role in a seeded random order."""
-    subjects = split.roles[role]
-    facts = split.editable_facts(world, subjects.edited)
+    facts = split.editable_facts(world, split.roles[role].edited)
     stream(options, "records", role).shuffle(facts)
-    everything = [fact for name in subjects.asked for fact in world.facts_of(name)]
-    asked = split.reserved_facts(world, subjects.asked) if role == TRAIN else everything
-    outside = [fact for name in split.roles[TRAIN].edited for fact in world.facts_of(name)]
-    writer = Writer(world, plan, split, role, tuple(asked), tuple(outside))
+    writer = make_writer(world, plan, split, role)
     return [writer.record(fact, f"{role}-{i:05d}", stream(options, "records", role, i)) for i, fact in enumerate(facts)]
 
 

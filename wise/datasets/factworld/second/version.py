@@ -11,6 +11,7 @@ from wise.datasets.factworld.options import FactWorldOptions
 from wise.datasets.factworld.second.edits import edit_records
 from wise.datasets.factworld.second.in_context import Readers, context_documents, context_questions
 from wise.datasets.factworld.second.split import divide
+from wise.datasets.factworld.second.tasks.records import task_records
 from wise.datasets.factworld.second.teaching import plan_teaching
 from wise.datasets.factworld.second.world import build_world, other_value
 from wise.datasets.factworld.split import TRAIN
@@ -37,6 +38,9 @@ class SecondVersion(Version):
 
     def edit_records(self, role: str) -> list[EditRecord]:
         return edit_records(self.world, self.plan, self.split, self.options, role)
+
+    def task_records(self, role: str) -> list[EditRecord]:
+        return task_records(self.world, self.plan, self.split, self.options, role)
 
     def contradict(self, fact: Fact, draw: random.Random) -> str:
         return other_value(self.world, fact, draw)
