@@ -45,6 +45,9 @@ IN_SCOPE = (EDIT_KIND, "paraphrase", "portability", "ood", "opinion")
 WANTED, OPPOSITE = "wanted", "opposite"
 """Names of opinions, by polarity."""
 
+OTHER_TOPIC = "other_topic"
+"""Name of locality probes that hold opinions on another topic."""
+
 EDIT_INDEX = -1
 """Its index, beside those of the probes, which count from 0."""
 

@@ -115,6 +115,30 @@ def test_scores_of_one_edit():
     })  # fmt: skip
 
 
+def test_the_success_of_an_opinion_is_the_gap_of_polarities_that_is_no_fall():
+    told = scores_of(
+        question(nll=(0.1, 0.1)),
+        question("opinion", name="wanted", nll=(1.0, 3.0), before_nll=np.array([2.0, 4.0])),
+        question("opinion", name="wanted", nll=(2.0, 2.0), before_nll=np.array([3.0, 3.0])),
+        question("opinion", name="opposite", nll=(4.0, 4.0), before_nll=np.array([1.0, 1.0])),
+        question("locality_far", name="other_topic", predicted=(1, 9)),
+        question("locality_far", name="person", predicted=(1, 2)),
+    )
+    assert told["opinion_wanted"] == -2 and told["opinion_opposite"] == -4 and told["opinion_before"] == -3
+    assert told["es"] == pytest.approx(1 / (1 + np.exp(-2)))
+    assert told["loc_topic"] == 0.5 and told["loc_far"] == 0.75
+    # what was likelier before the edit counts less
+    fallen = m.opinion_shift(np.array([-2.0]), np.array([-4.0]), np.array([-1.0]))
+    assert fallen == pytest.approx(np.exp(-1) / (1 + np.exp(-2)))
+    assert m.opinion_shift(*(np.array([-np.inf]) for _ in range(3))).tolist() == [0.0]
+
+
+def test_repetition_lowers_the_entropy_of_ngrams():
+    once, again, short = m.ngram_entropy(["a b c d", "a a a a a", "a b"])
+    assert once == pytest.approx(100 * (2 / 3 * np.log2(3) + 4 / 3 * np.log2(2)))
+    assert again == 0.0 and np.isnan(short)
+
+
 def test_questions_that_the_unedited_model_cannot_answer_are_not_scored():
     able = {"kind": "portability", "name": "alias", "base_accuracy": 0.8}
     unable = {"kind": "portability", "name": "two_hop", "base_accuracy": 0.79, "predicted": (1, 9)}

@@ -64,6 +64,36 @@ def generated_contains(generated: Iterable[str | None], target: Iterable[str]) -
     return _compare_text(generated, target, lambda answer, wanted: f" {_words(wanted)} " in f" {_words(answer)} ")
 
 
+def opinion_shift(wanted: np.ndarray, opposite: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Edit success of opinions, shape (n,): `sigmoid(w - o) * min(1, exp(w - b))`, from mean token log-probabilities.
+
+    w and o are those of answers of the wanted and of the opposite polarity after the edit, b those of the wanted ones
+    by the unedited model (Mitchell et al. 2022, section 5.1). 0 where both became impossible.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = np.minimum(1.0, np.exp(wanted - before)) / (1.0 + np.exp(opposite - wanted))
+    return np.where(np.isnan(value), 0.0, value)
+
+
+def ngram_entropy(texts: Iterable[str]) -> np.ndarray:
+    """Fluency of each text, shape (n,): `100 * (2/3 H_2 + 4/3 H_3)`, H_k the entropy of its k-grams of words in bits.
+
+    As in ROME (Meng et al. 2022, section 3.4): repetition lowers it. NaN for a text of fewer than three words.
+    """
+    return np.array([_weighted_entropy(_words(text).split()) for text in texts], dtype=float)
+
+
+def _weighted_entropy(words: Sequence[str]) -> float:
+    if len(words) < 3:
+        return np.nan
+    total = 0.0
+    for size, weight in ((2, 2 / 3), (3, 4 / 3)):
+        _, counts = np.unique([" ".join(words[i : i + size]) for i in range(len(words) - size + 1)], return_counts=True)
+        share = counts / counts.sum()
+        total -= weight * float((share * np.log2(share)).sum())
+    return 100.0 * total
+
+
 def perplexity(nll: np.ndarray) -> np.ndarray:
     """`exp(mean nll)` of each example; a NaN or an overflow becomes +inf, for the callers to count."""
     with np.errstate(over="ignore"):

@@ -24,10 +24,12 @@ from wise.evaluate.measures import (
     generated_contains,
     generated_exact,
     mean_nll,
+    opinion_shift,
     sure_on_average,
     sure_share,
     token_share,
 )
+from wise.records import OPPOSITE, OTHER_TOPIC, WANTED
 
 Role = Literal["headline", "other", "kept"]
 """In tables of the main comparison: a column by T, one of the others at the largest T, or only kept in scores."""
@@ -127,6 +129,13 @@ def answerable(rows: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     return np.where(able < ABLE, np.nan, values)
 
 
+def _of_side(rows: pd.DataFrame, side: str, column: str) -> np.ndarray:
+    """Mean token log-likelihood of the opinions of one polarity; none (NaN) for those of the other."""
+    if rows.empty:
+        return np.empty(0)
+    return np.where(rows["name"] == side, -mean_nll(rows[column]), np.nan)
+
+
 @measured("edit", "Rel", role="headline", heading="Rel", words="reliability")
 def rel(rows: pd.DataFrame) -> np.ndarray:
     """Reliability: share of target tokens predicted for the edit prompt, teacher forced."""
@@ -209,6 +218,37 @@ def loc_exact(rows: pd.DataFrame) -> np.ndarray:
 def loc_near_exact(rows: pd.DataFrame) -> np.ndarray:
     """Locality near the edit: answers of which every token is predicted as before the edit."""
     return exact_match(rows["predicted_tokens"], rows["before_tokens"])
+
+
+@measured("opinion", "Wanted opinions", bounds=(-np.inf, 0.0))
+def opinion_wanted(rows: pd.DataFrame) -> np.ndarray:
+    """Mean log-likelihood of answers of the polarity that the edit asks for, nats a token."""
+    return _of_side(rows, WANTED, "nll")
+
+
+@measured("opinion", "Opposite opinions", direction="lower", bounds=(-np.inf, 0.0))
+def opinion_opposite(rows: pd.DataFrame) -> np.ndarray:
+    """Mean log-likelihood of answers of the opposite polarity, nats a token."""
+    return _of_side(rows, OPPOSITE, "nll")
+
+
+@measured("opinion", "Wanted opinions before", bounds=(-np.inf, 0.0))
+def opinion_before(rows: pd.DataFrame) -> np.ndarray:
+    """Mean log-likelihood of answers of the wanted polarity by the unedited model, nats a token."""
+    return _of_side(rows, WANTED, "before_nll")
+
+
+@derived("opinion_wanted", "opinion_opposite", "opinion_before", title="ES", role="other")
+def es(wanted: np.ndarray, opposite: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Edit success of opinions: the wanted polarity over the opposite one, and no less likely than before the edit."""
+    return opinion_shift(wanted, opposite, before)
+
+
+@measured("locality_far", "Loc topic")
+def loc_topic(rows: pd.DataFrame) -> np.ndarray:
+    """Opinions on another topic: share of answer positions predicted as before the edit."""
+    agreement = token_share(rows["predicted_tokens"], rows["before_tokens"])
+    return np.where(rows["name"] == OTHER_TOPIC, agreement, np.nan)
 
 
 @measured("edit", "Rel generated", role="other")

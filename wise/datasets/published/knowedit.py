@@ -9,7 +9,7 @@ from wise.datasets.published import zsre
 from wise.datasets.published.dataset import Published
 from wise.datasets.published.raw_files import Source
 from wise.datasets.published.raw_rows import Entry, Row
-from wise.records import EditRecord, Kind, Probe
+from wise.records import OTHER_TOPIC, EditRecord, Kind, Probe
 
 OPINION = "What do you think of {}?"
 OPINION_AGAIN = "What is your opinion on {}?"
@@ -103,7 +103,7 @@ def _opinion(row: Row, name: str) -> Entry:
         relation={"pos": "positive", "neg": "negative"}[wanted],
         original=original,
     )
-    return Entry.beside(record, Probe("locality_far", question, original, "other_topic"))
+    return Entry.beside(record, Probe("locality_far", question, original, OTHER_TOPIC))
 
 
 REVISION = "https://huggingface.co/datasets/zjunlp/KnowEdit/resolve/6d218881e60c7c8be836bd2befd598eb3b318be4/benchmark"

@@ -13,7 +13,7 @@ from itertools import product
 from wise.datasets.factworld.second.edits import Writer
 from wise.datasets.factworld.second.names import WORDS
 from wise.datasets.factworld.world import Fact
-from wise.records import OPPOSITE, WANTED, EditRecord, Probe
+from wise.records import OPPOSITE, OTHER_TOPIC, WANTED, EditRecord, Probe
 
 KINDS_OF_TOPICS = ("cargo", "industry", "genre", "trade")
 """Kinds of answers of two words whose combinations are topics."""
@@ -79,7 +79,7 @@ def opinion_record(writer: Writer, topic: str, others: Sequence[str], name: str,
         for question, text in zip(again, texts, strict=True)
     ]
     probes += [
-        Probe("locality_far", QUESTIONS[first].format(t=other), text, "other_topic")
+        Probe("locality_far", QUESTIONS[first].format(t=other), text, OTHER_TOPIC)
         for texts in opinions(other).values()
         for text in texts[:2]
     ]
