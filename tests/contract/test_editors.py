@@ -26,6 +26,7 @@ QUICK = {
     "defer": {"lr": 5e-2},
     "ultraedit": {"lr": 3e-3},
     "locft-bf": {"lr": 5e-3},
+    "calinet": {"slots": 8, "epochs": 30, "lr": 2e-2, "context_prefixes": 1},
     "grace": {"lr": 0.3, "steps": 40},
     "memoir": {"lr": 0.5, "steps": 40, "tau": 0.5, "context_prefixes": 2},
     "retrieval": {"threshold": 0.6},

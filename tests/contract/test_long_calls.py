@@ -14,7 +14,7 @@ from wise.evaluate.grid import plan_runs
 from wise.evaluate.stream import Stream
 
 RUNS = plan_runs({1: 1, 3: 1}, len(STREAM))
-OPTIONS = {"locft-bf": {"batch": 2, "epochs": 6, "stop_loss": 0.0}}
+OPTIONS = {name: {"batch": 2, "epochs": 6, "stop_loss": 0.0} for name in ("calinet", "locft-bf")}
 together = pytest.mark.parametrize("name", [name for name in sorted(EDITORS) if editor_class(name).batch_editing])
 
 

@@ -61,9 +61,9 @@ class Editor(ABC):
     name: ClassVar[str]
     Config: ClassVar[type]
     policy: str = "prefill"
-    batch_editing: ClassVar[bool] = False
+    batch_editing: bool = False
     """Whether all edits are learned in one call, see `wise.editors.mechanisms.joint`."""
-    retrains_from_scratch: ClassVar[bool] = False
+    retrains_from_scratch: bool = False
     """Whether a further call costs as much for every edit made before as for its own."""
     in_forward: ClassVar[bool] = True
     """Whether a plain forward call of the model is edited; False for editors that rewrite what `generate` is given."""

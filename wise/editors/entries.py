@@ -59,6 +59,7 @@ EDITORS: dict[str, Entry] = {
     "ultraedit": Entry("wise.editors.ultraedit", "UltraEdit", "UltraEdit", REWRITING, "pilot", "#9F86D9", "X", "-."),
     "mend": Entry("wise.editors.mend.editor", "Mend", "MEND", TRAINED, "mend", "#999933", "P", "--"),
     "serac": Entry("wise.editors.serac.editor", "Serac", "SERAC", TRAINED, "serac", "#4D4D00", "d", "-."),
+    "calinet": Entry("wise.editors.calinet.editor", "CaliNet", "CaliNet", MEMORIES, None, "#B3DE69", "<", "-."),
     "defer": Entry("wise.editors.defer", "Defer", "DEFER", MEMORIES, None, "#66C2A5", "D", "--"),
     "grace": Entry("wise.editors.grace", "Grace", "GRACE", MEMORIES, None, "#009E73", "s", "-"),
     "memoir": Entry("wise.editors.memoir", "Memoir", "MEMOIR", MEMORIES, "background", "#00441B", "*", "-."),

@@ -22,7 +22,8 @@ class Family:
     the residual stream as it is, or through the norm `behind` inside the layer. `final`: what the
     model applies behind its last layer, in order; a path that holds None in some model is left out.
     `query`: the projection inside a layer that gives queries and nothing else, None where queries, keys
-    and values come out of one matrix. `share`: the edited layer as published, (layer, of how many).
+    and values come out of one matrix. `share`: the edited layer as published, (layer, of how many). `ffn`: the
+    module inside a layer whose input is the FFN's; `gated`: whether the FFN multiplies two up-projections.
     """
 
     layers: str
@@ -31,6 +32,8 @@ class Family:
     behind: str | None = None
     query: str | None = "self_attn.q_proj"
     share: tuple[int, int] = (27, 32)
+    ffn: str = "mlp"
+    gated: bool = True
 
 
 LLAMA = Family("model.layers", "mlp.down_proj", ("model.norm",))
@@ -47,10 +50,18 @@ FAMILIES = {
     "phi3": Family("model.layers", "mlp.down_proj", ("model.norm",), query=None),
     "olmo": LLAMA,
     "olmo2": POST_NORM,
-    "gptj": Family("transformer.h", "mlp.fc_out", ("transformer.ln_f",), query="attn.q_proj", share=(21, 28)),
-    "gpt2": Family("transformer.h", "mlp.c_proj", ("transformer.ln_f",), query=None),
-    "gpt_neox": Family("gpt_neox.layers", "mlp.dense_4h_to_h", ("gpt_neox.final_layer_norm",), query=None),
-    "opt": Family("model.decoder.layers", "fc2", ("model.decoder.final_layer_norm", "model.decoder.project_out")),
+    "gptj": Family(
+        "transformer.h", "mlp.fc_out", ("transformer.ln_f",), query="attn.q_proj", share=(21, 28), gated=False
+    ),
+    "gpt2": Family("transformer.h", "mlp.c_proj", ("transformer.ln_f",), query=None, gated=False),
+    "gpt_neox": Family("gpt_neox.layers", "mlp.dense_4h_to_h", ("gpt_neox.final_layer_norm",), query=None, gated=False),
+    "opt": Family(
+        "model.decoder.layers",
+        "fc2",
+        ("model.decoder.final_layer_norm", "model.decoder.project_out"),
+        ffn="fc1",
+        gated=False,
+    ),
 }
 """`config.model_type` -> Family. A new family needs one entry here; the tests of the tail run over all of them."""
 
@@ -74,6 +85,11 @@ class Site:
     blocks: nn.ModuleList
     final: tuple[nn.Module, ...]
     family: Family
+
+    @property
+    def entry(self) -> nn.Module:
+        """The module whose input the states of texts are read at: the matrix itself."""
+        return self.module
 
     @property
     def weight(self) -> Tensor:
@@ -107,6 +123,15 @@ class Site:
         return None if self.family.behind is None else self.block.get_submodule(self.family.behind)
 
 
+class FeedForward(Site):
+    """The whole FFN of a layer: it is read at its own input (B, L, d), and its output is that of the matrix."""
+
+    @property
+    def entry(self) -> nn.Module:
+        """The module that the FFN begins with."""
+        return self.block.get_submodule(self.family.ffn)
+
+
 def find_site(model: PreTrainedModel, layer: int) -> Site:
     """The down-projection of layer `layer`.
 
@@ -126,6 +151,11 @@ def find_site(model: PreTrainedModel, layer: int) -> Site:
     final = tuple(module for path in family.final if (module := attrgetter(path)(model)) is not None)
     backbone = model.get_submodule(family.layers.rpartition(".")[0])
     return Site(layer, name, cast(nn.Linear, model.get_submodule(name)), backbone, blocks, final, family)
+
+
+def feed_forward(site: Site) -> FeedForward:
+    """The FFN that ends with the matrix of `site`."""
+    return FeedForward(**vars(site))
 
 
 def activation(model: PreTrainedModel) -> nn.Module:

@@ -25,13 +25,20 @@ def read_states(site: Site, batch: Batch) -> States:
     """Run the model as it is on `batch`, exactly as it is padded; nothing behind the site's layer runs."""
     seen: dict[str, Tensor] = {}
 
-    def at_matrix(_module: nn.Module, args: tuple, output: Tensor) -> None:
-        seen["inner"], seen["output"] = args[0], output
+    def at_entry(_module: nn.Module, args: tuple) -> None:
+        seen["inner"] = args[0]
+
+    def at_matrix(_module: nn.Module, _args: tuple, output: Tensor) -> None:
+        seen["output"] = output
 
     def at_layer(_module: nn.Module, _args: tuple, output: Tensor | tuple) -> None:
         raise _LayerReached(output)
 
-    hooks = [site.module.register_forward_hook(at_matrix), site.block.register_forward_hook(at_layer)]
+    hooks = [
+        site.entry.register_forward_pre_hook(at_entry),
+        site.module.register_forward_hook(at_matrix),
+        site.block.register_forward_hook(at_layer),
+    ]
     try:
         with torch.no_grad():
             site.backbone(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
