@@ -67,7 +67,7 @@ wildcard_constraints:
     model="|".join(MODELS),
     editor="|".join(EDITORS),
     seed=r"\d+",
-    artifact=r"[a-z]+",
+    artifact=r"[a-z]+(-[0-9a-f]{8})?",
     records=r"(development-)?(shared|seed\d+)",
     study="|".join(name for name, study in KNOWN_STUDIES.items() if study.is_edited),
     point=r".+/seed\d+",

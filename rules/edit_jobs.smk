@@ -2,6 +2,16 @@
 POINTS = {path: (study, point) for study in KNOWN_STUDIES for path, point in jobs.study_points(config, study).items()}
 
 
+# Networks that a seed, or a study with other options of training, has for itself.
+OWN_ARTIFACTS = jobs.artifact_jobs(config, jobs.every_edit_job(config))
+
+
+def artifact_job(wildcards):
+    """What a job that prepares an editor is told: the editor, its options and its layer."""
+    key = (wildcards.dataset, wildcards.model, wildcards.artifact)
+    return OWN_ARTIFACTS[key] if key in OWN_ARTIFACTS else jobs.shared_artifact(config, *key)
+
+
 def job_of(wildcards):
     """What the edit job of a main run, or of a point of a study, is told."""
     if "point" not in wildcards.keys():
@@ -15,7 +25,7 @@ def job_of(wildcards):
 def edit_inputs(wildcards):
     """Files that an edit job reads; most editors need no artifact."""
     job = job_of(wildcards)
-    artifact = KNOWN_EDITORS[job.editor].artifact
+    artifact = jobs.artifact_name(config, job)
     return dict(
         records=f"{R}/data/{job.dataset}/{RECORDS[job.records]}.jsonl",
         train=f"{R}/data/{job.dataset}/train.jsonl",

@@ -1,5 +1,5 @@
 # What editors need beside the edits: covariances, hypernetworks, classifiers. Made once for each dataset and model from
-# the training records, and used by every seed and every T.
+# the training records, and used by every seed and every T; a trained network also once for each set of its options.
 
 
 rule prepare:
@@ -20,15 +20,11 @@ rule prepare:
     resources:
         mem_mb=3000,
     params:
-        code=lambda wildcards: editor_code("prepare", plan.artifact_editor(config, wildcards.artifact)),
+        code=lambda wildcards: editor_code("prepare", artifact_job(wildcards).editor),
         model=lambda wildcards: model_options(wildcards.model),
-        editor=lambda wildcards: plan.artifact_editor(config, wildcards.artifact),
-        options=lambda wildcards: json.dumps(
-            plan.options(config, wildcards.dataset, wildcards.model, plan.artifact_editor(config, wildcards.artifact))
-        ),
-        layer=lambda wildcards: layer_option(
-            plan.layer(config, wildcards.dataset, wildcards.model, plan.artifact_editor(config, wildcards.artifact))
-        ),
+        editor=lambda wildcards: artifact_job(wildcards).editor,
+        options=lambda wildcards: json.dumps(artifact_job(wildcards).options),
+        layer=lambda wildcards: layer_option(artifact_job(wildcards).layer),
     message:
         "Preparing {wildcards.artifact} of {wildcards.model} on {wildcards.dataset}"
     shell:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any, NamedTuple
 
 from wise.config import plan
 from wise.config.studies import STUDIES, Point
 from wise.config.study_kinds import STREAM
 from wise.config.tuned import Entry
+from wise.editors.entries import EDITORS
 from wise.slices import Slice
 
 
@@ -37,7 +41,8 @@ class EditJob(NamedTuple):
 def main_job(config: Mapping[str, Any], dataset: str, model: str, editor: str, seed: int) -> EditJob:
     """A job of the main comparison."""
     place = (dataset, model, editor)
-    options, layer, asked = plan.options(config, *place), plan.layer(config, *place), plan.evaluation(config, dataset)
+    layer, asked = plan.layer(config, *place), plan.evaluation(config, dataset)
+    options = _seeded(config, dataset, editor, plan.options(config, *place), seed)
     part = plan.records_of_seed(config, dataset, seed)
     stream = asked["edits"], asked["grid"], asked["generate"], part
     return EditJob(*place, seed, options, layer, *stream, tuned=_digest(plan.tuned(config, *place)))
@@ -56,9 +61,82 @@ def study_job(config: Mapping[str, Any], study: str, point: Point) -> EditJob:
     layer = point.layer[0] if point.layer else plan.layer(config, *place)
     overrides = [override.values for override in point.overrides]
     options, tuned = plan.options(config, *place, *overrides), _digest(plan.tuned(config, *place, *overrides))
+    options = _seeded(config, point.dataset, point.editor, options, point.seed)
     part = plan.records_of_seed(config, point.dataset, point.seed, point.records)
     stream = edits, grid, STUDIES[study].generate, part
     return EditJob(*place, point.seed, options, layer, *stream, point.records, tuned)
+
+
+def _seeded(
+    config: Mapping[str, Any], dataset: str, editor: str, options: Mapping[str, Any], seed: int
+) -> Mapping[str, Any]:
+    """The options of a seed, which trains its own network where the configuration says so."""
+    own = EDITORS[editor].trained and plan.evaluation(config, dataset)["training"] == "per_seed"
+    return {"train_seed": seed, **options} if own else options
+
+
+class ArtifactJob(NamedTuple):
+    """One job that makes what an editor needs beside the edits."""
+
+    editor: str
+    options: Mapping[str, Any]
+    layer: int | None
+
+
+def artifact_name(config: Mapping[str, Any], job: EditJob) -> str | None:
+    """What an edit job's artifact is called: as the editor's entry names it, for a trained one behind it a digest.
+
+    The digest is of the options that the network depends on; those of the editor's shared main runs have none.
+    """
+    entry = EDITORS[job.editor]
+    if not entry.trained or entry.artifact is None:
+        return entry.artifact
+    asked = _trained_by(job.editor, job.options, job.layer)
+    if asked == _trained_by(job.editor, *_main_artifact(config, job.dataset, job.model, job.editor)):
+        return entry.artifact
+    return f"{entry.artifact}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+
+
+def artifact_jobs(config: Mapping[str, Any], edit_jobs: Iterable[EditJob]) -> dict[tuple[str, str, str], ArtifactJob]:
+    """By dataset, model and name every artifact of `edit_jobs` that is not that of the editor's main runs."""
+    made = {}
+    for job in edit_jobs:
+        if EDITORS[job.editor].trained:
+            name = artifact_name(config, job)
+            made[job.dataset, job.model, name] = ArtifactJob(job.editor, _network(job.editor, job.options), job.layer)
+    return {key: job for key, job in made.items() if key[2] != EDITORS[job.editor].artifact}
+
+
+def every_edit_job(config: Mapping[str, Any]) -> Iterator[EditJob]:
+    """The jobs of the main comparison, then of all studies whose editors it has."""
+    for dataset, model in plan.pairs(config):
+        for editor, seed in product(config["editors"], config["seeds"]):
+            yield main_job(config, dataset, model, editor, seed)
+    for study in STUDIES:
+        for point in study_points(config, study).values():
+            if point.editor in config["editors"]:
+                yield study_job(config, study, point)
+
+
+def shared_artifact(config: Mapping[str, Any], dataset: str, model: str, artifact: str) -> ArtifactJob:
+    """What makes an artifact without a digest: the first editor of the comparison that needs it, with its options."""
+    editor = plan.artifact_editor(config, artifact)
+    return ArtifactJob(editor, *_main_artifact(config, dataset, model, editor))
+
+
+def _main_artifact(
+    config: Mapping[str, Any], dataset: str, model: str, editor: str
+) -> tuple[Mapping[str, Any], int | None]:
+    return plan.options(config, dataset, model, editor), plan.layer(config, dataset, model, editor)
+
+
+def _network(editor: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a trained network depends on."""
+    return {name: value for name, value in options.items() if name not in EDITORS[editor].edit_options}
+
+
+def _trained_by(editor: str, options: Mapping[str, Any], layer: int | None) -> str:
+    return json.dumps([editor, _network(editor, options), layer], sort_keys=True)
 
 
 class SearchJob(NamedTuple):

@@ -133,6 +133,9 @@ class Asked(Section):
     records: Literal["per_seed", "shared"] = "per_seed"
     """`per_seed`: each seed edits other records, as far as the dataset goes: the first seed the first `edits` of them,
     the second the next, and from the first record again where they end. `shared`: all seeds edit the first ones."""
+    training: Literal["shared", "per_seed"] = "shared"
+    """`shared`: editors that train a network train one for all seeds. `per_seed`: each seed trains its own, so that
+    intervals over seeds hold the training as well; editors with the option `train_seed` do so."""
     on_nan: Literal["fail", "skip"] = "fail"
     """An edit whose loss is not finite fails the job or is skipped."""
 

@@ -33,6 +33,9 @@ class Entry(NamedTuple):
     editors. `artifact` names what its `prepare` makes, the same name for editors whose artifact is the same. Without
     a `colour` (such as "#0072B2") or a `marker` of matplotlib it gets ones that follow from its name. Jobs of `slow`
     editors start first, so that none of them is left alone at the end.
+
+    `trained`: the artifact is a network that depends on the editor's options, those of `edit_options` apart, among
+    them `train_seed`. Runs with other options are then given another network.
     """
 
     module: str
@@ -44,6 +47,8 @@ class Entry(NamedTuple):
     marker: str = ""
     line: str = "-"
     slow: bool = False
+    trained: bool = False
+    edit_options: tuple[str, ...] = ()
 
 
 EDITORS: dict[str, Entry] = {
