@@ -66,10 +66,16 @@ def by_variant(inputs: Inputs) -> pd.DataFrame:
     return summarise(scores, tuple(BARS), by=BY)
 
 
+OF_PROMPTS = ("current", "between")
+"""Thresholds that are set at the last tokens of prompts, so that a score of the last token goes without saying it."""
+
+
 def variant_label(routing: str, positions: str, threshold: str) -> str:
     """When the router decides and which tokens its score looks at, in two lines; other thresholds in a third."""
     lines = [WHEN[routing], WHERE[positions]]
-    return "\n".join(lines if (threshold == "current") == (positions == "last") else [*lines, f"{threshold} threshold"])
+    return "\n".join(
+        lines if (threshold in OF_PROMPTS) == (positions == "last") else [*lines, f"{threshold} threshold"]
+    )
 
 
 def draw(cells: pd.DataFrame) -> Figure:

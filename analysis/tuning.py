@@ -76,7 +76,7 @@ def figure(inputs: Inputs) -> Figure:
     places = list(dict.fromkeys((outcome.dataset, outcome.model) for outcome in found))
     groups = [[outcome for outcome in found if (outcome.dataset, outcome.model) == place] for place in places]
     rows = [-(-len(group) // COLUMNS) for group in groups]
-    made, strips = stacked([setting_title(*place) for place in places], WIDTH, [0.75 + 1.15 * count for count in rows])
+    made, strips = stacked([setting_title(*place) for place in places], WIDTH, [1.0 + 1.25 * count for count in rows])
     for strip, group, count in zip(strips, groups, rows, strict=True):
         grid = strip.subplots(count, COLUMNS, sharex=True, sharey=True, squeeze=False)
         for place, axes in enumerate(grid.ravel()):

@@ -2,7 +2,7 @@
 
 A comment right behind a number names its source:
 
-    WISE-Retrieve reaches .96<!--= default/main wise-retrieve T=200 avg --> after 200 edits.
+    WISE-Retrieve reaches .95<!--= default/main wise-retrieve T=100 avg --> after 100 edits.
 
 The source is a table, then what leaves one of its rows, then the column (`mean` or `value` where none is named).
 `KEY=VALUE` asks for a value of one column, a bare word for one of any column; `"two words"` are one. In a JSON file the

@@ -208,7 +208,7 @@ def test_an_empty_config_is_the_default_comparison(project: Path):
         ("ablations.generation.editors", ["nobody"], "ablations.generation"),
         ("ablations.generation.datasets", ["factworld-odd"], "ablations.generation.datasets.*factworld-ood"),
         ("ablations.switches.grid", {"1000": 1}, "ablations.switches"),
-        ("ablations.generation.edits", 201, "the evaluation of factworld-qa has only 200"),
+        ("ablations.generation.edits", 101, "the evaluation of factworld-qa has only 100"),
         ("ablations.shards.grid", {"1000": 1}, "ablations.shards"),
     ],
 )
@@ -310,7 +310,7 @@ def test_points_of_a_grid_have_their_values_as_options_or_as_layer(config: dict[
 
 
 def test_layer_is_not_an_option_and_an_editors_own_wins(config: dict[str, Any]):
-    config["editors"]["grace"] = {"layer": 3, "lr": 0.5}
+    config["tuned"], config["editors"]["grace"] = "", {"layer": 3, "lr": 0.5}
     place = ("factworld-qa", "factlm")
     assert plan.layer(config, *place, "grace") == 3
     assert plan.layer(config, *place, "none") == config["models"]["factlm"]["layer"]
