@@ -19,7 +19,8 @@ from wise.errors import ConfigError, DataError
 from wise.files import read_json
 from wise.records import EditRecord
 
-QUICK = {"serac": {"steps": 6}, "mend": {"iterations": 12}}
+QUICK = {"serac": {"steps": 6}, "mend": {"iterations": 12}, "ke": {"hidden": 16, "iterations": 12}}
+QUICK["instructedit"] = QUICK["mend"]
 """Networks that are trained before the first edit; all other editors have no option at all."""
 
 EDITS = [("Ada was born in", "Port Hill"), ("Bo lives in the city of", "North")]
@@ -34,6 +35,8 @@ NEVER_TAKES = {
     "memit-mass": "as rome",
     "alphaedit": "as rome",
     "mend": "its network needs more than the few lessons of a test",
+    "ke": "as mend",
+    "instructedit": "as mend",
 }
 """Editors of which nobody may demand that an edit takes on the taught model, and why."""
 

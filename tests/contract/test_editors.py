@@ -36,6 +36,8 @@ QUICK = {
     "memit-mass": {"layers": 2, "mom2_weight": 1e-2, "token": "prompt_last"},
     "alphaedit": {"layers": 2, "lr": 0.5, "weight_decay": 1e-3, "clamp": 4.0, "null_threshold": 1e3, "ridge": 1e-2},
     "mend": {"rank": 8, "iterations": 15, "lr": 1e-3, "lr_alpha": 1e-2, "accumulate": 2, "c_edit": 1.0},
+    "instructedit": {"rank": 8, "iterations": 15, "lr": 1e-3, "lr_alpha": 1e-2, "accumulate": 2, "c_edit": 1.0},
+    "ke": {"hidden": 16, "cond_dim": 16, "iterations": 40, "lr": 1e-2, "accumulate": 1, "context_prefixes": 1},
     "wise-merge": {"steps": 20},
     "wise-retrieve": {"steps": 20},
 }

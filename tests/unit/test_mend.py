@@ -7,7 +7,8 @@ import torch
 
 from tests.contract.test_editors import CONTEXTS, QUICK, STREAM, logits, ready
 from tests.models import tiny_language_model
-from wise.editors.mend.gradients import token_gradients
+from wise.editors.hypernetworks.gradients import token_gradients
+from wise.editors.hypernetworks.lessons import Lessons
 from wise.editors.mend.network import GradientTransform, LowRankLayer
 from wise.editors.mend.training import Trainer
 from wise.editors.registry import make_editor
@@ -168,4 +169,4 @@ def test_training_stops_where_the_loss_is_not_finite():
     editor = make_editor("mend", lm, 2, {"iterations": 1}, CONTEXTS)
     lm.model.get_output_embeddings().weight.fill_(float("nan"))
     with pytest.raises(EditError, match="iteration 1"):
-        Trainer(editor.tail, editor.config, CONTEXTS).train(STREAM)
+        Trainer(Lessons(editor.tail, editor.config, CONTEXTS, "mend")).train(STREAM)

@@ -24,6 +24,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "memit-mass": {"layers": 2, "mom2_weight": 1e-2, "steps": 3},
     "alphaedit": {"layers": 2, "steps": 3, "null_threshold": 1e3},
     "mend": {"rank": 8, "iterations": 3},
+    "instructedit": {"rank": 8, "iterations": 3},
+    "ke": {"hidden": 8, "cond_dim": 8, "iterations": 3},
 }
 STEPS = ("ft-l", "ft-m", "ft-ewc", "defer", "grace", "memoir", "wise-merge", "wise-retrieve")
 

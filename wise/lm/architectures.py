@@ -94,7 +94,7 @@ class Site:
     @property
     def weight(self) -> Tensor:
         """The matrix, (d, f), as a view of the module's own parameter."""
-        return self.module.weight.T if isinstance(self.module, Conv1D) else self.module.weight
+        return self.turned(self.module.weight)
 
     @property
     def own(self) -> nn.Parameter:
@@ -105,6 +105,10 @@ class Site:
     def bias(self) -> Tensor | None:
         """The module's bias (d,), None where it has none."""
         return self.module.bias
+
+    def turned(self, matrix: Tensor) -> Tensor:
+        """A matrix (d, f) in the layout of the module's own parameter, or one in that layout as (d, f)."""
+        return matrix.T if isinstance(self.module, Conv1D) else matrix
 
     def parameter(self, weight: Tensor) -> nn.Parameter:
         """`weight` (d, f) in the layout and number format of the module's own parameter, frozen."""

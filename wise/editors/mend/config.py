@@ -6,13 +6,14 @@ from typing import Annotated
 
 from pydantic.dataclasses import dataclass
 
-from wise.editors.own_units import OPEN, Own, OwnConstants
+from wise.editors.hypernetworks.options import HypernetworkConfig
+from wise.editors.own_units import OPEN, Own
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive
 
 
 @dataclass(frozen=True, config=STRICT)
-class MendConfig(OwnConstants):
+class MendConfig(HypernetworkConfig):
     """Published values for 7B models, where three layers' gate, up and down projections are edited (at most 100,000
     iterations). Here it is the down-projection of one layer, as for the other editors.
 
@@ -32,11 +33,5 @@ class MendConfig(OwnConstants):
     """Step size of Adam for `alpha`."""
     accumulate: Annotated[AtLeastOne, Range(1, 10)] = 4
     """Training edits behind one step of Adam."""
-    clip: Positive = 100.0
-    """Largest norm of the gradient in training."""
     c_edit: Annotated[NotNegative, Own(1.0, "one", 0.1), Range(0.1, 3.0)] = OPEN
     """Weight of the loss on the edit."""
-    c_loc: NotNegative = 1.0
-    """Weight of the loss on unrelated texts."""
-    context_prefixes: Count = 10
-    """Random texts that the prompt is learned behind, beside the prompt alone, in training and in editing."""

@@ -61,7 +61,12 @@ class GradientTransform(nn.Module):
         """[x; d] (n, f + d) of tokens with x (n, f) and d (n, d), each entry less its mean over its deviation."""
         return (torch.cat([inner, delta], -1).to(self.mean) - self.mean) / (self.std + EPSILON)
 
+    def better(self, inner: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """x~ (n, f) and d~ (n, d) for tokens with x (n, f) and d (n, d)."""
+        both = self.layers(self.normalised(inner, delta))  # (n, f + d)
+        return both[:, : self.features], both[:, self.features :]
+
     def forward(self, inner: Tensor, delta: Tensor) -> Tensor:
         """alpha * G (d, f) for tokens with x (n, f) and d (n, d)."""
-        better = self.layers(self.normalised(inner, delta))  # (n, f + d)
-        return self.alpha * (better[:, self.features :].T @ better[:, : self.features])  # (d, n) x (n, f)
+        inner, delta = self.better(inner, delta)
+        return self.alpha * (delta.T @ inner)  # (d, n) x (n, f)

@@ -37,10 +37,14 @@ def edit_loss(
 
 def rows_loss(frozen: FrozenStates, logits: Tensor, divisor_extra: int = 0) -> Tensor:
     """The same from `logits` (N, V) at the tokens that predict targets, which are used up."""
+    return rows_mean(frozen, token_nll(logits, frozen.targets.tokens), divisor_extra)
+
+
+def rows_mean(frozen: FrozenStates, losses: Tensor, divisor_extra: int = 0) -> Tensor:
+    """Mean over rows of the mean of their target tokens' `losses` (N,)."""
     batch, targets = frozen.batch, frozen.targets
-    nll = token_nll(logits, targets.tokens)  # (N,)
-    per_row = (1.0 / (batch.length - batch.start + divisor_extra).to(nll))[targets.rows]  # each row counts alike
-    return (nll * per_row).sum() / len(batch.start)
+    per_row = (1.0 / (batch.length - batch.start + divisor_extra).to(losses))[targets.rows]  # each row counts alike
+    return (losses * per_row).sum() / len(batch.start)
 
 
 def finite(loss: float, record: EditRecord) -> float:

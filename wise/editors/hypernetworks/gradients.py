@@ -1,4 +1,4 @@
-"""The gradient of an edit at one matrix, token by token: what MEND's network reads."""
+"""The gradient of an edit at one matrix, token by token: what a trained network reads."""
 
 from __future__ import annotations
 
