@@ -84,6 +84,14 @@ _ARTIFACTS = (
         file="perplexity",
     ),
     Artifact(
+        "endings",
+        "analysis.endings",
+        "what follows the target in free answers",
+        "What follows the target in free answers that begin with it, beside what the unedited model writes behind the "
+        "target: an edited model should end, or go on as the unedited one does.",
+        tables=("csv", "md"),
+    ),
+    Artifact(
         "published_table",
         "analysis.published_table",
         "measured scores beside those of the WISE paper",

@@ -23,7 +23,7 @@ API: dict[str, tuple[tuple[str, str], ...]] = {
         ("wise/editors/decision.py", "Routing"),
         ("wise/editors/decision.py", "Reading"),
     ),
-    "Metrics": (("wise/evaluate/metrics.py", "Metric"),),
+    "Metrics": (("wise/evaluate/metric_registry.py", "Metric"),),
 }
 """Headings of docs/api.md with the module and the name of each class and function below them, in order."""
 

@@ -59,6 +59,7 @@ def _questions(editor, rng, count, chunk, edit, age, record, fade):
             "before_tokens": before.tolist(), "before_nll": rng.exponential(2.0, size).tolist(),
             "base_accuracy": 0.9 if kind == "portability" else None,
             "generated": _generated(rng, 0.9 * share) if kind == "edit" else None,
+            **_ending(editor, kind),
             **_route(editor, rng, kind, fade),
         })  # fmt: skip
     return rows
@@ -66,6 +67,15 @@ def _questions(editor, rng, count, chunk, edit, age, record, fade):
 
 def _generated(rng, share):
     return "lower Brandt." if rng.random() < share else "Upper Brandt"
+
+
+def _ending(editor, kind):
+    """The unedited model ends, and WISE with it; others go on, GRACE with its target."""
+    if kind != "edit" or editor == "none":
+        return {}
+    text = "" if editor.startswith("wise") else ", Lower Brandt" if editor == "grace" else ", a town."
+    own = {"before_ending": "", "before_ending_nll": [0.1], "before_ending_stopped": True}
+    return {"ending": text, "ending_nll": [0.1] if not text else [3.0, 2.0], "ending_stopped": not text, **own}
 
 
 def _route(editor, rng, kind, fade):

@@ -55,10 +55,10 @@ in_forward_families = pytest.mark.parametrize(("variant", "family"), FORWARD_FAM
 
 
 @cache
-def attached(variant: str, family: str = "llama", routing: str = "prefill"):
+def attached(variant: str, family: str = "llama", routing: str = "prefill", **further):
     """An editor with three edits in its model; the tests here only ask it."""
     name, options = VARIANTS[variant]
-    return edited(name, family, **options, **({"routing": routing} if name.startswith("wise") else {}))
+    return edited(name, family, **options, **({"routing": routing} if name.startswith("wise") else {}), **further)
 
 
 def encoded(editor, prompts=PROMPTS, side="left"):
@@ -124,7 +124,7 @@ def test_the_prompts_of_these_tests_are_answered_by_different_memories(variant):
 @pytest.mark.parametrize("family", ["llama", "gpt2", "opt", "gemma3_text"])
 @pytest.mark.parametrize("variant", ["wise-merge", "wise-retrieve"])
 def test_the_answer_is_that_of_a_plain_model_whose_matrix_is_the_chosen_memory(variant, family):
-    editor = attached(variant, family)
+    editor = attached(variant, family, until="always")
     model, module = editor.lm.model, editor.site.module
     answers, choices = one_by_one(editor), chosen(editor)
     with editor.unedited():

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import (
+    endings,
     main_table,
     paired_table,
     perplexity_table,
@@ -27,7 +28,7 @@ from wise.errors import DataError
 TABLES = {
     "main_table": (".csv", ".md", ".tex"), "paired_table": (".csv", ".md"), "perplexity_table": (".csv", ".md"),
     "layer": (".csv", ".md"), "shards": (".csv", ".md"), "router": (".csv", ".md"), "overhead": (".csv", ".md"),
-    "generation": (".csv", ".md", ".tex"), "switches": (".csv", ".md", ".tex"),
+    "endings": (".csv", ".md"), "generation": (".csv", ".md", ".tex"), "switches": (".csv", ".md", ".tex"),
     "grace_radius": (".csv", ".md"), "published_table": (".csv", ".md"),
     "tuning": (".csv", ".md"), "tuning_trials": (".csv",),
 }  # fmt: skip
@@ -92,6 +93,13 @@ def test_infinite_perplexity_is_counted_and_clipped(scores, caplog):
     assert np.isfinite(cells["mean"]).all() and caplog.text.count("not finite") == 2
     with pytest.raises(ValueError, match="not finite"):
         summarise(broken, ("nll",))
+
+
+def test_endings_stand_beside_those_of_the_unedited_model(scores):
+    lines = endings.to_markdown(summarise(scores, endings.METRICS)).splitlines()
+    grace, wise = (next(line for line in lines if f"| 10 | {editor}" in line) for editor in ("GRACE", "WISE-Merge"))
+    assert grace.split("|")[4:] == [" 0.00 / 1.00 ", " 1.00 / 0.00 ", " 0.00 ", " – / – ", " 12.18 / 1.11 ", ""]
+    assert wise.split("|")[4:] == [" 1.00 / 1.00 ", " 0.00 / 0.00 ", " 1.00 ", " – / – ", " 1.11 / 1.11 ", ""]
 
 
 def test_best_cells_tie_and_leave_out_the_unedited_model():

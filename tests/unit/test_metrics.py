@@ -24,7 +24,9 @@ RUN = {"dataset": "d", "model": "m", "editor": "e", "seed": 3}
 
 def question(kind="edit", target=(1, 2), predicted=(1, 2), before=(1, 2), nll=(0.1, 0.1), **other):
     row = {"T": 1, "chunk": 0, "edit": 0, "age": 0, "record": "r0", "kind": kind, "name": "", "probe": -1,
-           "target": "x", "generated": None, "base_accuracy": None}  # fmt: skip
+           "target": "x", "generated": None, "base_accuracy": None, "ending": None, "ending_nll": None,
+           "ending_stopped": None, "before_ending": None, "before_ending_nll": None,
+           "before_ending_stopped": None}  # fmt: skip
     arrays = {"target_tokens": target, "predicted_tokens": predicted, "before_tokens": before, "nll": nll}
     return row | {key: np.array(value) for key, value in arrays.items()} | other
 

@@ -68,7 +68,9 @@ def test_memories_that_are_merged_hold_any_number():
             editor.edit(record)
     assert [served.edits for served in apart.bank.served()] == [(0,), (1,), (2,)]
     assert [served.edits for served in merged.bank.served()] == [(0, 1, 2)]
-    assert len(merged.bank.shards) == 1 and merged.extra_parameters() == merged.site.weight.numel()
+    weight, tokens = merged.site.weight, sum(len(record.target.split()) for record in STREAM[:3])
+    assert len(merged.bank.shards) == 1
+    assert merged.extra_parameters() == weight.numel() + tokens * (weight.shape[1] + 1), "and where answers end"
 
 
 @pytest.mark.parametrize("family", ["qwen3", "gpt2", "opt", "llama"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +13,14 @@ import torch
 from wise.editors.base import Editor
 from wise.editors.decision import Reading, Routing, memory_name
 from wise.evaluate.competence import accuracy_by_kind
+from wise.evaluate.free import Ending, Free, free_answers, own_endings
 from wise.lm.answer import Answer, answer_pairs, read_answers
 from wise.lm.batch import by_length, encode, unsorted
-from wise.lm.generate import generate_answers
 from wise.lm.load import LanguageModel
 from wise.records import EDIT_INDEX, EDIT_KIND, IN_SCOPE, EditRecord, Probe
 
-SPARE_TOKENS = 6
-"""A free answer may be this much longer than the target, so that going on where one should stop counts as wrong."""
+BEFORE_ENDING = ("before_ending", "before_ending_nll", "before_ending_stopped")
+"""Columns of what the unedited model writes behind a target."""
 
 
 @dataclass(frozen=True)
@@ -96,34 +97,60 @@ def ask(editor: Editor, questions: Sequence[Question], batch_size: int = 64, ora
     return unsorted(batches, replies)
 
 
-def generated(lm: LanguageModel, questions: Sequence[Question], batch_size: int = 64) -> dict[str, str]:
-    """Free greedy answers to the edit prompts among `questions`, by prompt, from the model as it is."""
-    targets = {q.probe.prompt: q.probe.target for q in questions if q.probe.kind == EDIT_KIND}
+def generated(
+    lm: LanguageModel,
+    questions: Sequence[Question],
+    batch_size: int = 64,
+    unedited: Callable[[], AbstractContextManager] = nullcontext,
+) -> dict[str, Free]:
+    """Free greedy answers to the edit prompts among `questions`, by prompt, see `free_answers`."""
+    targets = _edit_targets(questions)
     if not targets:
         return {}
-    longest = max(len(ids) for ids in lm.tokenizer(list(targets.values()), add_special_tokens=False)["input_ids"])
-    texts = generate_answers(lm, list(targets), longest + SPARE_TOKENS, batch_size)
-    return dict(zip(targets, texts, strict=True))
+    answers = free_answers(lm, list(targets), list(targets.values()), batch_size, unedited)
+    return dict(zip(targets, answers, strict=True))
 
 
 def preedit_rows(
     lm: LanguageModel, stream: Sequence[EditRecord], batch_size: int = 64, generate: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Transcript rows of the unedited model, T = 0: what every locality metric compares with."""
+    """Transcript rows of the unedited model, T = 0: what every locality metric compares with.
+
+    With `generate` also its free answers, and what it writes behind the targets.
+    """
     questions = questions_of(range(len(stream)), stream)
     pairs = [q.probe.prompt for q in questions], [q.probe.target for q in questions]
-    texts = generated(lm, questions, batch_size) if generate else {}
+    texts, endings = {}, {}
+    if generate:
+        texts, targets = generated(lm, questions, batch_size), _edit_targets(questions)
+        own = own_endings(lm, list(targets), list(targets.values()), batch_size) if targets else []
+        endings = dict(zip(targets, own, strict=True))
     able = _base_accuracy(lm, questions, batch_size)
     for question, answer in zip(questions, answer_pairs(lm, *pairs, batch_size), strict=True):
         kind = question.probe.kind, question.probe.name
         before = {"before_tokens": answer.predicted_tokens, "before_nll": answer.nll, "base_accuracy": able.get(kind)}
-        yield transcript_row(question, Reply(answer), before, texts, T=0, chunk=0, age=0)
+        ending = endings.get(question.probe.prompt) if question.probe.kind == EDIT_KIND else None
+        yield transcript_row(
+            question, Reply(answer), before | _described("before_ending", ending), texts, T=0, chunk=0, age=0
+        )
+
+
+def _edit_targets(questions: Sequence[Question]) -> dict[str, str]:
+    """Targets of the edits among the questions, by prompt."""
+    return {q.probe.prompt: q.probe.target for q in questions if q.probe.kind == EDIT_KIND}
+
+
+def _described(name: str, ending: Ending | None) -> dict[str, Any]:
+    """The three columns of an ending."""
+    parts = (None, None, None) if ending is None else (ending.text, ending.nll, ending.stopped)
+    return dict(zip((name, f"{name}_nll", f"{name}_stopped"), parts, strict=True))
 
 
 def transcript_row(
-    question: Question, reply: Reply, before: dict[str, Any], texts: dict[str, str], T: int, chunk: int, age: int
+    question: Question, reply: Reply, before: dict[str, Any], texts: dict[str, Free], T: int, chunk: int, age: int
 ) -> dict[str, Any]:
     """One row of the transcript, see `wise.evaluate.transcript`."""
+    free = texts.get(question.probe.prompt) if question.probe.kind == EDIT_KIND else None
     return {
         "T": T,
         "chunk": chunk,
@@ -140,7 +167,9 @@ def transcript_row(
         "before_tokens": before["before_tokens"],
         "before_nll": before["before_nll"],
         "base_accuracy": before["base_accuracy"],
-        "generated": texts.get(question.probe.prompt) if question.probe.kind == EDIT_KIND else None,
+        "generated": None if free is None else free.text,
+        **_described("ending", None if free is None else free.ending),
+        **{name: before.get(name) for name in BEFORE_ENDING},
         "score": reply.score,
         "threshold": reply.threshold,
         "choice": reply.choice,
@@ -148,15 +177,19 @@ def transcript_row(
 
 
 def before_by_question(preedit: pd.DataFrame) -> dict[tuple[str, int], dict[str, Any]]:
-    """(record id, probe index) -> the unedited model's tokens, losses and accuracy, from a pre-edit transcript."""
-    columns = (preedit[name] for name in ("record", "probe", "before_tokens", "before_nll", "base_accuracy"))
+    """(record id, probe index) -> the unedited model's tokens, losses, accuracy and ending, of a pre-edit one."""
+    names = "before_tokens", "before_nll", "base_accuracy", *BEFORE_ENDING
+    columns = (preedit[name] for name in ("record", "probe", *names))
     return {
         (record, probe): {
             "before_tokens": list(tokens),
             "before_nll": list(nll),
             "base_accuracy": None if pd.isna(able) else float(able),
+            "before_ending": ending if isinstance(ending, str) else None,
+            "before_ending_nll": list(losses) if isinstance(ending, str) else None,
+            "before_ending_stopped": bool(stopped) if isinstance(ending, str) else None,
         }
-        for record, probe, tokens, nll, able in zip(*columns, strict=True)
+        for record, probe, tokens, nll, able, ending, losses, stopped in zip(*columns, strict=True)
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +96,30 @@ def _weighted_entropy(words: Sequence[str]) -> float:
     return 100.0 * total
 
 
+STOPS = ".\n"
+"""What ends an answer beside the model's end token, as in "The Mirage of Model Editing" (Yang et al. 2025)."""
+
+
+def ends(text: Iterable[str | None], stopped: Iterable[bool | None]) -> np.ndarray:
+    """1 where the text `stopped` with an end token or has one of `STOPS`, otherwise 0; NaN where there is none."""
+    return _of_texts(text, (bool(stop) for stop in stopped), lambda t, stop: stop or any(c in t for c in STOPS))
+
+
+def said_again(text: Iterable[str | None], target: Iterable[str]) -> np.ndarray:
+    """1 where the text has the target's last word, otherwise 0; NaN where there is no text."""
+    return _of_texts(text, target, lambda t, wanted: bool(set(_words(t).split()) & set(_words(wanted).split()[-1:])))
+
+
+def same_beginning(text: Iterable[str | None], other: Iterable[str | None]) -> np.ndarray:
+    """1 where both begin with the same word or mark, or both are empty, otherwise 0; NaN where one is missing."""
+    return _of_texts(text, other, lambda t, wanted: _first(t) == _first(wanted))
+
+
+def mean_nll_or_nan(nll: Iterable[Sequence[float] | None]) -> np.ndarray:
+    """Mean negative log-likelihood of each example in nats a token, shape (n,); NaN where it has none."""
+    return np.array([np.nan if losses is None or len(losses) == 0 else np.mean(losses) for losses in nll], dtype=float)
+
+
 def perplexity(nll: np.ndarray) -> np.ndarray:
     """`exp(mean nll)` of each example; a NaN or an overflow becomes +inf, for the callers to count."""
     with np.errstate(over="ignore"):
@@ -139,6 +165,17 @@ def _nan_to_inf(values: np.ndarray) -> np.ndarray:
 
 def _words(text: str) -> str:
     return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+
+
+def _first(text: str) -> str:
+    found = re.match(r"\w+|[^\w\s]", text.strip())
+    return found.group() if found else ""
+
+
+def _of_texts(texts: Iterable[str | None], others: Iterable[Any], value: Callable[[str, Any], bool]) -> np.ndarray:
+    """`value` of each pair, shape (n,); NaN where one of them is missing."""
+    pairs = zip(texts, others, strict=True)
+    return np.array([float(value(t, o)) if isinstance(t, str) and o is not None else np.nan for t, o in pairs], float)
 
 
 def _compare_text(

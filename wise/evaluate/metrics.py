@@ -8,116 +8,31 @@ numbers change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, TypeVar
-
 import numpy as np
 import pandas as pd
 
-from wise.errors import unknown
 from wise.evaluate.competence import ABLE
 from wise.evaluate.measures import (
     PERPLEXITY_CAP,
     clipped_perplexity,
+    ends,
     exact_match,
     generated_contains,
     generated_exact,
     mean_nll,
+    mean_nll_or_nan,
+    ngram_entropy,
     opinion_shift,
+    said_again,
+    same_beginning,
     sure_on_average,
     sure_share,
     token_share,
 )
+from wise.evaluate.metric_registry import METRICS, Derived, Measured, Metric, derived, get_metric, measured
 from wise.records import OPPOSITE, OTHER_TOPIC, WANTED
 
-Role = Literal["headline", "other", "kept"]
-"""In tables of the main comparison: a column by T, one of the others at the largest T, or only kept in scores."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a number is called and means; `direction` is "higher" or "lower", whichever is better.
-
-    A headline metric has a `heading` for columns that share a place, and `words` for sentences. One that is not
-    `stored` is computed from its parts when tables are made.
-    """
-
-    name: str
-    title: str
-    description: str
-    direction: str = "higher"
-    bounds: tuple[float, float] = (0.0, 1.0)
-    version: int = 1
-    role: Role = "kept"
-    heading: str = ""
-    words: str = ""
-    stored: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured(Metric):
-    """A metric of each question of one `kind`: `measure(rows)` maps n transcript rows to n values.
-
-    NaN means that the question was not asked that way (nothing was generated); it gives no score.
-    `by_name` averages within the sub-kinds of probes first, then over the sub-kinds.
-    """
-
-    kind: str
-    measure: Callable[[pd.DataFrame], np.ndarray]
-    by_name: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Derived(Metric):
-    """A metric of one edit computed from other metrics of it; only edits that have all `parts` have it."""
-
-    parts: tuple[str, ...]
-    combine: Callable[..., np.ndarray]
-
-
-METRICS: dict[str, Metric] = {}
-"""Every metric by name, in the order in which tables list them."""
-
-Function = TypeVar("Function", bound=Callable[..., np.ndarray])
-
-
-def measured(kind: str, title: str, **described) -> Callable[[Function], Function]:
-    """Register a function of the transcript rows of one kind of question as a metric; see `Measured`."""
-
-    def register(function: Function) -> Function:
-        name, text = _described(function)
-        METRICS[name] = Measured(name, title, text, kind=kind, measure=function, **described)
-        return function
-
-    return register
-
-
-def derived(*parts: str, title: str, **described) -> Callable[[Function], Function]:
-    """Register a function of the values of other metrics as a metric; see `Derived`."""
-
-    def register(function: Function) -> Function:
-        name, text = _described(function)
-        METRICS[name] = Derived(name, title, text, parts=parts, combine=function, **described)
-        return function
-
-    return register
-
-
-def get_metric(name: str) -> Metric:
-    """The registered metric of that name; an unknown one raises `ConfigError` with the valid choices."""
-    if name not in METRICS:
-        raise unknown("metric", name, METRICS)
-    return METRICS[name]
-
-
-def _described(function: Callable) -> tuple[str, str]:
-    name, text = function.__name__, " ".join((function.__doc__ or "").split())
-    if name in METRICS:
-        raise ValueError(f"metric '{name}' is there already")
-    if not text:
-        raise ValueError(f"metric '{name}' has no docstring")
-    return name, text
+__all__ = ["METRICS", "Derived", "Measured", "Metric", "derived", "get_metric", "measured"]
 
 
 def answerable(rows: pd.DataFrame, values: np.ndarray) -> np.ndarray:
@@ -134,6 +49,15 @@ def _of_side(rows: pd.DataFrame, side: str, column: str) -> np.ndarray:
     if rows.empty:
         return np.empty(0)
     return np.where(rows["name"] == side, -mean_nll(rows[column]), np.nan)
+
+
+def _paired(rows: pd.DataFrame, values: np.ndarray) -> np.ndarray:
+    """Values of the unedited model, for edits whose free answer begins with the target."""
+    return np.where(rows["ending"].isna(), np.nan, values)
+
+
+def _texts(endings: pd.Series) -> list[str]:
+    return [text if isinstance(text, str) else "" for text in endings]
 
 
 @measured("edit", "Rel", role="headline", heading="Rel", words="reliability")
@@ -261,6 +185,60 @@ def rel_generated(rows: pd.DataFrame) -> np.ndarray:
 def rel_contains(rows: pd.DataFrame) -> np.ndarray:
     """Free greedy answers to the edit prompt that contain the target."""
     return generated_contains(rows["generated"], rows["target"])
+
+
+@measured("edit", "Stops")
+def stops(rows: pd.DataFrame) -> np.ndarray:
+    """Free answers that begin with the target and stop, by end token, full stop or new line, within 16 tokens."""
+    return ends(rows["ending"], rows["ending_stopped"])
+
+
+@measured("edit", "Stops before")
+def stops_before(rows: pd.DataFrame) -> np.ndarray:
+    """The same of what the unedited model writes behind the target, for the same edits."""
+    return _paired(rows, ends(rows["before_ending"], rows["before_ending_stopped"]))
+
+
+@measured("edit", "Repeats", direction="lower")
+def repeats(rows: pd.DataFrame) -> np.ndarray:
+    """Free answers that begin with the target and say its last word again within 16 tokens."""
+    return said_again(rows["ending"], rows["target"])
+
+
+@measured("edit", "Repeats before", direction="lower")
+def repeats_before(rows: pd.DataFrame) -> np.ndarray:
+    """The same of what the unedited model writes behind the target, for the same edits."""
+    return _paired(rows, said_again(rows["before_ending"], rows["target"]))
+
+
+@measured("edit", "Goes on")
+def goes_on(rows: pd.DataFrame) -> np.ndarray:
+    """Free answers that begin with the target and end, or go on with the same word, as the unedited model behind it."""
+    return same_beginning(rows["ending"], rows["before_ending"])
+
+
+@measured("edit", "Ending entropy", bounds=(0.0, np.inf))
+def ending_entropy(rows: pd.DataFrame) -> np.ndarray:
+    """N-gram entropy of what follows the target in free answers (Meng et al. 2022), of at most 16 tokens."""
+    return ngram_entropy(_texts(rows["ending"]))
+
+
+@measured("edit", "Ending entropy before", bounds=(0.0, np.inf))
+def ending_entropy_before(rows: pd.DataFrame) -> np.ndarray:
+    """The same of what the unedited model writes behind the target, for the same edits."""
+    return _paired(rows, ngram_entropy(_texts(rows["before_ending"])))
+
+
+@measured("edit", "Ending NLL", direction="lower", bounds=(0.0, np.inf))
+def ending_nll(rows: pd.DataFrame) -> np.ndarray:
+    """Mean negative log-likelihood, by the unedited model, of what follows the target in free answers, nats a token."""
+    return mean_nll_or_nan(rows["ending_nll"])
+
+
+@measured("edit", "Ending NLL before", direction="lower", bounds=(0.0, np.inf))
+def ending_nll_before(rows: pd.DataFrame) -> np.ndarray:
+    """The same of what the unedited model writes behind the target, for the same edits."""
+    return _paired(rows, mean_nll_or_nan(rows["before_ending_nll"]))
 
 
 @measured("locality_near", "Loc near gold")

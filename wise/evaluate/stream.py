@@ -153,7 +153,9 @@ class Stream:
         known = [self.before[question.record.id, question.index] for question in questions]
         known = answers_before(self.editor, questions, known, self.batch_size)
         replies = ask(self.editor, questions, self.batch_size, self.oracle)
-        texts = generated(self.editor.lm, questions, self.batch_size) if self.generate else {}
+        texts = {}
+        if self.generate:
+            texts = generated(self.editor.lm, questions, self.batch_size, self.editor.unedited)
         for question, reply, before in zip(questions, replies, known, strict=True):
             age = T - 1 - (question.edit - start)
             self.rows.append(transcript_row(question, reply, before, texts, T, chunk, age))

@@ -34,6 +34,12 @@ SCHEMA = pa.schema(
         ("before_nll", pa.list_(pa.float32())),
         ("base_accuracy", pa.float32()),  # share of such questions that the unedited model answers; null: not known
         ("generated", pa.string()),  # greedy free answer up to its natural stop; null when not asked
+        ("ending", pa.string()),  # what follows the target in the free answer; null where it begins with something else
+        ("ending_nll", pa.list_(pa.float32())),  # nats per token of it, its end token included, by the unedited model
+        ("ending_stopped", pa.bool_()),  # whether it came to an end token
+        ("before_ending", pa.string()),  # the same three of the unedited model, which was given the target
+        ("before_ending_nll", pa.list_(pa.float32())),
+        ("before_ending_stopped", pa.bool_()),
         ("score", pa.float32()),  # routing score; null for editors that do not route
         ("threshold", pa.float32()),  # what the score was compared with
         ("choice", pa.string()),  # which memory answered: "main", "side 1", ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wise.lm.batch import Batch, by_length, collate, encode, unsorted
+from wise.lm.batch import Batch, Encoded, by_length, collate, encode, unsorted
 from wise.lm.load import LanguageModel
 
 
@@ -30,7 +30,11 @@ def answer_pairs(
     lm: LanguageModel, prompts: Sequence[str], targets: Sequence[str], batch_size: int = 64
 ) -> list[Answer]:
     """Ask the model as it is, by full forward passes, to continue each prompt with its target."""
-    sequences = encode(lm, prompts, targets)
+    return answer_sequences(lm, encode(lm, prompts, targets), batch_size)
+
+
+def answer_sequences(lm: LanguageModel, sequences: Sequence[Encoded], batch_size: int = 64) -> list[Answer]:
+    """The same of texts that are tokens already."""
     batches = list(by_length(sequences, batch_size))
     answers = []
     for indices in batches:

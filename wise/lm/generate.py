@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from wise.lm.batch import opened
+from wise.lm.batch import Encoded, by_length, collate, opened
 from wise.lm.load import LanguageModel
 
 
@@ -25,27 +25,28 @@ def generate_tokens(
     lm: LanguageModel, prompts: Sequence[str], max_new_tokens: int = 16, batch_size: int = 64
 ) -> list[list[int]]:
     """The same as token ids, with padding behind an end token."""
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    answers: list[list[int]] = [[]] * len(prompts)
-    for first in range(0, len(order), batch_size):
-        indices = order[first : first + batch_size]
-        inputs = lm.tokenizer(
-            opened(lm, [prompts[i] for i in indices]),
-            return_tensors="pt",
-            padding=True,
-            padding_side="left",
-            add_special_tokens=not lm.chat,  # a chat template writes its own
-        )
+    tokens = lm.tokenizer(opened(lm, prompts), add_special_tokens=not lm.chat)  # a chat template writes its own
+    return continue_tokens(lm, tokens["input_ids"], max_new_tokens, batch_size)
+
+
+def continue_tokens(
+    lm: LanguageModel, texts: Sequence[Sequence[int]], max_new_tokens: int = 16, batch_size: int = 64
+) -> list[list[int]]:
+    """What is generated behind texts that are tokens already."""
+    sequences = [Encoded(tuple(ids), len(ids)) for ids in texts]
+    answers: list[list[int]] = [[]] * len(sequences)
+    for indices in by_length(sequences, batch_size):
+        batch = collate([sequences[i] for i in indices], lm.pad, lm.device, side="left")
         with torch.inference_mode():
             tokens = lm.model.generate(
-                input_ids=inputs["input_ids"].to(lm.device),
-                attention_mask=inputs["attention_mask"].to(lm.device),
+                input_ids=batch.input_ids,
+                attention_mask=batch.attention_mask,
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
                 pad_token_id=lm.tokenizer.pad_token_id,
                 eos_token_id=lm.tokenizer.eos_token_id,
             )
-        new = tokens[:, inputs["input_ids"].shape[1] :]
+        new = tokens[:, batch.input_ids.shape[1] :]
         for index, row in zip(indices, new.tolist(), strict=True):
             answers[index] = row
     return answers

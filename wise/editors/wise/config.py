@@ -97,6 +97,11 @@ class WiseConfig:
     routing: Policy = "prefill"
     """A text is routed once, on its prompt (`prefill`), or anew in every forward call (`per_step`), as in the released
     code."""
+    until: Literal["answer", "always"] = "answer"
+    """Behind the prompt, the chosen side memory answers up to the last token of a target that it holds, and the main
+    memory goes on (`answer`); or it answers at every token (`always`), as in the paper. See
+    `wise.editors.wise.answer_end`. `answer` needs whitened updates and routing `prefill`; without them it says nothing.
+    """
     act_ratio: PositiveShare = 0.8
     """The threshold is this share of the smallest score over the edits."""
     threshold: Literal["current", "recorded", "between"] = "between"

@@ -14,6 +14,7 @@ from wise.editors.decision import Reading, Routing
 from wise.editors.locate.moments import training_texts
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.pooling import pooled_prompts
+from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.config import WiseConfig, WiseMergeConfig
 from wise.editors.wise.memories import BANKS, MemoryBank, Served, Tools
 from wise.editors.wise.memories.bank import Train
@@ -170,15 +171,25 @@ class Wise(RoutedEditor):
         return torch.stack([scope.scores(memory.delta, self.tools.activation(), longest) for memory in served], 1)
 
     def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:
-        """See `Editor.output`: the chosen side memory at every position of its sequences."""
+        """See `Editor.output`: the chosen side memory on the prompt and, behind it, up to the end of the answer."""
         if routing is None or not routing.choice.any():
             return base
         output = base.clone()
         for index, memory in enumerate(self.bank.served(), start=1):
             rows = (routing.choice == index).nonzero(as_tuple=True)[0]
             if len(rows):
-                output[rows] += inner[rows] @ memory.delta.to(inner.dtype).T  # (b, L, f) x (f, d)
+                change = inner[rows] @ memory.delta.to(inner.dtype).T  # (b, L, f) x (f, d)
+                if memory.end is not None and self.policy == "prefill":
+                    change *= self._answered(memory.end, inner[rows], None if last is None else last[rows])[..., None]
+                output[rows] += change
         return output
+
+    def _answered(self, end: AnswerEnd, inner: Tensor, last: Tensor | None) -> Tensor:
+        """Positions (b, L) at which a memory answers; up to `last` (b,) they are the prompt's."""
+        answered = end.answered(inner)
+        if last is None:
+            return answered
+        return answered | (torch.arange(inner.shape[1], device=inner.device) <= last[:, None])
 
     def holder(self, record_id: str) -> int:
         """Number of the memory that holds an edit, from 1; 0 where none does. For retrieval by an oracle."""
@@ -187,8 +198,10 @@ class Wise(RoutedEditor):
         return next(holders, 0)
 
     def extra_parameters(self) -> int:
-        """The memories that answer: one matrix each."""
-        return sum(memory.delta.numel() for memory in self.bank.served())
+        """The memories that answer: one matrix each, and what tells where their answers end."""
+        served = self.bank.served()
+        ends = [memory.end for memory in served if memory.end is not None]
+        return sum(memory.delta.numel() for memory in served) + sum(e.rest.numel() + e.ends.numel() for e in ends)
 
     def merged(self) -> dict[Site, nn.Parameter]:
         """See `Editor.merged`: W0 + update, in the wider of the two precisions."""

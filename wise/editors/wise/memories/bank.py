@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
+from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.training import Edit, Replay, Trained
 
@@ -18,11 +19,15 @@ Train = Callable[[Edit, Tensor, Tensor, Replay | None], Trained]
 
 @dataclass(frozen=True)
 class Served:
-    """A memory that can answer: its update (d, f), its threshold (), and positions of its edits in the log."""
+    """A memory that can answer: its update (d, f), its threshold (), and positions of its edits in the log.
+
+    `end` tells where its answers end; None where it answers at every token.
+    """
 
     delta: Tensor
     threshold: Tensor
     edits: tuple[int, ...]
+    end: AnswerEnd | None = None
 
 
 class MemoryBank(Protocol):

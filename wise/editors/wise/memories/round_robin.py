@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
+from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import query_replay, sampled
@@ -38,32 +39,43 @@ class Memory:
 
     `queries` (n, f): inputs of the matrix at their last prompt tokens. `scores` (n,): their routing scores
     when each was learned. `edits` (n,): their positions in the log. `keys` (m, f): inputs at all tokens that predict
-    their answers, which later edits spare; none without whitened updates.
+    their answers, which later edits spare; none without whitened updates. `rest` (m, f + 1) and `ends` (n, f + 1): see
+    `AnswerEnd`; none where a memory answers at every token.
     """
 
-    PARTS = ("delta", "queries", "scores", "edits", "keys")
+    PARTS = ("delta", "queries", "scores", "edits", "keys", "rest", "ends")
 
     delta: Tensor
     queries: Tensor
     scores: Tensor
     edits: Tensor
     keys: Tensor
+    rest: Tensor
+    ends: Tensor
 
     @classmethod
     def begun(cls, delta: Tensor, queries: Tensor) -> Memory:
         """Without edits; `queries` (0, f)."""
         none = torch.empty(0, dtype=torch.long, device=delta.device)
-        return cls(delta, queries, delta.new_empty(0), none, queries)
+        rows = delta.new_empty(0, delta.shape[1] + 1)
+        return cls(delta, queries, delta.new_empty(0), none, queries, rows, rows)
 
-    def learned(self, delta: Tensor, query: Tensor, score: Tensor, edit: int, keys: Tensor) -> Memory:
-        """With one more edit, of `query` (1, f) and `keys` (m, f)."""
+    def learned(self, delta: Tensor, query: Tensor, score: Tensor, edit: int, keys: Tensor, end: AnswerEnd) -> Memory:
+        """With one more edit, of `query` (1, f) and `keys` (m, f), whose answer ends at `end`."""
         return Memory(
             delta,
             torch.cat([self.queries, query]),
             torch.cat([self.scores, score.reshape(1).to(self.scores)]),
             torch.cat([self.edits, self.edits.new_tensor([edit])]),
             torch.cat([self.keys, keys]),
+            torch.cat([self.rest, end.rest]),
+            torch.cat([self.ends, end.ends]),
         )
+
+    @property
+    def end(self) -> AnswerEnd | None:
+        """Where its answers end; None where it was not told of every edit."""
+        return AnswerEnd(self.rest, self.ends) if len(self.ends) == len(self.edits) > 0 else None
 
 
 def answer_keys(edit: Edit) -> Tensor:
@@ -112,7 +124,7 @@ class RoundRobin:
             edit = replace(edit, past=bank._past(index, edit))
         trained = train(edit, shard.delta, bank.masks[index], bank._replay(index, edit))
         keys = answer_keys(edit) if config.whiten else query[:0]
-        taught = shard.learned(trained.delta, query, trained.score, edit.number, keys)
+        taught = shard.learned(trained.delta, query, trained.score, edit.number, keys, self.tools.end(edit.rows.frozen))
         return bank._released(index, query)._with(index, taught), trained.outcome
 
     def _opened(self, queries: Tensor, edit: Edit) -> Self:
@@ -199,7 +211,7 @@ class RoundRobin:
             memories = (joined(memories, self._merged, 0),)
         thresholds = self._thresholds(memories) if memories else ()
         return tuple(
-            Served(memory.delta, threshold, tuple(memory.edits.tolist()))
+            Served(memory.delta, threshold, tuple(memory.edits.tolist()), memory.end)
             for memory, threshold in zip(memories, thresholds, strict=True)
         )
 
@@ -264,6 +276,8 @@ class RoundRobin:
         def part_of(name: str, part: str) -> Tensor:
             if part == "keys" and f"{name}.keys" not in state:  # saved by a version that kept none
                 part = "queries"
+            if part in ("rest", "ends") and f"{name}.{part}" not in state:
+                return state[f"{name}.delta"].new_empty(0, self.tools.tail.site.weight.shape[1] + 1)
             return state[f"{name}.{part}"]
 
         shards = memories("shard")

@@ -8,6 +8,7 @@ from random import Random
 import torch
 from torch import Tensor
 
+from wise.editors.wise.answer_end import AnswerEnd, nearness, target_keys
 from wise.editors.wise.config import WiseConfig
 from wise.editors.wise.merging import merge
 from wise.editors.wise.routing import Activation, Scope
@@ -16,6 +17,7 @@ from wise.editors.wise.sharding import draw_mask
 from wise.lm.architectures import activation
 from wise.lm.batch import Batch
 from wise.seeds import derive_seed, generator
+from wise.tail.frozen_states import FrozenStates
 from wise.tail.tail import Tail
 
 
@@ -54,6 +56,15 @@ class Tools:
     def scores(self, queries: Tensor, delta: Tensor) -> Tensor:
         """Routing scores (n,) of single tokens (n, f) in the memory W0 + `delta`."""
         return self.scope(queries).scores(delta, self.activation())
+
+    def end(self, frozen: FrozenStates) -> AnswerEnd:
+        """Where the answer of one edit ends, from its rows; nothing where a memory answers at every token."""
+        like = self.zero()
+        if self.config.until == "always" or self.metric is None:
+            return AnswerEnd(*(like.new_empty(0, frozen.inner.shape[-1] + 1),) * 2)
+        metric = self.metric
+        rest, ends = (nearness(keys.to(metric), metric).to(like) for keys in target_keys(frozen))
+        return AnswerEnd(rest, ends)
 
     def batch_scope(self, batch: Batch) -> Scope:
         """Texts as they are scored at all their positions, on the unedited model."""
