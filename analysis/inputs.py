@@ -14,6 +14,7 @@ from analysis.task_type import with_averages
 from wise.errors import ConfigError, DataError
 from wise.evaluate.scores import COLUMNS, RUN_COLUMNS
 from wise.files import read_json
+from wise.records import read_records
 from wise.tuning.outcome import Outcome, read_outcome
 
 
@@ -27,6 +28,7 @@ class Inputs:
     overhead_path: Path | None = None
     reference_paths: Sequence[Path] = ()
     search_paths: Sequence[Path] = ()
+    record_paths: Sequence[Path] = ()
 
     def scores(self) -> pd.DataFrame:
         """All scores in one frame with the columns of `wise.evaluate.scores`, averages of every setting included."""
@@ -102,6 +104,15 @@ class Inputs:
     def searches(self) -> list[Outcome]:
         """What the search of each editor's options found."""
         return [read_outcome(path) for path in _given(self.search_paths, "--searches")]
+
+    def tasks(self) -> pd.DataFrame:
+        """The `task` of each `record` of each `dataset`, which is the folder of its file of records."""
+        rows = [
+            (path.parent.name, record.id, record.task)
+            for path in _given(self.record_paths, "--records")
+            for record in read_records(path)
+        ]
+        return pd.DataFrame(rows, columns=["dataset", "record", "task"])
 
     def _runs_of(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         if len(self.run_paths) != len(paths):

@@ -10,6 +10,7 @@ def artifact_inputs(artifact):
         runs=(f"{run}/run.json" for run in runs),
         overhead=rules.measure_overhead.output,
         searches=searches(),
+        records=records_of(artifact.name),
     )
     inputs = {kind: list(files[kind]) for kind in artifact.reads}
     study = KNOWN_STUDIES[artifact.name] if artifact.name in KNOWN_STUDIES else None
@@ -17,6 +18,15 @@ def artifact_inputs(artifact):
         place = dict(dataset=STUDY_DATASET, model=STUDY_MODEL, editor=study.reference)
         inputs["reference_scores"] = main_runs(rules.score.output.scores, **place)
     return inputs
+
+
+def records_of(name):
+    """The edits of every dataset that an artifact is made from."""
+    study = KNOWN_STUDIES[name] if name in KNOWN_STUDIES else None
+    edited = study is not None and study.is_edited
+    points = jobs.study_points(config, name).values() if edited else []
+    datasets = dict.fromkeys(point.dataset for point in points) or config["datasets"]
+    return [f"{R}/data/{dataset}/edits.jsonl" for dataset in datasets]
 
 
 def artifact_outputs(artifact):

@@ -8,6 +8,7 @@ from typing import Any
 from analysis.inputs import Inputs
 from tests.synthetic import overhead, write_runs, write_searches
 from wise.files import write_json
+from wise.records import EditRecord, write_records
 
 GRID = {1: 6, 10: 2, 30: 1}
 VARIANTS = [
@@ -33,10 +34,38 @@ def write_all(folder: Path) -> dict[str, Any]:
     made["switches"] = _study(folder / "switches", "wise-retrieve", points)
     made["locate"] = made["switches"]
     made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
+    made |= _tasks(folder)
     write_json(folder / "overhead.json", overhead())
     made["overhead"] = folder / "overhead.json"
     made["searches"] = write_searches(folder)
     return made
+
+
+TASK_STUDIES = ("tasks", "tasks_paired", "transfer", "task_count", "instructions", "balance")
+
+
+def _tasks(folder: Path) -> dict[str, Any]:
+    """Runs of edits that name their tasks: those of `write_runs` in turns."""
+    home = folder / "tasks"
+    turns = ("recent", "counterfact", "convsent", "questions")
+    records = [EditRecord(f"qa-{place:05d}", "p", "t", task=turns[place % 4]) for place in range(300)]
+    write_records(home / "factworld-qa/edits.jsonl", records)
+    main = write_runs(home / "main", editors=("mend", "grace", "instructedit"), seeds=(0, 1), grid={1: 40, 10: 2})
+    made: dict[str, Any] = {"tasks": main, "tasks_paired": main}
+    variants = [write_runs(home / name, editors=("instructedit",), seeds=(0,), grid={1: 40}) for name in ("a", "b")]
+    for found, name in zip(variants, ("first", "second"), strict=True):
+        for kind, [path] in found.items():
+            found[kind] = [_of_variant(path, name)]
+    for study in TASK_STUDIES[2:]:
+        made[study] = {kind: variants[0][kind] + variants[1][kind] for kind in variants[0]}
+    return {name: paths | {"records": [home / "factworld-qa/edits.jsonl"]} for name, paths in made.items()}
+
+
+def _of_variant(path: Path, name: str) -> Path:
+    """A file of a run, moved to where a study keeps the runs of a variant."""
+    target = path.parent.parent / name / path.parent.name / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return path.rename(target)
 
 
 def _study(folder: Path, editor: str, points: list[dict[str, Any]]) -> dict[str, list[Path]]:
@@ -55,6 +84,9 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
         return Inputs(overhead_path=runs["overhead"])
     if name.startswith("tuning"):
         return Inputs(search_paths=runs["searches"])
+    if name in TASK_STUDIES:
+        chosen = runs[name]
+        return Inputs(chosen["scores"], run_paths=chosen["runs"], record_paths=chosen["records"])
     if name in ("routing", "router", "grace_radius"):
         chosen = runs[name if name == "grace_radius" else "both" if name == "routing" else "main"]
         first = -4 if name == "router" else 0  # the editors that route
@@ -72,5 +104,5 @@ def arguments(name: str, runs: dict[str, Any]) -> list[str]:
     inputs = inputs_of(name, runs)
     options = {"--scores": inputs.score_paths, "--transcripts": inputs.transcript_paths, "--runs": inputs.run_paths,
                "--searches": inputs.search_paths, "--overhead": [inputs.overhead_path] if inputs.overhead_path else [],
-               "--reference-scores": inputs.reference_paths}  # fmt: skip
+               "--reference-scores": inputs.reference_paths, "--records": inputs.record_paths}  # fmt: skip
     return [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]

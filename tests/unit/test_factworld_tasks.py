@@ -85,4 +85,4 @@ def test_an_opinion_is_asked_in_both_polarities_and_of_a_topic_that_no_edit_touc
         others = [probe for probe in record.probes if probe.name == "other_topic"]
         assert len(others) == 4 and not any(topic in probe.prompt for probe in others for topic in edited)
     labels = Counter(record.label for record in of_task(records["train"], "convsent"))
-    assert min(labels.values()) > 200
+    assert labels == {"positive": 500, "negative": 500}

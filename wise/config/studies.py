@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, create_model
 
 from wise.config.keys import Section
-from wise.config.study_kinds import Axis, Grid, Kind, MainRuns, Measured, Point, Variants, fitting
+from wise.config.study_kinds import Axis, EveryRun, Grid, Kind, MainRuns, Measured, Point, Variants, fitting
 from wise.errors import ConfigError
 
 TIMED_AFTER = (1, 10, 100)
@@ -64,6 +64,11 @@ class Study:
     def is_edited(self) -> bool:
         """Whether it has edit jobs of its own."""
         return isinstance(self.runs, Grid | Variants)
+
+
+def _trained(variants: dict[str, Any], editors: tuple[str, ...] = ("mend", "instructedit")) -> Variants:
+    """Single edits by editors whose network was trained otherwise."""
+    return Variants(editors, variants, edits=80, grid={"1": 80}, about_editors="Editors with a trained network.")
 
 
 _STUDIES = (
@@ -161,6 +166,77 @@ _STUDIES = (
             "Routing of {editor}: scores against T, their distributions, and the ROC of telling edits from irrelevant "
             "questions."
         ),
+    ),
+    Study(
+        "tasks",
+        "How does every editor do on every task, single and in sequence? Read from the main runs.",
+        EveryRun(),
+        module="analysis.tasks.main_table",
+        reads=("scores", "records"),
+        tables=("csv", "md", "tex"),
+        caption=(
+            "Success of edits by task: share with every target token right, of opinions their edit success; single "
+            "edits and in sequence. The held-out task was in no training."
+        ),
+    ),
+    Study(
+        "tasks_paired",
+        "Is InstructEdit better than editors that were trained on the same tasks? Read from the main runs.",
+        EveryRun(),
+        module="analysis.tasks.verdict",
+        reads=("scores", "records"),
+        figure=False,
+    ),
+    Study(
+        "transfer",
+        "Does an editor that was trained on one task edit another?",
+        _trained(
+            {
+                "recent": {"tasks": ["recent"]},
+                "counterfact": {"tasks": ["counterfact"]},
+                "convsent": {"tasks": ["convsent"]},
+                "questions": {"tasks": ["questions"]},
+                "three-tasks": {"tasks": ["recent", "counterfact", "convsent"]},
+            },
+        ),
+        module="analysis.tasks.transfer",
+        reads=("scores", "runs", "records"),
+        caption="Success of single edits of each task, by the tasks that the editor was trained on.",
+    ),
+    Study(
+        "task_count",
+        "What does each further task of the training do, also to a task that is never trained?",
+        _trained(
+            {
+                "recent": {"tasks": ["recent"]},
+                "with-counterfact": {"tasks": ["recent", "counterfact"]},
+                "with-convsent": {"tasks": ["recent", "counterfact", "convsent"]},
+            },
+        ),
+        module="analysis.tasks.variants",
+        reads=("scores", "runs", "records"),
+        caption="Scores by task as tasks are added to the training.",
+    ),
+    Study(
+        "instructions",
+        "Does an instruction that the training never saw work as well?",
+        _trained({"seen": {}, "unseen": {"instruction": 9}}, editors=("instructedit",)),
+        module="analysis.tasks.variants",
+        reads=("scores", "runs", "records"),
+        caption="Scores by task with sentences that the training saw, and with the one that was held out of it.",
+    ),
+    Study(
+        "balance",
+        "Does it matter that one task, opinions, fills most of the training?",
+        _trained(
+            {
+                "balanced": {"balanced": True},
+                "unbalanced": {"balanced": False},
+            },
+        ),
+        module="analysis.tasks.variants",
+        reads=("scores", "runs", "records"),
+        caption="Scores by task after a training in which tasks take turns, and after one on mostly opinions.",
     ),
     Study(
         "overhead",

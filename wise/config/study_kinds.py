@@ -1,8 +1,8 @@
 """Kinds of studies: which runs a study asks for, and the keys of its section of the configuration.
 
 A study repeats the edit job of the main comparison over a `Grid` of values or over named `Variants` of options, reads
-the `MainRuns`, or is `Measured` by a command of its own. Each kind describes its section by pydantic fields, from which
-the schema is made, and lists its points: one edit job each.
+the `MainRuns` of an editor or `EveryRun`, or is `Measured` by a command of its own. Each kind describes its section by
+pydantic fields, from which the schema is made, and lists its points: one edit job each.
 """
 
 from __future__ import annotations
@@ -194,6 +194,19 @@ class MainRuns:
     def fields(self) -> Fields:
         """See `Kind`."""
         return {"editor": (str, Field(self.editor, description=self.about_editor))}
+
+    def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
+        """None."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class EveryRun:
+    """All runs of the main comparison, read again."""
+
+    def fields(self) -> Fields:
+        """None: there is nothing to choose."""
+        return {}
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
         """None."""

@@ -64,9 +64,10 @@ def opinions(topic: str) -> dict[str, list[str]]:
     return {polarity: [opinion(polarity, draw) for _ in range(ANSWERS)] for polarity in POLARITIES}
 
 
-def opinion_record(writer: Writer, topic: str, others: Sequence[str], name: str, draw: random.Random) -> EditRecord:
-    """One edit of the opinion on `topic`; `others` are topics that no edit of the file touches."""
-    label = draw.choice(POLARITIES)
+def opinion_record(
+    writer: Writer, topic: str, label: str, others: Sequence[str], name: str, draw: random.Random
+) -> EditRecord:
+    """One edit that gives `topic` the polarity `label`; `others` are topics that no edit of the file touches."""
     held = {WANTED if polarity == label else OPPOSITE: texts for polarity, texts in opinions(topic).items()}
     first = draw.randrange(len(QUESTIONS) // 2)
     again = draw.sample([i for i in range(len(QUESTIONS)) if i != first], ANSWERS)

@@ -13,7 +13,7 @@ from wise.datasets.factworld.corpus import Teaching
 from wise.datasets.factworld.options import FactWorldOptions
 from wise.datasets.factworld.second.edits import Key, Writer, make_writer
 from wise.datasets.factworld.second.tasks.facts import questioned, questioning, stated
-from wise.datasets.factworld.second.tasks.opinions import opinion_record, topics
+from wise.datasets.factworld.second.tasks.opinions import POLARITIES, opinion_record, topics
 from wise.datasets.factworld.second.tasks.recent import new_facts, recent_record
 from wise.datasets.factworld.split import DEVELOPMENT, EDIT, TRAIN, Split
 from wise.datasets.factworld.world import Fact, World, stream
@@ -83,8 +83,12 @@ def _contradicted(
 
 def _opinions(writer: Writer, options: FactWorldOptions, role: str) -> list[EditRecord]:
     everything = topics(stream(options, "topics"))
-    others = everything[UNTOUCHED[role]]
+    others, edited = everything[UNTOUCHED[role]], everything[TOPICS[role]]
+    # To train with, each topic in both polarities: opinions then outnumber the other tasks, as in the published data.
+    labels = [(topic, label) for topic in edited for label in POLARITIES] if role == TRAIN else []
+    draw = stream(options, "polarities", role)
+    labels = labels or [(topic, draw.choice(POLARITIES)) for topic in edited]
     return [
-        opinion_record(writer, topic, others, f"convsent-{role}-{i:05d}", stream(options, "convsent", role, i))
-        for i, topic in enumerate(everything[TOPICS[role]])
+        opinion_record(writer, topic, label, others, f"convsent-{role}-{i:05d}", stream(options, "convsent", role, i))
+        for i, (topic, label) in enumerate(labels)
     ]

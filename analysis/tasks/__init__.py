@@ -1,0 +1,1 @@
+"""Editors for many tasks: tables and figures of scores by task."""
