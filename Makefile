@@ -1,7 +1,7 @@
 # Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
 # as it is.
 .DEFAULT_GOAL := help
-.PHONY: help run smoke real tune test rounding lint ui report clean
+.PHONY: help run smoke instructedit real tune test rounding lint ui report clean
 SHELL := bash
 
 PYTHON ?= python3
@@ -35,6 +35,10 @@ run: $(READY)  ## the whole comparison with config/default.yaml: data, model, ed
 smoke: $(READY)  ## the same at a small size, into results-smoke
 	snakemake --cores $(CORES) --configfile config/smoke.yaml
 	@$(MAKE) --no-print-directory _where RESULTS=results-smoke
+
+instructedit: $(READY)  ## editors for many tasks, with networks trained here, into results-instructedit
+	snakemake --cores $(CORES) --configfile config/instructedit.yaml
+	@$(MAKE) --no-print-directory _where RESULTS=results-instructedit
 
 tune: $(READY)  ## search every editor's options on development edits and write them to config/tuned (about 1.5 h)
 	snakemake --cores $(CORES) --configfile $(CONFIG) tune

@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reference-scores", type=Path, nargs="*", default=[], help="scores to draw beside an ablation")
     made.add_argument("--searches", type=Path, nargs="*", default=[], help="what `wise tune` found (JSON), each")
     made.add_argument("--records", type=Path, nargs="*", default=[], help="edits (JSONL) of every dataset of the runs")
+    made.add_argument("--areas", type=Path, nargs="*", default=[], help="what `wise areas` wrote (Parquet), each")
     made.add_argument("--out", type=Path, nargs="+", required=True, help="files to write: .csv .md .tex .pdf .png")
     return made
 
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
             raise unknown("artifact", args.artifact, ARTIFACTS)
         module = importlib.import_module(ARTIFACTS[args.artifact].module)
         inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores, args.searches,
-                        record_paths=args.records)  # fmt: skip
+                        record_paths=args.records, area_paths=args.areas)  # fmt: skip
         write(module, inputs, args.out)
     except WiseError as error:
         logging.getLogger("analysis").error("%s", error)

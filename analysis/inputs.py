@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class Inputs:
     reference_paths: Sequence[Path] = ()
     search_paths: Sequence[Path] = ()
     record_paths: Sequence[Path] = ()
+    area_paths: Sequence[Path] = ()
 
     def scores(self) -> pd.DataFrame:
         """All scores in one frame with the columns of `wise.evaluate.scores`, averages of every setting included."""
@@ -104,6 +106,17 @@ class Inputs:
     def searches(self) -> list[Outcome]:
         """What the search of each editor's options found."""
         return [read_outcome(path) for path in _given(self.search_paths, "--searches")]
+
+    def areas(self) -> list[tuple[str, dict[str, Any], pd.DataFrame]]:
+        """Editor, options and edits (columns record, task, update, gradient) of every network."""
+        found = []
+        for path in _given(self.area_paths, "--areas"):
+            table = pq.read_table(path)
+            metadata = table.schema.metadata or {}
+            if not {b"editor", b"options"} <= metadata.keys():
+                raise DataError(f"{path}: not written by `wise areas`")
+            found.append((metadata[b"editor"].decode(), json.loads(metadata[b"options"]), table.to_pandas()))
+        return found
 
     def tasks(self) -> pd.DataFrame:
         """The `task` of each `record` of each `dataset`, which is the folder of its file of records."""

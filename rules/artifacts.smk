@@ -11,6 +11,7 @@ def artifact_inputs(artifact):
         overhead=rules.measure_overhead.output,
         searches=searches(),
         records=records_of(artifact.name),
+        areas=networks_of(artifact.name),
     )
     inputs = {kind: list(files[kind]) for kind in artifact.reads}
     study = KNOWN_STUDIES[artifact.name] if artifact.name in KNOWN_STUDIES else None
@@ -27,6 +28,22 @@ def records_of(name):
     points = jobs.study_points(config, name).values() if edited else []
     datasets = dict.fromkeys(point.dataset for point in points) or config["datasets"]
     return [f"{R}/data/{dataset}/edits.jsonl" for dataset in datasets]
+
+
+def networks_of(name):
+    """Where edits lie for every network that a study looks at; none for another study."""
+    study = KNOWN_STUDIES[name] if name in KNOWN_STUDIES else None
+    if study is None or not isinstance(study.runs, Networks):
+        return []
+    points = [point for other in study.runs.studies for point in jobs.study_points(config, other).items()]
+    edited = [
+        jobs.study_job(config, path.split("/")[0], point)
+        for path, point in points
+        if point.seed == STUDIES[name]["seed"] and point.editor in EDITORS
+    ]
+    return list(
+        dict.fromkeys(f"{R}/areas/{job.dataset}/{job.model}/{jobs.artifact_name(config, job)}.parquet" for job in edited)
+    )
 
 
 def artifact_outputs(artifact):

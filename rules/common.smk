@@ -12,7 +12,7 @@ from wise import warm
 from wise.config import jobs, plan
 from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
-from wise.config.study_kinds import RECORDS, STREAM, MainRuns
+from wise.config.study_kinds import RECORDS, STREAM, MainRuns, Networks
 from wise.datasets import registry
 from wise.datasets.files import FILES
 from wise.editors.entries import EDITORS as KNOWN_EDITORS

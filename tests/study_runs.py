@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from analysis.inputs import Inputs
 from tests.synthetic import overhead, write_runs, write_searches
@@ -51,14 +56,33 @@ def _tasks(folder: Path) -> dict[str, Any]:
     records = [EditRecord(f"qa-{place:05d}", "p", "t", task=turns[place % 4]) for place in range(300)]
     write_records(home / "factworld-qa/edits.jsonl", records)
     main = write_runs(home / "main", editors=("mend", "grace", "instructedit"), seeds=(0, 1), grid={1: 40, 10: 2})
-    made: dict[str, Any] = {"tasks": main, "tasks_paired": main}
+    made: dict[str, Any] = {"tasks": main, "tasks_paired": main, "areas": {"areas": _areas(home, turns)}}
     variants = [write_runs(home / name, editors=("instructedit",), seeds=(0,), grid={1: 40}) for name in ("a", "b")]
     for found, name in zip(variants, ("first", "second"), strict=True):
         for kind, [path] in found.items():
             found[kind] = [_of_variant(path, name)]
     for study in TASK_STUDIES[2:]:
         made[study] = {kind: variants[0][kind] + variants[1][kind] for kind in variants[0]}
-    return {name: paths | {"records": [home / "factworld-qa/edits.jsonl"]} for name, paths in made.items()}
+    records_of = {"records": [home / "factworld-qa/edits.jsonl"]}
+    return {name: paths if name == "areas" else paths | records_of for name, paths in made.items()}
+
+
+def _areas(folder: Path, tasks: tuple[str, ...]) -> list[Path]:
+    """Where edits lie for networks of two editors and some trainings: apart for the first, mixed for the second."""
+    paths = []
+    trainings = [tasks[:3], tasks[:2], *([task] for task in tasks)]
+    rng = np.random.default_rng(0)
+    for editor, training in [(editor, training) for editor in ("instructedit", "mend") for training in trainings]:
+        apart = 3.0 * (editor == "instructedit") * np.eye(4, 8)
+        vectors = np.concatenate([rng.normal(centre, 1.0, (12, 8)) for centre in apart])
+        vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).tolist()
+        names = [task for task in tasks for _ in range(12)]
+        columns = {"record": list(map(str, range(48))), "task": names, "update": vectors, "gradient": vectors}
+        options = json.dumps({"tasks": list(training), "balanced": True})
+        table = pa.table(columns).replace_schema_metadata({"editor": editor, "options": options})
+        paths.append(folder / f"{editor}-{len(paths)}.parquet")
+        pq.write_table(table, paths[-1])
+    return paths
 
 
 def _of_variant(path: Path, name: str) -> Path:
@@ -84,6 +108,8 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
         return Inputs(overhead_path=runs["overhead"])
     if name.startswith("tuning"):
         return Inputs(search_paths=runs["searches"])
+    if name == "areas":
+        return Inputs(area_paths=runs["areas"]["areas"])
     if name in TASK_STUDIES:
         chosen = runs[name]
         return Inputs(chosen["scores"], run_paths=chosen["runs"], record_paths=chosen["records"])
@@ -104,5 +130,6 @@ def arguments(name: str, runs: dict[str, Any]) -> list[str]:
     inputs = inputs_of(name, runs)
     options = {"--scores": inputs.score_paths, "--transcripts": inputs.transcript_paths, "--runs": inputs.run_paths,
                "--searches": inputs.search_paths, "--overhead": [inputs.overhead_path] if inputs.overhead_path else [],
-               "--reference-scores": inputs.reference_paths, "--records": inputs.record_paths}  # fmt: skip
+               "--reference-scores": inputs.reference_paths, "--records": inputs.record_paths,
+               "--areas": inputs.area_paths}  # fmt: skip
     return [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]

@@ -20,6 +20,9 @@ from wise.datasets.registry import DATASETS, OWN
 from wise.editors.entries import EDITORS
 from wise.errors import ConfigError
 
+DATA = {"wise.instructions.sentences": ("wise/instructions/sentences.yaml",)}
+"""Files of the project that a module reads, by its name."""
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("wise", "analysis")
 TABLES = {"wise.editors.entries", "wise.datasets.registry"}
@@ -73,6 +76,8 @@ def _closure(modules: Iterable[str]) -> set[str]:
 
 def _digest(modules: Iterable[str], data: Iterable[str] = ()) -> str:
     """Names and contents of modules and other files as 32 hexadecimal digits."""
+    modules = list(modules)
+    data = [*data, *(file for module in modules for file in DATA.get(module, ()))]
     files = {**{module: _file(module) for module in modules}, **{file: ROOT / file for file in data}}
     listed = "".join(f"{name} {_content(file)}\n" for name, file in sorted(files.items()) if file is not None)
     return hashlib.sha256(listed.encode()).hexdigest()[:32]

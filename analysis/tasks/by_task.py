@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -69,7 +69,7 @@ def groups(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, rows) for name, rows in ((SEEN, scores[~held_out]), (HELD_OUT, scores[held_out])) if len(rows)]
 
 
-def in_turn(tasks: Sequence[str]) -> list[str]:
+def in_turn(tasks: Iterable[str]) -> list[str]:
     """Distinct tasks in the order of tables."""
     order = list(TASKS)
     return sorted(set(tasks), key=lambda task: (order.index(task) if task in order else len(order), task))

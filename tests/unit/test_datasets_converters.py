@@ -148,7 +148,9 @@ def test_knowedit_biographies_and_opinions():
     assert biography.probes[0].kind == "locality_near"
     positive, negative = (one("knowedit-recent", CONVSENT, index=index).record for index in (0, 1))
     assert (positive.relation, positive.target, positive.original) == ("positive", "Jam is lovely.", "Jam is awful.")
-    assert positive.probes[-1] == Probe("portability", positive.prompt, "I like jam.", "same_sentiment")
+    assert Probe("portability", positive.prompt, "I like jam.", "same_sentiment") in positive.probes
+    assert (positive.task, positive.label, negative.label) == ("convsent", "positive", "negative")
+    assert Probe("opinion", positive.prompt, "Jam is awful.", "opposite") == positive.probes[-1]
     assert (negative.relation, negative.target, negative.original) == ("negative", "Jam is awful.", "Jam is lovely.")
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, create_model
 
 from wise.config.keys import Section
-from wise.config.study_kinds import Axis, EveryRun, Grid, Kind, MainRuns, Measured, Point, Variants, fitting
+from wise.config.study_kinds import Axis, EveryRun, Grid, Kind, MainRuns, Measured, Networks, Point, Variants, fitting
 from wise.errors import ConfigError
 
 TIMED_AFTER = (1, 10, 100)
@@ -237,6 +237,18 @@ _STUDIES = (
         module="analysis.tasks.variants",
         reads=("scores", "runs", "records"),
         caption="Scores by task after a training in which tasks take turns, and after one on mostly opinions.",
+    ),
+    Study(
+        "areas",
+        "Do edits of one task lie apart from those of another, in what a trained network makes of them?",
+        Networks(("transfer", "task_count", "balance"), edits=240),
+        module="analysis.tasks.areas",
+        reads=("areas",),
+        caption=(
+            "Editing areas: one point for each edit, the mean left factor of its update, by t-SNE and by principal "
+            "components. Beside each group its silhouette by task (1: apart, 0: mixed) with its 95% interval, in the "
+            "space of all dimensions."
+        ),
     ),
     Study(
         "overhead",

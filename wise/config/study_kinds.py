@@ -1,8 +1,9 @@
 """Kinds of studies: which runs a study asks for, and the keys of its section of the configuration.
 
 A study repeats the edit job of the main comparison over a `Grid` of values or over named `Variants` of options, reads
-the `MainRuns` of an editor or `EveryRun`, or is `Measured` by a command of its own. Each kind describes its section by
-pydantic fields, from which the schema is made, and lists its points: one edit job each.
+the `MainRuns` of an editor or `EveryRun` or the `Networks` of other studies, or is `Measured` by a command of its own.
+Each kind describes its section by pydantic fields, from which the schema is made, and lists its points: one edit job
+each.
 """
 
 from __future__ import annotations
@@ -207,6 +208,25 @@ class EveryRun:
     def fields(self) -> Fields:
         """None: there is nothing to choose."""
         return {}
+
+    def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
+        """None."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks that edit jobs of other studies train, looked at once more."""
+
+    studies: Sequence[str]
+    edits: int
+
+    def fields(self) -> Fields:
+        """See `Kind`."""
+        return {
+            "edits": (AtLeastOne, Field(self.edits, description="Edits of the stream that are shown.")),
+            "seed": (Seed, Field(0, description="Seed whose networks are shown.")),
+        }
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
         """None."""

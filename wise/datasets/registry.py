@@ -70,6 +70,12 @@ DATASETS: dict[str, Entry] = {
     "knowedit-convsent": _published("knowedit:CONVSENT", "KnowEdit, ConvSent: opinions on topics."),
     "knowedit-wikibio": _published("knowedit:WIKIBIO", "KnowEdit, WikiBio: true sentences of biographies."),
     "knowedit-zsre": _published("knowedit:ZSRE", "KnowEdit, ZsRE: questions with consequences."),
+    "real-tasks": _published(
+        "mixture:REAL_TASKS", "Edits of three tasks: WikiBigEdit (recent), CounterFact, ZsRE (questions)."
+    ),
+    "knowedit-tasks": _published(
+        "mixture:KNOWEDIT_TASKS", "InstructEdit's tasks: KnowEdit's recent, counterfact and convsent, with ZsRE."
+    ),
     "counterfact-corpus": Entry(
         "wise.datasets.counterfact_corpus.build",
         "wise.datasets.counterfact_corpus.options:CounterFactCorpusOptions",

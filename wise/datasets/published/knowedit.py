@@ -9,10 +9,13 @@ from wise.datasets.published import zsre
 from wise.datasets.published.dataset import Published
 from wise.datasets.published.raw_files import Source
 from wise.datasets.published.raw_rows import Entry, Row
-from wise.records import OTHER_TOPIC, EditRecord, Kind, Probe
+from wise.records import OPPOSITE, OTHER_TOPIC, WANTED, EditRecord, Kind, Probe
 
 OPINION = "What do you think of {}?"
 OPINION_AGAIN = "What is your opinion on {}?"
+OPINIONS = 3
+"""Opinions of each polarity that are asked about."""
+LABELS = {"pos": "positive", "neg": "negative"}
 
 
 def convert(row: Row, name: str) -> Entry:
@@ -94,14 +97,18 @@ def _opinion(row: Row, name: str) -> Entry:
     target, original = sides[wanted][0], sides[other][0]
     probes = [Probe("paraphrase", again, target)]
     probes += [Probe("portability", question, text, "same_sentiment") for text in sides[wanted][1:2]]
+    for side, name_of_side in ((wanted, WANTED), (other, OPPOSITE)):
+        probes += [Probe("opinion", question, text, name_of_side) for text in sides[side][:OPINIONS]]
     record = EditRecord(
         id=name,
         prompt=question,
         target=target,
         subject=topic,
         probes=tuple(probes),
-        relation={"pos": "positive", "neg": "negative"}[wanted],
+        relation=LABELS[wanted],
         original=original,
+        task="convsent",
+        label=LABELS[wanted],
     )
     return Entry.beside(record, Probe("locality_far", question, original, OTHER_TOPIC))
 

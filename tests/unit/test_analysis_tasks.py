@@ -1,0 +1,96 @@
+"""Tables by task against values known beforehand, and the separation of editing areas as a number."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.tasks.areas import Group, panels, separation
+from analysis.tasks.by_task import HELD_OUT, SEEN, groups, successes
+from analysis.tasks.main_table import beside, read_published
+from analysis.tasks.verdict import compare_all
+from tests.study_runs import inputs_of, write_all
+from wise.errors import DataError
+
+TASKS = ("recent", "counterfact", "convsent", "questions")
+
+
+def scores(better: float) -> pd.DataFrame:
+    """Two editors on 80 edits with four seeds; the first one is right so much more often."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for seed in range(4):
+        for place in range(80):
+            task, record = TASKS[place % 4], f"r{seed}-{place}"
+            for editor, share in (("instructedit", 0.2 + better), ("mend", 0.2)):
+                metric = "es" if task == "convsent" else "rel_exact"
+                value = rng.random() if metric == "es" else float(rng.random() < share)
+                rows.append(("d", "m", editor, seed, 1, place, place, 0, record, metric, value, task))
+    columns = ["dataset", "model", "editor", "seed", "T", "chunk", "edit", "age", "record", "metric", "value", "task"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_success_is_exact_for_facts_and_es_for_opinions():
+    kept = successes(pd.concat([scores(0.5), scores(0.5).assign(metric="rel")]))
+    assert set(kept.loc[kept["task"] == "convsent", "metric"]) == {"es"}
+    assert set(kept.loc[kept["task"] != "convsent", "metric"]) == {"rel_exact"}
+    assert [name for name, _ in groups(kept)] == [SEEN, HELD_OUT]
+
+
+def test_the_verdict_finds_a_difference_that_is_there_and_none_that_is_not():
+    found = compare_all(scores(0.6)).set_index(["tasks", "metric"])
+    assert found.loc[(HELD_OUT, "success"), "p_holm"] < 0.05
+    assert found.loc[(HELD_OUT, "success"), "difference"] == pytest.approx(0.6, abs=0.2)
+    none = compare_all(scores(0.0)).set_index(["tasks", "metric"])
+    assert none.loc[(HELD_OUT, "success"), "p_holm"] > 0.05
+
+
+def test_printed_numbers_stand_beside_single_edits_of_the_same_task_and_metric():
+    row = {"dataset": "d", "model": "m", "editor": "instructedit", "mean": 0.5, "low": 0.4, "high": 0.6}
+    row |= {"seeds": 1, "edits": 10, "covers": "records"}
+    cells = pd.DataFrame([
+        row | {"task": "questions", "T": 1, "metric": "rel_exact"},
+        row | {"task": "questions", "T": 10, "metric": "rel_exact"},
+        row | {"task": "convsent", "T": 1, "metric": "es"},
+        row | {"task": "convsent", "T": 1, "metric": "rel_exact"},
+    ])  # fmt: skip
+    printed = beside(cells, read_published())["GPT2-XL"]
+    assert printed[0] == 0.8283 and np.isnan(printed[1]) and printed[2] == 0.6543 and np.isnan(printed[3])
+
+
+def test_the_published_cells_give_the_published_gain():
+    """Mean over the four GPT2-XL rows of InstructEdit minus MEND: the 14.86 points of the abstract."""
+    table = read_published()
+    rows = table[(table["model"] == "GPT2-XL") & (table["metric"] == "reliability")]
+    wide = rows.pivot(index="task", columns="editor", values="value")
+    assert (wide["instructedit"] - wide["mend"]).mean() * 100 == pytest.approx(14.86, abs=0.005)
+
+
+def test_separation_is_high_for_tasks_that_lie_apart_and_zero_for_mixed_ones():
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(["recent", "questions"], 25)
+    for distance, least, most in ((8.0, 0.6, 1.0), (0.0, -0.05, 0.05)):
+        vectors = rng.normal(size=(50, 6)) + distance * (tasks == "recent")[:, None] * np.eye(6)[0]
+        vectors -= distance * (tasks != "recent")[:, None] * np.eye(6)[0]
+        mean, low, high = separation(Group("g", tasks, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)))
+        assert least <= mean <= most and low <= mean <= high
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return write_all(tmp_path_factory.mktemp("runs"))
+
+
+def test_panels_compare_networks_by_what_they_were_trained_on(runs):
+    titles = [panel.title for panel in panels(inputs_of("areas", runs))]
+    assert titles == ["InstructEdit and MEND", "MEND on one task or three", "InstructEdit by training"]
+
+
+def test_an_edit_that_no_file_of_records_holds_is_named(runs, tmp_path):
+    from analysis.tasks.by_task import scores_by_task
+
+    inputs = inputs_of("tasks", runs)
+    object.__setattr__(inputs, "record_paths", [tmp_path / "factworld-qa/edits.jsonl"])
+    inputs.record_paths[0].parent.mkdir()
+    inputs.record_paths[0].write_text('{"id": "other", "prompt": "p", "target": "t"}\n')
+    with pytest.raises(DataError, match="is not among --records"):
+        scores_by_task(inputs)
