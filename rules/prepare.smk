@@ -32,7 +32,7 @@ rule prepare:
         " --editor {params.editor} --options {params.options:q} {params.layer} --out {output.artifact} 2> {log}"
 
 
-rule areas:
+rule edit_areas:
     input:
         records=f"{R}/data/{{dataset}}/edits.jsonl",
         contexts=f"{R}/contexts/{{model}}.json",
