@@ -42,7 +42,9 @@ def networks_of(name):
         if point.seed == STUDIES[name]["seed"] and point.editor in EDITORS
     ]
     return list(
-        dict.fromkeys(f"{R}/areas/{job.dataset}/{job.model}/{jobs.artifact_name(config, job)}.parquet" for job in edited)
+        dict.fromkeys(
+            f"{R}/areas/{job.dataset}/{job.model}/{jobs.artifact_name(config, job)}.parquet" for job in edited
+        )
     )
 
 

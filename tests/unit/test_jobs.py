@@ -18,23 +18,27 @@ def config(monkeypatch):
     return complete(described | {"ablations": {"switches": switches}})
 
 
-def names(config):
-    return [jobs.artifact_name(config, job) for job in jobs.every_edit_job(config) if job.editor == "mend"]
+def edited(config):
+    """The main jobs and those of the study, of MEND."""
+    main = [jobs.main_job(config, "factworld-qa", "factlm", "mend", seed) for seed in config["seeds"]]
+    return main, [jobs.study_job(config, "switches", p) for p in jobs.study_points(config, "switches").values()]
 
 
 def test_a_network_is_shared_unless_options_of_its_training_differ(config):
-    main, study = names(config)[:2], names(config)[2:]
-    assert main == ["mend", "mend"]
-    own = [name for name in study if name != "mend"]
-    assert study.count("mend") == 2 and len(own) == 1 and own[0].startswith("mend-")
-    [(key, job)] = jobs.artifact_jobs(config, jobs.every_edit_job(config)).items()
-    assert key == ("factworld-qa", "factlm", own[0]) and job.options == {"rank": 4}
+    main, study = edited(config)
+    assert [jobs.artifact_name(config, job) for job in main] == ["mend", "mend"]
+    names = [jobs.artifact_name(config, job) for job in study]
+    [own] = [name for name in names if name != "mend"]
+    assert len(names) == 3 and own.startswith("mend-")
+    [(key, job)] = jobs.artifact_jobs(config, main + study).items()
+    assert key == ("factworld-qa", "factlm", own) and job.options == {"rank": 4}
+    assert set(jobs.artifact_jobs(config, jobs.every_edit_job(config))) >= {key}
 
 
 def test_a_seed_may_train_its_own_network(config):
     config["evaluation"]["training"] = "per_seed"
-    assert len(set(names(config)[:2])) == 2
-    options = [job.options for job in jobs.every_edit_job(config) if job.editor == "mend"]
-    assert [each["train_seed"] for each in options[:2]] == [0, 1]
-    assert all("train_seed" not in job.options for job in jobs.every_edit_job(config) if job.editor == "none")
+    main, _ = edited(config)
+    assert len({jobs.artifact_name(config, job) for job in main}) == 2
+    assert [job.options["train_seed"] for job in main] == [0, 1]
+    assert "train_seed" not in jobs.main_job(config, "factworld-qa", "factlm", "none", 1).options
     assert jobs.shared_artifact(config, "factworld-qa", "factlm", "mend").options == {}
