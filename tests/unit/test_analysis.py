@@ -60,7 +60,7 @@ def test_main_csv_has_exactly_the_promised_columns_and_metrics(runs, tmp_path):
     main(["main_table", *arguments("main_table", runs), "--out", str(out)])
     frame = pd.read_csv(out, keep_default_na=False)
     assert list(frame.columns) == [*CELL, *COLUMNS]
-    assert set(frame["metric"]) == set(main_table.CSV_METRICS) - {"ood", "ood_exact", "avg_ood"}
+    assert set(frame["metric"]) == set(main_table.CSV_METRICS) - {"ood", "ood_exact", "avg_ood", "es"}
     assert (frame["low"] <= frame["mean"]).all() and (frame["mean"] <= frame["high"]).all()
     assert (frame["seeds"] == 2).all() and (frame["covers"] == "seeds and records").all()
     assert (frame["low"] < frame["high"]).all(), "no interval without a width"
