@@ -73,7 +73,7 @@ def test_the_gradient_stands_in_the_layout_of_the_parameter(family):
     multiplied, added, scale = made._network.factors(torch.tensor(condition))
     assert multiplied.shape == site.own.shape == ((128, 32) if family == "gpt2" else (32, 64))
     gradient = tokens.delta.T @ tokens.inner if family == "llama" else tokens.inner.T @ tokens.delta
-    expected = site.own + scale * (gradient * multiplied + added)
+    expected = site.own + scale * (made.config.gradient_scale * gradient * multiplied + added)
     made.edit(record)
     assert torch.allclose(site.own, expected, atol=1e-6)
 

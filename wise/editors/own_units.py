@@ -146,6 +146,8 @@ UNITS: dict[str, Callable[[Measures], float]] = {
     "fresh_step": lambda m: 1 / (3**0.5 * m.features),
     # one step of SGD at this rate moves the matrix's output by about its own norm
     "slope": lambda m: m.entry * m.weight.shape[0] ** 0.5 / m.slope,
+    # the same behind a factor that is shared out among the rows of W
+    "row_slope": lambda m: m.entry * m.weight.shape[0] ** 1.5 / m.slope,
     "one": lambda m: 1.0,
     "entry": lambda m: m.entry,
     "output": lambda m: m.output,

@@ -8,8 +8,9 @@ from annotated_types import Ge, Le
 from pydantic.dataclasses import dataclass
 
 from wise.editors.mend.config import MendConfig
+from wise.editors.space import Range
 from wise.instructions.sentences import HELD_OUT, read_wordings
-from wise.options import STRICT, Count, OneOf
+from wise.options import STRICT, AtLeastOne, Count, OneOf
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -27,6 +28,8 @@ class InstructEditConfig(MendConfig):
     """The sentences: in English, or in words that the embedded world's model knows."""
     plain: bool = True
     """Whether training asks each question without its instruction as well, as users will ask it."""
+    iterations: Annotated[AtLeastOne, Range(100, 800)] = 500
+    """Training edits, one an iteration."""
     context_prefixes: Count = 0
     """Random texts that the prompt is learned behind, beside the prompt alone; published runs have none."""
     balanced: bool = True

@@ -34,10 +34,15 @@ class KEConfig(HypernetworkConfig):
     """Whether the embeddings that the LSTM reads, at first the model's own, are trained too."""
     max_scale: Annotated[Positive, Own(1.0, "one", 1.0), Range(0.1, 10.0)] = OPEN
     """Largest factor of an update."""
+    gradient_scale: Annotated[Positive, Own(1.0, "row_slope", 1.0), Range(0.1, 10.0)] = OPEN
+    """Factor of the gradient before the network's. A softmax shares the network's factor out among the rows of the
+    matrix, so that the gradient itself would hardly count in a short training."""
     paraphrase_loss: bool = True
     """Whether training asks for the target behind paraphrases too."""
     iterations: Annotated[AtLeastOne, Range(100, 800)] = 250
     """Training edits, one an iteration."""
+    accumulate: AtLeastOne = 2
+    """Training edits behind one step of the optimiser (published with the penalty: 10)."""
     context_prefixes: Count = 0
     """Random texts that the prompt is learned behind, beside the prompt alone; published runs have none."""
     lr: Annotated[Positive, Own(0.001, "one", 1e-5), Range(1e-4, 1e-2)] = OPEN

@@ -34,4 +34,4 @@ class KE(HypernetworkEditor):
     def _update(self, record: EditRecord, tokens: TokenGradients) -> Tensor:
         with self.unedited():
             (condition,) = conditions(self.lm, [record], self.config.condition)
-        return update_of(self._network, self.site, condition, tokens)
+        return update_of(self._network, self.site, self.config, condition, tokens)

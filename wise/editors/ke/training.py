@@ -41,9 +41,11 @@ def build(lm: LanguageModel, site: Site, config: KEConfig, known: Tensor, seed: 
         )
 
 
-def update_of(network: UpdateNetwork, site: Site, condition: tuple[int, ...], tokens: TokenGradients) -> Tensor:
+def update_of(
+    network: UpdateNetwork, site: Site, config: KEConfig, condition: tuple[int, ...], tokens: TokenGradients
+) -> Tensor:
     """The update (d, f) of one edit."""
-    gradient = site.turned(tokens.delta.T @ tokens.inner)  # (d, n) x (n, f)
+    gradient = config.gradient_scale * site.turned(tokens.delta.T @ tokens.inner)  # (d, n) x (n, f)
     return site.turned(network(torch.tensor(condition, device=gradient.device), gradient))
 
 
@@ -67,7 +69,7 @@ class Trainer(HypernetworkTrainer[UpdateNetwork]):
 
     def update(self, network: UpdateNetwork, lesson: Lesson, tokens: TokenGradients) -> Tensor:
         """See `HypernetworkTrainer.update`."""
-        return update_of(network, self.tail.site, self._conditions[lesson.record.id], tokens)
+        return update_of(network, self.tail.site, self.config, self._conditions[lesson.record.id], tokens)
 
 
 class ConstrainedTrainer(Trainer):
