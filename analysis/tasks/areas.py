@@ -206,7 +206,7 @@ def _scatter(axes: Axes, panel: Panel, places: np.ndarray) -> None:
                      linewidths=0, alpha=0.75)  # fmt: skip
     shapes = [Line2D([], [], color="#555555", marker=marker, linestyle="", markersize=3) for marker in MARKERS]
     names = [group.name for group in panel.groups]
-    axes.legend(shapes, names, fontsize=5, loc="best", handletextpad=0.1, borderaxespad=0.1)
+    axes.legend(shapes[: len(names)], names, fontsize=5, loc="best", handletextpad=0.1, borderaxespad=0.1)
     axes.set_xticks([])
     axes.set_yticks([])
 
