@@ -35,5 +35,6 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.ablations.input,
+        rules.claims.output,
         rules.knowledge_reports.input,
         rules.track.output.summary,

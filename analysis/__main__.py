@@ -37,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--searches", type=Path, nargs="*", default=[], help="what `wise tune` found (JSON), each")
     made.add_argument("--records", type=Path, nargs="*", default=[], help="edits (JSONL) of every dataset of the runs")
     made.add_argument("--areas", type=Path, nargs="*", default=[], help="what `wise areas` wrote (Parquet), each")
+    made.add_argument(
+        "--study", action="append", nargs="+", default=[], metavar=("NAME", "FOLDER"), help="runs of a study, each once"
+    )
+    made.add_argument("--place", nargs=2, default=[], metavar=("DATASET", "MODEL"), help="where it was measured")
+    made.add_argument("--levels", nargs="*", default=[], metavar="MODEL=LEVEL", help="on which level each model is")
     made.add_argument("--out", type=Path, nargs="+", required=True, help="files to write: .csv .md .tex .pdf .png")
     return made
 
@@ -49,8 +54,11 @@ def main(argv: list[str] | None = None) -> int:
         if args.artifact not in ARTIFACTS:
             raise unknown("artifact", args.artifact, ARTIFACTS)
         module = importlib.import_module(ARTIFACTS[args.artifact].module)
+        studies = {name: [Path(folder) for folder in folders] for name, *folders in args.study}
+        levels = dict(one.partition("=")[::2] for one in args.levels)
         inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores, args.searches,
-                        record_paths=args.records, area_paths=args.areas)  # fmt: skip
+                        record_paths=args.records, area_paths=args.areas, studies=studies,
+                        place=tuple(args.place), levels=levels)  # fmt: skip
         write(module, inputs, args.out)
     except WiseError as error:
         logging.getLogger("analysis").error("%s", error)

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 from wise.config.studies import STUDIES, Study
 
-MAIN, STUDY, TUNING = "Main comparison", "Ablations", "Search of options"
+MAIN, STUDY, TUNING, CLAIMS = "Main comparison", "Ablations", "Search of options", "Claims"
 
 
 @dataclass(frozen=True)
 class Artifact:
     """One table, figure, or both, called `file` or, where that is empty, by the artifact's name.
 
-    It `reads` files of runs by the names of options of `python -m analysis`; `tables` are its forms among csv, md and
+    It `reads` files of runs by the names of options of `python -m analysis`, with "studies" those of all studies that
+    the configuration includes; `tables` are its forms among csv, md and
     tex. The report shows it under `category` with the `caption`; `data` are files of the project that the module reads.
     """
 
@@ -163,6 +164,46 @@ _ARTIFACTS = (
         reads=("searches",),
         tables=("csv",),
         category=TUNING,
+    ),
+    Artifact(
+        "dataset_table",
+        "analysis.dataset_table",
+        "datasets and what the unedited model answers",
+        "Datasets: edits, questions, what the unedited model answers before any edit, and how many tokens the targets "
+        "have (paper, Table 3 and Figure 7).",
+        reads=("transcripts", "runs"),
+        tables=("csv", "md"),
+        figure=True,
+    ),
+    Artifact(
+        "methods_table",
+        "analysis.methods_table",
+        "what each editor keeps, changes and needs",
+        "Methods: where an editor keeps its edits, what they change, what it needs before the first edit, and how many "
+        "parameters that came to.",
+        reads=("runs",),
+        tables=("csv", "md", "tex"),
+    ),
+    Artifact(
+        "protocols",
+        "analysis.protocols",
+        "the same edits under every protocol",
+        "The same edits asked about under every protocol: teacher forced by tokens and exactly, and freely generated; "
+        "right behind the edit (immediate: edits of age 0), and behind all T edits (retention).",
+        reads=("scores", "runs"),
+        tables=("csv", "md"),
+    ),
+    Artifact(
+        "claims",
+        "analysis.claims.artifact",
+        "what the papers claim, and what it comes to here",
+        "Each claim of the papers, and of later ones about them, as a test on scores: whether it holds, the effect and "
+        "its 95% interval. Open: not decided with so many edits. A dash: nothing here can test it.",
+        reads=("scores", "runs", "studies"),
+        tables=("csv", "md", "tex"),
+        figure=True,
+        category=CLAIMS,
+        data=("analysis/claims.yaml",),
     ),
     *map(_of, STUDIES.values()),
 )

@@ -11,11 +11,12 @@ from matplotlib.lines import Line2D
 from analysis.axes import stacked
 from analysis.inputs import Inputs
 from analysis.output import Table
-from analysis.routing import COLUMNS, MAIN, routed
+from analysis.routing import COLUMNS, routed
 from analysis.style import QUERY_STYLES, WIDTH, editor_style, in_order, settings
 from analysis.summary import at_largest_t
 from analysis.text import markdown_frame
 from wise.errors import DataError
+from wise.evaluate.metrics import MAIN
 
 CELL = ["dataset", "model", "editor", "first_radius", "T", "kind"]
 

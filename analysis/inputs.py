@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,24 @@ class Inputs:
     search_paths: Sequence[Path] = ()
     record_paths: Sequence[Path] = ()
     area_paths: Sequence[Path] = ()
+    studies: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """By the study's name the folders of its points, each with scores.parquet, run.json and transcript.parquet."""
+    place: tuple[str, ...] = ()
+    """Dataset and model that the overhead was measured on."""
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """By the model's name the level that it is on, see `wise.config.levels`."""
+
+    def of_study(self, name: str) -> Inputs:
+        """The runs of a study."""
+        folders = _given(self.studies.get(name, ()), f"--study {name}")
+        files = ("scores.parquet", "transcript.parquet", "run.json")
+        return Inputs(*([folder / file for folder in folders] for file in files))
+
+    def level(self, model: str) -> str:
+        """The level of a model; raises `ConfigError` where it was not given."""
+        if model not in self.levels:
+            raise ConfigError(f"this artifact needs --levels {model}=LEVEL")
+        return self.levels[model]
 
     def scores(self) -> pd.DataFrame:
         """All scores in one frame with the columns of `wise.evaluate.scores`, averages of every setting included."""
@@ -89,6 +107,12 @@ class Inputs:
                                   f"the same order; {len(paths)} given")  # fmt: skip
         for index, path in enumerate(scores):
             yield Inputs((path,), self.transcript_paths[index : index + 1], self.run_paths[index : index + 1])
+
+    def of_editor(self, name: str) -> Inputs:
+        """The transcripts and run records of one editor."""
+        paths = zip(_given(self.transcript_paths, "--transcripts"), self.run_paths, strict=True)
+        chosen = [pair for pair in paths if read_json(pair[1])["editor"] == name]
+        return Inputs(transcript_paths=[path for path, _ in chosen], run_paths=[path for _, path in chosen])
 
     def records(self) -> list[dict[str, Any]]:
         """The record of each run."""

@@ -29,25 +29,31 @@ def table(inputs: Inputs) -> Table:
 
 def figure(inputs: Inputs) -> Figure:
     """Read the scores and draw them."""
-    cells = by_layer(inputs)
-    reference = inputs.reference_scores()
-    return draw(cells, None if reference is None else summarise(reference, ("avg",)))
+    return draw(by_layer(inputs), averages(inputs))
 
 
 def by_layer(inputs: Inputs) -> pd.DataFrame:
     """Means with intervals by layer; the layer of each file of scores is that of its run record."""
-    return summarise(inputs.ablation(layer="layer"), METRIC_ORDER, by=BY)
+    scores = inputs.ablation(layer="layer")
+    studied = scores[scores["editor"] != REFERENCE]
+    return summarise(scores if studied.empty else studied, METRIC_ORDER, by=BY)
 
 
-def reference_average(reference: pd.DataFrame | None, dataset: str, model: str, count: int) -> tuple[float, int] | None:
-    """GRACE's average at T=`count`, or at the nearest T it has, with that T; None where it has no scores."""
+def averages(inputs: Inputs) -> pd.DataFrame | None:
+    """GRACE's averages by T: on the edits of the study where it was run beside, else those of the main comparison."""
+    scores = inputs.ablation(layer="layer")
+    beside = scores[scores["editor"] == REFERENCE]
+    rows = inputs.reference_scores() if beside.empty else beside
+    return None if rows is None else summarise(rows, ("avg",))
+
+
+def reference_average(reference: pd.DataFrame | None, dataset: str, model: str, count: int) -> float | None:
+    """GRACE's average at T=`count`; None where it has no scores at that T."""
     if reference is None:
         return None
-    rows = reference[(reference[["dataset", "model", "editor"]] == (dataset, model, REFERENCE)).all(axis=1)]
-    if rows.empty:
-        return None
-    nearest = rows.iloc[int(np.argmin(np.abs(np.log(rows["T"] / count))))]
-    return float(nearest["mean"]), int(nearest["T"])
+    place = ["dataset", "model", "editor", "T"]
+    rows = reference[(reference[place] == (dataset, model, REFERENCE, count)).all(axis=1)]
+    return None if rows.empty else float(rows["mean"].iloc[0])
 
 
 def draw(cells: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
@@ -69,8 +75,7 @@ def draw(cells: pd.DataFrame, reference: pd.DataFrame | None = None) -> Figure:
         line = reference_average(reference, key[0], key[1], key[3])
         if line is not None:
             style = editor_style(REFERENCE)
-            axes.axhline(line[0], color=style.colour, linestyle="--",
-                         label=f"{style.label} average (T={line[1]:,})")  # fmt: skip
+            axes.axhline(line, color=style.colour, linestyle="--", label=f"{style.label} average at the same T")
         axes.set_xticks(range(len(layers)), [str(layer) for layer in layers])
         axes.grid(visible=False, axis="x")
         axes.set_xlabel("edited layer, counted from 0")

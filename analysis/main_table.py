@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from analysis.task_type import HEADINGS, Setting, by_setting
 from analysis.text import escape, markdown, number, with_interval
 from analysis.unasked import unasked
 from wise.evaluate.metrics import METRICS
+from wise.evaluate.protocol import COLUMNS, RETENTION, described
 
 CSV_METRICS = tuple(name for name, metric in METRICS.items() if metric.role != "kept")
 """What the table holds."""
@@ -24,10 +26,18 @@ BASELINE = "none"
 
 
 def table(inputs: Inputs) -> Table:
-    """CSV with the columns of `analysis.summary`; Markdown and LaTeX from it."""
-    scores = inputs.scores()
-    cells = cells_of(scores)
-    return Table(cells, to_markdown(cells, scores, unasked(inputs.records())), to_latex(cells, scores))
+    """CSV with the columns of `analysis.summary` and those of the protocol; Markdown and LaTeX from it."""
+    scores, records = inputs.scores(), inputs.records()
+    cells = with_protocol(cells_of(scores), records)
+    return Table(cells, to_markdown(cells, scores, unasked(records)), to_latex(cells, scores))
+
+
+def with_protocol(cells: pd.DataFrame, records: Sequence[Mapping[str, Any]], moment: str = RETENTION) -> pd.DataFrame:
+    """Cells with the columns of `wise.evaluate.protocol`: how each number was asked for, when, and scored."""
+    free = {(run["dataset"], run["model"], run["editor"]): run.get("generation") for run in records}
+    rows = cells[["dataset", "model", "editor", "metric"]].itertuples(index=False, name=None)
+    said = [described(metric, free.get((*place,)), moment) for *place, metric in rows]
+    return cells.join(pd.DataFrame(said, index=cells.index, columns=list(COLUMNS)))
 
 
 def cells_of(scores: pd.DataFrame) -> pd.DataFrame:

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from analysis.axes import edits_axis, stacked
 from analysis.inputs import Inputs
 from analysis.output import Table
-from analysis.routing import COLUMNS, MAIN, distributions, is_wide, routed
+from analysis.routing import COLUMNS, distributions, is_wide, routed
 from analysis.sampled import estimate_of, intervals
 from analysis.style import QUERY_STYLES, WIDTH, editor_style, in_order, setting_title
 from analysis.summary import sort_cells
 from analysis.text import markdown_frame, with_interval
 from wise.evaluate.estimate import RECORDS_ONLY, SEEDS_TOO
+from wise.evaluate.metrics import MAIN
 from wise.evaluate.statistics import auc, auc_by_record, interval, roc_curve
 
 IN_SCOPE = ("edit", "paraphrase")

@@ -13,10 +13,9 @@ from analysis.inputs import Inputs
 from analysis.style import QUERY_STYLES, WIDTH, editor_style, in_order, settings
 from analysis.summary import at_largest_t
 from wise.errors import NothingToShow
+from wise.evaluate.metrics import MAIN
 
 COLUMNS = ("T", "chunk", "record", "kind", "score", "threshold", "choice")
-MAIN = "main"
-"""The choice of queries that the unedited model answers."""
 BINS = 48
 WIDE = 30.0
 """Scores that are positive and span more than this ratio get a logarithmic axis."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
@@ -18,6 +19,8 @@ from wise.errors import NothingToShow
 
 METRIC_ORDER = ("avg", "rel", "gen", "loc_far", "loc_near")
 BY = ("dataset", "model", "editor", "T", "k", "rho")
+WEIGHTS = 200_000
+"""Entries of the masks whose overlap is simulated."""
 
 
 def table(inputs: Inputs) -> Table:
@@ -41,7 +44,19 @@ def by_shards(inputs: Inputs) -> pd.DataFrame:
     if "avg" not in set(cells["metric"]):
         raise NothingToShow("This study compares averages of Rel, Gen and Loc far; these edits lack one of them.")
     cells.insert(BY.index("rho") + 1, "overlap", cells["rho"] ** cells["k"])
+    drawn = {key: simulated_overlap(*key) for key in dict.fromkeys(zip(cells["k"], cells["rho"], strict=True))}
+    values = [drawn[key] for key in zip(cells["k"], cells["rho"], strict=True)]
+    cells.insert(BY.index("rho") + 2, "simulated", values)
     return cells
+
+
+def simulated_overlap(k: int, rho: float) -> float:
+    """The share of `WEIGHTS` weights that k random masks with ratio rho all leave free: Theorem 2.1 expects rho^k."""
+    draw = np.random.default_rng([k, round(rho * 10_000)])
+    free = np.ones(WEIGHTS, dtype=bool)
+    for _ in range(k):
+        free &= draw.random(WEIGHTS) < rho
+    return float(free.mean())
 
 
 def grid(cells: pd.DataFrame, value: str = "mean") -> pd.DataFrame:
@@ -57,7 +72,9 @@ def draw(cells: pd.DataFrame) -> Figure:
     for strip, (_, group) in zip(strips, groups, strict=True):
         left, right = strip.subplots(1, 2)
         _heat_map(left, grid(group), "viridis", "Avg (Rel, Gen, Loc far)", ".2f")
-        _heat_map(right, grid(group, "overlap"), "cividis", r"expected overlap $\rho^k$", ".2g")
+        off = float((group["overlap"] - group["simulated"]).abs().max())
+        title = rf"expected overlap $\rho^k$ (simulated: within {off:.1g})"
+        _heat_map(right, grid(group, "overlap"), "cividis", title, ".2g")
     return made
 
 
@@ -71,9 +88,11 @@ def to_markdown(cells: pd.DataFrame) -> str:
             [str(k), *(with_interval(averages.loc[k, rho], low.loc[k, rho], high.loc[k, rho], 3) for rho in averages)]
             for k in averages.index
         ]
-        wide = group.pivot(index=["k", "rho", "overlap"], columns="metric", values="mean")
+        wide = group.pivot(index=["k", "rho", "overlap", "simulated"], columns="metric", values="mean")
         wide = wide.reindex(columns=[metric for metric in METRIC_ORDER if metric in wide.columns]).reset_index()
-        wide = wide.astype({"k": str, "rho": str}).assign(overlap=wide["overlap"].map("{:.2g}".format))
+        wide = wide.astype({"k": str, "rho": str}).assign(
+            overlap=wide["overlap"].map("{:.2g}".format), simulated=wide["simulated"].map("{:.2g}".format)
+        )
         parts += [
             f"## {editor_style(key[2]).label} on {key[0]}, {key[1]}, T={key[3]}\n",
             "Average of Rel, Gen and far Loc by shard count k (down) and mask ratio rho (across). "

@@ -13,7 +13,13 @@ def artifact_inputs(artifact):
         records=records_of(artifact.name),
         areas=networks_of(artifact.name),
     )
-    inputs = {kind: list(files[kind]) for kind in artifact.reads}
+    inputs = {kind: list(files[kind]) for kind in artifact.reads if kind in files}
+    if "studies" in artifact.reads:
+        inputs["studies"] = [
+            file for folder in chain(*included().values()) for file in (scores_of(folder), f"{folder}/run.json")
+        ]
+        if "overhead" in STUDIES["include"]:
+            inputs["overhead"] = rules.measure_overhead.output
     study = KNOWN_STUDIES[artifact.name] if artifact.name in KNOWN_STUDIES else None
     if study is not None and study.reference in EDITORS:
         place = dict(dataset=STUDY_DATASET, model=STUDY_MODEL, editor=study.reference)
@@ -68,8 +74,19 @@ def caption_of(artifact):
 
 
 def analysis_options(wildcards, input):
-    """Input files as options of `python -m analysis`."""
-    return " ".join(f"--{kind.replace('_', '-')} {files}" for kind, files in input.items())
+    """Input files as options of `python -m analysis`; runs of studies are named by their folders."""
+    options = [f"--{kind.replace('_', '-')} {files}" for kind, files in input.items() if kind != "studies"]
+    if "studies" in input.keys():
+        options += [f"--study {name} {' '.join(folders)}" for name, folders in included().items()]
+        options += [f"--place {STUDY_DATASET} {STUDY_MODEL}"]
+        levels = [f"{name}={level(name, model)}" for name, model in config["models"].items()]
+        options += [f"--levels {' '.join(levels)}"]
+    return " ".join(options)
+
+
+def included():
+    """Folders of the runs of every study that the configuration includes and that edits, by its name."""
+    return {name: runs_of(name) for name in STUDIES["include"] if KNOWN_STUDIES[name].is_edited}
 
 
 def outputs_of(names):

@@ -5,11 +5,13 @@ import re
 import shlex
 import sys
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 from analysis.artifacts import ARTIFACTS, MAIN, TUNING
 from wise import warm
 from wise.config import jobs, plan
+from wise.config.levels import level
 from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
 from wise.config.study_kinds import RECORDS, STREAM, MainRuns, Networks

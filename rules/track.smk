@@ -3,6 +3,7 @@
 TRACKED = main_runs(f"{R}/edit/{MAIN_RUN}") + [
     folder for study in STUDIES["include"] if KNOWN_STUDIES[study].is_edited for folder in runs_of(study)
 ]
+SHOWN = [*rules.tables.input, *rules.figures.input, *rules.claims.output, *rules.ablations.input]
 
 
 rule track:
@@ -10,8 +11,8 @@ rule track:
         runs=[f"{folder}/run.json" for folder in TRACKED],
         scores=[scores_of(folder) for folder in TRACKED],
         records=expand(f"{R}/data/{{dataset}}/edits.jsonl", dataset=config["datasets"]),
-        tables=[file for file in [*rules.tables.input, *rules.ablations.input] if "/tables/" in file],
-        figures=[file for file in [*rules.figures.input, *rules.ablations.input] if "/figures/" in file],
+        tables=[file for file in SHOWN if "/tables/" in file],
+        figures=[file for file in SHOWN if "/figures/" in file],
     output:
         summary=f"{R}/tracking.json",
     log:

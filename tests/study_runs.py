@@ -22,6 +22,8 @@ VARIANTS = [
     {"routing": "prefill", "positions": "last", "threshold": "current"},
 ]
 REFINED = {"convention": "refined", "lr": 60.0, "act_ratio": 0.8, "activation": "none", "replay": False}
+VARIED = ("locate", "parts", "merging", "anchors", "replay")
+"""Studies that are shown as `switches` is."""
 SWITCHED = [{}, {"activation": "ffn"}, {"convention": "paper", "lr": 1.0, "act_ratio": 1.0}]
 
 
@@ -37,7 +39,7 @@ def write_all(folder: Path) -> dict[str, Any]:
     made["generation"] = _study(folder / "generation", "wise-retrieve", [{"options": point} for point in VARIANTS])
     points = [{"options": REFINED | point, "grid": {1: 6, 10: 1}} for point in SWITCHED]
     made["switches"] = _study(folder / "switches", "wise-retrieve", points)
-    made["locate"] = made["switches"]
+    made |= dict.fromkeys(VARIED, made["switches"])
     made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
     made |= _tasks(folder)
     write_json(folder / "overhead.json", overhead())
@@ -104,6 +106,12 @@ def _study(folder: Path, editor: str, points: list[dict[str, Any]]) -> dict[str,
 
 def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
     """What the artifact called `name` is made from."""
+    if name == "claims":
+        names = ("layer", "shards", "generation", "grace_radius")
+        studies = {study: [path.parent for path in runs[study]["runs"]] for study in names}
+        main = runs["main"]["scores"], (), runs["main"]["runs"]
+        further = {"studies": studies, "place": ("factworld-qa", "factlm"), "levels": {"factlm": "embedded"}}
+        return Inputs(*main, runs["overhead"], **further)
     if name == "overhead":
         return Inputs(overhead_path=runs["overhead"])
     if name.startswith("tuning"):
@@ -113,14 +121,18 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
     if name in TASK_STUDIES:
         chosen = runs[name]
         return Inputs(chosen["scores"], run_paths=chosen["runs"], record_paths=chosen["records"])
+    if name == "dataset_table":
+        return Inputs(transcript_paths=runs["both"]["transcripts"], run_paths=runs["both"]["runs"])
     if name in ("routing", "router", "grace_radius"):
         chosen = runs[name if name == "grace_radius" else "both" if name == "routing" else "main"]
         first = -4 if name == "router" else 0  # the editors that route
         return Inputs(transcript_paths=chosen["transcripts"][first:], run_paths=chosen["runs"][first:])
-    if name not in ("layer", "shards", "generation", "switches", "locate"):
-        return Inputs(runs["both"]["scores"], run_paths=runs["both"]["runs"] if name == "main_table" else ())
+    if name not in ("layer", "shards", "generation", "switches", *VARIED):
+        return Inputs(
+            runs["both"]["scores"], run_paths=runs["both"]["runs"] if name in ("main_table", "protocols") else ()
+        )
     chosen = runs[name]
-    transcripts = chosen["transcripts"] if name == "switches" else ()
+    transcripts = chosen["transcripts"] if name in ("switches", "replay") else ()
     reference = runs["main"]["scores"] if name == "layer" else ()
     return Inputs(chosen["scores"], transcripts, chosen["runs"], reference_paths=reference)
 
@@ -132,4 +144,7 @@ def arguments(name: str, runs: dict[str, Any]) -> list[str]:
                "--searches": inputs.search_paths, "--overhead": [inputs.overhead_path] if inputs.overhead_path else [],
                "--reference-scores": inputs.reference_paths, "--records": inputs.record_paths,
                "--areas": inputs.area_paths}  # fmt: skip
-    return [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
+    words = [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
+    words += [word for study, folders in inputs.studies.items() for word in ("--study", study, *map(str, folders))]
+    words += ["--place", *inputs.place] if inputs.place else []
+    return words + (["--levels", *map("=".join, inputs.levels.items())] if inputs.levels else [])

@@ -18,6 +18,7 @@ def test_ablations_take_their_settings_from_the_run_records(runs):
     cells = shards.by_shards(Inputs(score_paths=chosen["scores"], run_paths=chosen["runs"]))
     assert sorted(set(zip(cells["k"], cells["rho"], strict=True))) == [(2, 0.1), (2, 0.5), (4, 0.1)]
     assert np.allclose(cells["overlap"], cells["rho"] ** cells["k"])
+    assert np.allclose(cells["simulated"], cells["overlap"], atol=0.004) and not cells["simulated"].eq(0.01).any()
     table = shards.grid(cells)
     assert table.shape == (2, 2) and np.isnan(table.loc[4, 0.5])
 
@@ -133,9 +134,10 @@ def test_switches_show_records_and_what_is_sent_to_a_memory(runs, tmp_path):
         switches.read(Inputs(score_paths=chosen["scores"], run_paths=chosen["runs"][:2]))
 
 
-def test_layer_reference_is_the_nearest_t():
+def test_layer_reference_is_of_the_same_t_alone():
     place = {"dataset": "d", "model": "m", "editor": "grace"}
     reference = pd.DataFrame({**place, "T": [1, 10, 300], "mean": [0.7, 0.6, 0.5]})
-    assert layer.reference_average(reference, "d", "m", 100) == (0.5, 300)
+    assert layer.reference_average(reference, "d", "m", 300) == 0.5
+    assert layer.reference_average(reference, "d", "m", 100) is None
     assert layer.reference_average(reference, "other", "m", 100) is None
     assert layer.reference_average(None, "d", "m", 100) is None

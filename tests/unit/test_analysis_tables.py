@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import cost_table, published_table
+from analysis import cost_table, dataset_table, methods_table, published_table
 from analysis.__main__ import main
+from analysis.inputs import Inputs
 from analysis.published_table import PUBLISHED, beside
 from analysis.style import STYLES
-from wise.errors import DataError
+from tests.study_runs import inputs_of
+from wise.errors import DataError, NothingToShow
 from wise.files import write_json
 
 ROWS = {"rel": 0.75, "gen": 0.67, "loc_far": 0.90, "avg": 0.773}
@@ -102,3 +104,25 @@ def test_cost_is_a_median_over_seeds_without_failed_edits(tmp_path):
     with pytest.raises(DataError, match="lacks 'cost.peak_memory_bytes'"):
         del records[0]["cost"]["peak_memory_bytes"]
         cost_table.by_editor(records)
+
+
+def test_datasets_are_what_the_unedited_model_answers(runs):
+    found = dataset_table.table(inputs_of("dataset_table", runs)).frame.set_index("dataset").loc["factworld-qa"]
+    asked = pd.concat(map(pd.read_parquet, runs["main"]["transcripts"][:2]))  # the unedited model, two seeds
+    edits = asked[asked["kind"] == "edit"].drop_duplicates("record")
+    right = [np.mean(p == t) for p, t in zip(edits["predicted_tokens"], edits["target_tokens"], strict=True)]
+    assert found["edits"] == len(edits) and found["rel"] == pytest.approx(np.mean(right))
+    assert found["tokens_most"] == edits["target_tokens"].map(len).max() and found["ood"] == 0
+    edited = Inputs(transcript_paths=runs["main"]["transcripts"][-2:], run_paths=runs["main"]["runs"][-2:])
+    with pytest.raises(NothingToShow, match="unedited model's answers"):
+        dataset_table.table(edited)
+
+
+def test_methods_are_described_by_the_table_of_editors(tmp_path):
+    for index, editor in enumerate(("wise-merge", "grace", "unregistered")):
+        write_json(tmp_path / f"{index}.json", _record(editor, index, [1.0]))
+    made = methods_table.table(Inputs(run_paths=[tmp_path / f"{index}.json" for index in range(3)]))
+    rows = made.frame.set_index("editor")
+    assert rows.loc["GRACE", "memory"] == "codebook of keys and values" and rows.loc["WISE-Merge", "needs"] == "nothing"
+    assert rows.loc["unregistered", "changes"] == "not described"
+    assert "2.50%" in made.markdown and r"\toprule" in made.latex

@@ -23,7 +23,8 @@ from tests.study_runs import GRID, arguments, inputs_of
 from wise.evaluate.metrics import METRICS
 from wise.evaluate.statistics import auc
 
-FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.figure]
+FIGURES = {artifact.module: name for name, artifact in reversed(ARTIFACTS.items()) if artifact.figure}.values()
+"""One artifact of each module."""
 EDITORS = ["none", "ft-l", "grace", "wise-merge", "wise-retrieve"]
 
 
@@ -200,7 +201,7 @@ def test_bars_of_layers_are_those_of_the_table(runs):
         metric="avg",
         T=10,
     )
-    assert label == "GRACE average (T=10)" and line.get_ydata()[0] == pytest.approx(average["mean"].item())
+    assert label == "GRACE average at the same T" and line.get_ydata()[0] == pytest.approx(average["mean"].item())
     assert to_hex(line.get_color()).upper() == editor_style("grace").colour.upper()
 
 
@@ -212,7 +213,8 @@ def test_the_heat_map_of_shards_has_the_averages(runs):
         (average, "Avg (Rel, Gen, Loc far)", "mean"),
         (overlap, r"expected overlap $\rho^k$", "overlap"),
     ):
-        assert (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) == (title, r"mask ratio $\rho$", "shards k")
+        assert axes.get_title().startswith(title)
+        assert (axes.get_xlabel(), axes.get_ylabel()) == (r"mask ratio $\rho$", "shards k")
         assert [label.get_text() for label in axes.get_xticklabels()] == ["0.1", "0.5"]
         assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "4"]
         shown = np.ma.filled(axes.collections[0].get_array().reshape(2, 2).astype(float), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from tests.synthetic import transcript, write_runs
 from wise.cli import main
 from wise.errors import ConfigError, DataError
 from wise.evaluate import measures as m
+from wise.evaluate import protocol
 from wise.evaluate.competence import accuracy_by_kind, left_out
 from wise.evaluate.metrics import METRICS, derived, get_metric, measured
 from wise.evaluate.scores import COLUMNS, score_transcript
@@ -26,7 +28,7 @@ def question(kind="edit", target=(1, 2), predicted=(1, 2), before=(1, 2), nll=(0
     row = {"T": 1, "chunk": 0, "edit": 0, "age": 0, "record": "r0", "kind": kind, "name": "", "probe": -1,
            "target": "x", "generated": None, "base_accuracy": None, "ending": None, "ending_nll": None,
            "ending_stopped": None, "before_ending": None, "before_ending_nll": None,
-           "before_ending_stopped": None}  # fmt: skip
+           "before_ending_stopped": None, "score": None, "choice": "main"}  # fmt: skip
     arrays = {"target_tokens": target, "predicted_tokens": predicted, "before_tokens": before, "nll": nll}
     return row | {key: np.array(value) for key, value in arrays.items()} | other
 
@@ -260,3 +262,22 @@ def test_a_metric_needs_a_name_of_its_own_and_a_description():
 def test_headline_metrics_have_a_heading_and_words():
     for metric in METRICS.values():
         assert (metric.role == "headline") == bool(metric.heading) == bool(metric.words)
+
+
+def test_free_answers_are_said_to_be_free_and_every_named_metric_exists():
+    rows, none = transcript("grace", 0, {10: 2}, 20), dict.fromkeys(FREE)
+    asked, silent = (set(scores_of_all([row | more for row in rows])) for more in ({}, none))
+    free = {name for name in METRICS if protocol.protocol_of(name) == protocol.GENERATED}
+    assert "rel_generated" in asked - silent and asked - silent <= free and not silent & free
+    assert set(chain(*protocol.SCORERS.values())) <= set(METRICS)
+    said = protocol.described("rel_generated", {"max_new_tokens": 9, "stop": "end token", "kv_cache": True})
+    assert tuple(said) == protocol.COLUMNS and said["max_new_tokens"] == 9 and said["moment"] == "retention"
+    assert protocol.described("rel", {"max_new_tokens": 9})["max_new_tokens"] == ""
+
+
+FREE = ["generated", "ending", "ending_nll", "ending_stopped"]
+FREE += [f"before_{name}" for name in FREE[1:]]
+
+
+def scores_of_all(rows):
+    return score_transcript(_as_arrays(rows), RUN)["metric"]

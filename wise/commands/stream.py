@@ -17,7 +17,7 @@ from wise.editors.base import Editor
 from wise.editors.registry import make_editor
 from wise.editors.shared.own_texts import completed
 from wise.errors import ConfigError
-from wise.evaluate.ask import before_by_question
+from wise.evaluate.ask import before_by_question, generation_settings
 from wise.evaluate.checkpoint import Checkpoints, writing
 from wise.evaluate.competence import left_out
 from wise.evaluate.grid import plan_runs
@@ -145,6 +145,7 @@ def _record(
         "edits": args.edits,
         "slice": part,
         "grid": grid,
+        "generation": generation_settings() if args.generate else None,
         "options": asdict(editor.config),
         "records": args.kind,
         "tuned": args.tuned,

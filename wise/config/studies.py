@@ -21,6 +21,9 @@ from wise.errors import ConfigError
 TIMED_AFTER = (1, 10, 100)
 """Numbers of edits after which the study `overhead` times inference, where the configuration names none."""
 
+REFINED = {"convention": "refined"}
+"""WISE as published with scales relative to the model: the convention whose shards have masks, and that can replay."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -89,7 +92,7 @@ _STUDIES = (
                 "k": Axis([2, 4], PositiveInt, "Numbers of shards to try.", option="shards"),
                 "rho": Axis([0.2, 0.5], Annotated[float, Field(gt=0, le=1)], "Mask ratios to try.", option="rho"),
             },
-            options={"convention": "refined"},  # whose shards have masks
+            options=REFINED,
         ),
         module="analysis.shards",
         caption="Number of shards k and mask ratio rho of {editor}, by default in the convention refined.",
@@ -125,6 +128,74 @@ _STUDIES = (
             "What each switch of WISE does to the scores: the difference of the average (Rel, Gen, far Loc) to the "
             "default on the same edits, with its 95% interval, when one option is set to what the paper or the "
             "released code does, and for both as a whole."
+        ),
+    ),
+    Study(
+        "parts",
+        "Are the routing loss and random prefixes needed? (WISE, Table 7 and Figure 12)",
+        Variants(
+            ["wise-retrieve"],
+            {"as-configured": {}, "no-routing-loss": {"routing_weight": 0.0}, "no-prefixes": {"context_prefixes": 0}},
+            edits=100,
+            grid={"1": 20, "10": 4, "100": 1},
+        ),
+        tables=("csv", "md", "tex"),
+        caption=(
+            "{editors} without its routing loss and without random prefixes: the difference of the average (Rel, Gen, "
+            "far Loc) to the whole method on the same edits, with its 95% interval."
+        ),
+    ),
+    Study(
+        "merging",
+        "Which rule merges shards best? (WISE, Table 11)",
+        Variants(
+            ["wise-merge"],
+            {
+                rule: REFINED | {"merge": rule}
+                for rule in ("ties", "linear", "slerp", "dare", "dare_ties", "magnitude", "sign")
+            },
+            edits=100,
+            grid={"100": 1},
+        ),
+        tables=("csv", "md", "tex"),
+        caption=(
+            "{editors} by the rule that merges its shards: the difference of the average (Rel, Gen, far Loc) to TIES "
+            "on the same edits, with its 95% interval."
+        ),
+    ),
+    Study(
+        "anchors",
+        "Do masks that overlap at random anchor knowledge better than disjoint ones? (WISE, Table 13)",
+        Variants(
+            ["wise-merge"],
+            {
+                f"{masks}-k{shards}-rho{rho:g}": REFINED | {"masks": masks, "shards": shards, "rho": rho}
+                for shards, rho in ((2, 0.3), (2, 0.5), (3, 0.33), (5, 0.2))
+                for masks in ("bernoulli", "disjoint")
+            },
+            edits=100,
+            grid={"100": 1},
+        ),
+        tables=("csv", "md", "tex"),
+        caption=(
+            "{editors} by the masks of its shards: the difference of the average (Rel, Gen, far Loc) to the first on "
+            "the same edits, with its 95% interval."
+        ),
+    ),
+    Study(
+        "replay",
+        "Does replay of past edits help to find the memory of an edit? (WISE, Figure 11)",
+        Variants(
+            ["wise-retrieve"],
+            {name: REFINED | {"replay": name == "with"} for name in ("without", "with")},
+            edits=100,
+            grid={"10": 4, "100": 1},
+        ),
+        reads=("scores", "runs", "transcripts"),
+        tables=("csv", "md", "tex"),
+        caption=(
+            "{editors} with and without replay of past edits: the difference of the average (Rel, Gen, far Loc) on the "
+            "same edits, with its 95% interval."
         ),
     ),
     Study(

@@ -133,12 +133,13 @@ class Grid:
         """See `Kind`."""
         return {
             "editor": (str, Field(self.editor, description="Editor under study.")),
+            "beside": (str, Field("", description="Editor that makes the same edits beside it; empty for none.")),
             **{key: _listed(axis.kind, axis.values, axis.description) for key, axis in self.axes.items()},
             **_stream(self.edits, self.grid, "the editor's main run", self.options),
         }
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
-        """One for each combination, kind of records and seed."""
+        """One for each combination, kind of records and seed, and one of the editor beside."""
         common = Override.written(f"{where}.options", section["options"])
         for values in product(*(section[key] for key in self.axes)):
             chosen = dict(zip(self.axes, values, strict=True))
@@ -150,6 +151,10 @@ class Grid:
             for place, records, seed in _each(section):
                 path = f"{place}{folder}/seed{seed}"
                 yield Point(path, dataset, section["editor"], seed, overrides, layer, records)
+        if section["beside"]:
+            for place, records, seed in _each(section):
+                path = f"{place}beside/{section['beside']}/seed{seed}"
+                yield Point(path, dataset, section["beside"], seed, (), None, records)
 
 
 @dataclass(frozen=True)

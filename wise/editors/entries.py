@@ -89,6 +89,23 @@ EDITORS: dict[str, Entry] = {
 }
 """Every known editor, in the order of tables and legends; those of other distributions are last."""
 
+TRAITS = {
+    UNEDITED: ("the model itself", "nothing"),
+    FINE_TUNING: ("the model's weights", "one matrix or layer"),
+    REWRITING: ("the model's weights", "one or several matrices, in closed form"),
+    TRAINED: ("the model's weights", "matrices, by a network trained for it"),
+    MEMORIES: ("beside the model", "what a memory answers"),
+    WISE: ("side memories", "copies of one matrix, chosen by a router"),
+    OTHER: ("not described", "not described"),
+    "serac": ("texts of edits", "answers of a small model, by a scope classifier"),
+    "calinet": ("slots beside an FFN", "outputs of one layer, always"),
+    "defer": ("a gate and a linear layer", "outputs of one layer that the gate takes"),
+    "grace": ("codebook of keys and values", "outputs of one layer near a key"),
+    "memoir": ("one side matrix with masks", "outputs of one matrix, by the nearest mask"),
+    "retrieval": ("texts of edits", "the prompt"),
+}
+"""Where edits are kept and what they change: of each family, and of the editors that differ from theirs."""
+
 
 def _add_others() -> None:
     """Add the editors of other distributions; raises `ConfigError` for a name that is taken, or no `Entry`."""

@@ -34,6 +34,9 @@ from wise.records import OPPOSITE, OTHER_TOPIC, WANTED
 
 __all__ = ["METRICS", "Derived", "Measured", "Metric", "derived", "get_metric", "measured"]
 
+MAIN = "main"
+"""What a transcript calls the unedited model, where a memory could have answered."""
+
 
 def answerable(rows: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     """The values, none (NaN) for a kind of question that the unedited model answers in fewer than 8 of 10 cases.
@@ -251,6 +254,42 @@ def loc_near_gold(rows: pd.DataFrame) -> np.ndarray:
 def loc_far_gold(rows: pd.DataFrame) -> np.ndarray:
     """Specificity elsewhere: share of true answer tokens predicted."""
     return token_share(rows["predicted_tokens"], rows["target_tokens"])
+
+
+def routed(rows: pd.DataFrame) -> np.ndarray:
+    """1 where a memory answered, 0 where the unedited model did, NaN for editors that do not route."""
+    return np.where(rows["score"].isna(), np.nan, rows["choice"] != MAIN)
+
+
+@measured("edit", "Edit routed")
+def rel_routed(rows: pd.DataFrame) -> np.ndarray:
+    """Edit prompts that a memory answered, of editors that route."""
+    return routed(rows)
+
+
+@measured("paraphrase", "Paraphrase routed")
+def gen_routed(rows: pd.DataFrame) -> np.ndarray:
+    """Paraphrases that a memory answered, of editors that route."""
+    return routed(rows)
+
+
+@measured("locality_near", "Near routed", direction="lower")
+def near_routed(rows: pd.DataFrame) -> np.ndarray:
+    """Unrelated questions near the edit that a memory answered, of editors that route."""
+    return routed(rows)
+
+
+@measured("locality_far", "Far routed", direction="lower")
+def far_routed(rows: pd.DataFrame) -> np.ndarray:
+    """Unrelated questions elsewhere that a memory answered, of editors that route."""
+    return routed(rows)
+
+
+@measured("locality_far", "Far score", direction="lower", bounds=(-np.inf, np.inf))
+def far_score(rows: pd.DataFrame) -> np.ndarray:
+    """Routing score of unrelated questions elsewhere, of editors that route."""
+    scores = pd.to_numeric(rows["score"]).to_numpy(float)
+    return np.where(np.isfinite(scores), scores, np.nan)
 
 
 @derived(
