@@ -26,6 +26,7 @@ def test_an_answer_ends_at_a_stop():
     assert np.isnan(ends(texts, [None] * 5)[4])
     assert said_again([" Hill Hill", ", the Hillside", None], ["Port Hill"] * 3).tolist()[:2] == [1, 0]
     assert same_beginning([", a", "", " The", None], [", b", "", "\nthe", "x"]).tolist()[:3] == [1, 1, 0]
+    assert np.isnan(same_beginning([" a", " a", float("nan")], [None, float("nan"), " a"])).all()
 
 
 def test_the_ending_of_an_answer_that_the_model_gives_by_itself_is_its_own():

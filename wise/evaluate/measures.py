@@ -173,9 +173,10 @@ def _first(text: str) -> str:
 
 
 def _of_texts(texts: Iterable[str | None], others: Iterable[Any], value: Callable[[str, Any], bool]) -> np.ndarray:
-    """`value` of each pair, shape (n,); NaN where one of them is missing."""
+    """`value` of each pair, shape (n,); NaN where one of them is missing, which a file gives back as None or NaN."""
     pairs = zip(texts, others, strict=True)
-    return np.array([float(value(t, o)) if isinstance(t, str) and o is not None else np.nan for t, o in pairs], float)
+    both = ((text, other, isinstance(text, str) and isinstance(other, str | bool)) for text, other in pairs)
+    return np.array([float(value(text, other)) if there else np.nan for text, other, there in both], float)
 
 
 def _compare_text(
