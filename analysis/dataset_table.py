@@ -29,7 +29,8 @@ PUBLISHED = {
 
 def table(inputs: Inputs) -> Table:
     """A row for each dataset and model: edits, questions of each kind, pre-edit scores, tokens of a target."""
-    rows = pd.DataFrame([_row(*key, group) for key, group in asked(inputs).groupby(["dataset", "model"], sort=True)])
+    groups = asked(inputs).groupby(["dataset", "model"], sort=True)
+    rows = pd.DataFrame([_row(str(dataset), str(model), group) for (dataset, model), group in groups])
     return Table(rows, to_markdown(rows))
 
 

@@ -41,8 +41,10 @@ class Inputs:
     def of_study(self, name: str) -> Inputs:
         """The runs of a study."""
         folders = _given(self.studies.get(name, ()), f"--study {name}")
-        files = ("scores.parquet", "transcript.parquet", "run.json")
-        return Inputs(*([folder / file for folder in folders] for file in files))
+        scores, transcripts, runs = (
+            [folder / file for folder in folders] for file in ("scores.parquet", "transcript.parquet", "run.json")
+        )
+        return Inputs(scores, transcripts, runs)
 
     def level(self, model: str) -> str:
         """The level of a model; raises `ConfigError` where it was not given."""

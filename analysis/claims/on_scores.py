@@ -41,8 +41,8 @@ def effects(test: OnScores, source: Source, editor: str | None, matters: float) 
             for side in sides:
                 rows = _differences(own, source, side.selection, metric, T, editor)
                 if len(rows):
-                    span = METRICS[source.named(metric)].bounds
-                    width = float(np.subtract(*span[::-1]))
+                    low, high = METRICS[source.named(metric)].bounds
+                    width = high - low
                     made.append(effect(estimate_of(rows), width if np.isfinite(width) else 0.0, test.expect, matters,
                                        T, source.named(metric), side.named))  # fmt: skip
     if not made:

@@ -174,9 +174,11 @@ def _first(text: str) -> str:
 
 def _of_texts(texts: Iterable[str | None], others: Iterable[Any], value: Callable[[str, Any], bool]) -> np.ndarray:
     """`value` of each pair, shape (n,); NaN where one of them is missing, which a file gives back as None or NaN."""
-    pairs = zip(texts, others, strict=True)
-    both = ((text, other, isinstance(text, str) and isinstance(other, str | bool)) for text, other in pairs)
-    return np.array([float(value(text, other)) if there else np.nan for text, other, there in both], float)
+    found = [
+        float(value(text, other)) if isinstance(text, str) and isinstance(other, str | bool) else np.nan
+        for text, other in zip(texts, others, strict=True)
+    ]
+    return np.array(found, dtype=float)
 
 
 def _compare_text(
