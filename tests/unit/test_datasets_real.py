@@ -246,7 +246,7 @@ def test_fetch_and_make_from_the_command_line(raw, tmp_path, capsys, caplog):
 
 
 def test_all_datasets_are_registered():
-    assert set(DATASETS) == {"factworld", "counterfact-corpus", *PUBLISHED}
+    assert set(DATASETS) == {"factworld", "counterfact-corpus", "real-tasks", "knowedit-tasks", *PUBLISHED}
     with pytest.raises(ConfigError, match="Did you mean 'knowedit-recent'"):
         entry("knowedit-resent")
     with pytest.raises(ConfigError, match="one of the edit streams of dataset 'factworld'"):

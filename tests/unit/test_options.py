@@ -51,7 +51,7 @@ class Derived(Base):
 def test_every_option_is_described(name: str):
     for option in described(GROUPS[name]):
         assert option.description.endswith("."), option
-        assert option.type.removesuffix(" or null") in ("number", "integer", "boolean", "string"), option
+        assert option.type.removesuffix(" or null") in ("number", "integer", "boolean", "string", "array"), option
     assert [option.name for option in described(GROUPS[name])] == [field.name for field in fields(GROUPS[name])]
 
 
