@@ -10,6 +10,7 @@ from tests.contract.test_editors import CONTEXTS, OTHERS, QUICK
 from tests.models import tiny_language_model
 from wise.editors.base import EditOutcome
 from wise.editors.registry import make_editor
+from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories import Sequential
 from wise.editors.wise.training import Edit, Iteration, Trained, Trainer
 from wise.lm.batch import Batch
@@ -107,6 +108,9 @@ class ByHand:
 
     def mask(self, index, edit):
         return torch.tensor([index])
+
+    def end(self, frozen):
+        return AnswerEnd(torch.zeros(0, 2), torch.zeros(0, 2))
 
     def merge(self, deltas, weights, index):
         self.merges.append(([delta.item() for delta in deltas], [round(weight, 9) for weight in weights], index))
