@@ -35,11 +35,9 @@ QUICK = {
     "memit": {"layers": 2, "mom2_weight": 1e-2, "token": "prompt_last"},
     "memit-mass": {"layers": 2, "mom2_weight": 1e-2, "token": "prompt_last"},
     "alphaedit": {"layers": 2, "lr": 0.5, "weight_decay": 1e-3, "clamp": 4.0, "null_threshold": 1e3, "ridge": 1e-2},
-    "mend": {"rank": 8, "iterations": 15, "lr": 1e-3, "lr_alpha": 1e-2, "accumulate": 2, "c_edit": 1.0},
-    "instructedit": {"rank": 8, "iterations": 15, "lr": 1e-3, "lr_alpha": 1e-2, "accumulate": 2, "c_edit": 1.0},
+    **dict.fromkeys(("mend", "instructedit"), {"rank": 8, "iterations": 15, "lr_alpha": 1e-2, "accumulate": 2}),
     "ke": {"hidden": 16, "cond_dim": 16, "iterations": 40, "lr": 1e-2, "accumulate": 1, "context_prefixes": 1},
-    "wise-merge": {"steps": 20},
-    "wise-retrieve": {"steps": 20},
+    **dict.fromkeys(("wise-merge", "wise-retrieve"), {"steps": 20}),
 }
 """Options under which tiny random models can be edited; an editor without an entry runs on its defaults."""
 

@@ -55,7 +55,7 @@ def test_tables_are_written(name, runs, tmp_path):
     files = [tmp_path / f"{name}{suffix}" for suffix in TABLES[name]]
     assert main([name, *arguments(name, runs), "--out", *map(str, files)]) == 0
     assert all(file.stat().st_size > 100 for file in files)
-    assert len(pd.read_csv(files[0])) >= 2
+    assert len(pd.read_csv(files[0])) > (1 if name == "dataset_table" else 2), "a row for each dataset, or more"
 
 
 def test_main_csv_has_exactly_the_promised_columns_and_metrics(runs, tmp_path):

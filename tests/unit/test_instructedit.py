@@ -92,9 +92,10 @@ def test_tasks_take_turns_or_come_as_often_as_their_records():
 def test_the_training_seed_is_another_network():
     first, second = ready("instructedit"), ready("instructedit", train_seed=1)
     assert not torch.equal(first.prepared["layers.0.down"], second.prepared["layers.0.down"])
-    direction = first.edit_direction(RECENT)
-    assert direction.shape == (64,) and direction.norm().item() == pytest.approx(1.0, abs=1e-5)
-    assert not torch.equal(direction, ready("instructedit", instruction=9).edit_direction(RECENT))
+    made, given = first.edit_directions(RECENT)
+    assert made.shape == given.shape == (64,) and not torch.equal(made, given)
+    assert [each.norm().item() for each in (made, given)] == pytest.approx([1.0, 1.0], abs=1e-5)
+    assert not torch.equal(made, ready("instructedit", instruction=9).edit_directions(RECENT)[0])
 
 
 def test_an_edit_without_a_task_is_introduced_in_general_and_a_wrong_task_is_named():

@@ -273,6 +273,7 @@ def test_free_answers_are_said_to_be_free_and_every_named_metric_exists():
     said = protocol.described("rel_generated", {"max_new_tokens": 9, "stop": "end token", "kv_cache": True})
     assert tuple(said) == protocol.COLUMNS and said["max_new_tokens"] == 9 and said["moment"] == "retention"
     assert protocol.described("rel", {"max_new_tokens": 9})["max_new_tokens"] == ""
+    assert protocol.described("stops", {"max_new_tokens": 9, "ending_tokens": 16})["max_new_tokens"] == "target + 16"
 
 
 FREE = ["generated", "ending", "ending_nll", "ending_stopped"]

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.workflow.conftest import Workspace, copy_project
+from wise.config import plan
 from wise.config.check import uses
 from wise.config.model import complete
 from wise.config.studies import STUDIES
@@ -99,9 +100,16 @@ def test_a_mistyped_option_stops_a_run_before_its_first_job(project: Path, tmp_p
 
 def test_what_is_checked_before_the_first_job_is_what_jobs_are_told(copied: Workspace):
     config = complete(yaml.safe_load((copied.folder / "config/default.yaml").read_text()))
-    made = {name: STUDIES[name] for name in (*config["ablations"]["include"], "switches")}
+    dataset, _ = plan.study_place(config)
+    made = {
+        name: study
+        for name, study in STUDIES.items()
+        if all(point.editor in config["editors"] for point in study.points(config, dataset))
+    }
+    assert {"switches", "parts", "merging", "anchors", "replay"} < set(made), "those of training compare other editors"
     checked = {(use.editor, json.dumps(use.options, sort_keys=True), use.layer) for use in uses(config, made)}
-    run = copied.snakemake("--dry-run", "--printshellcmds", "all", "switches", config="config/default.yaml")
+    asked = [name for name, study in made.items() if study.is_edited]
+    run = copied.snakemake("--dry-run", "--printshellcmds", "all", *asked, config="config/default.yaml")
     told = set()
     for line in re.findall(r"python -m wise (?:prepare|stream|overhead) .*", run.stdout):
         words = shlex.split(line)
@@ -122,6 +130,11 @@ def test_runs_of_every_study_reach_mlflow(copied: Workspace):
     assert set(tracked) == {name for name, study in STUDIES.items() if study.is_edited}
     made = set(re.findall(r"-m wise stream .* --out \S+/ablations/(\S+)", printed))
     assert len(made) == len(tracked)
+
+
+def test_a_study_of_an_editor_that_is_not_compared_is_refused(copied: Workspace):
+    run = copied.snakemake("--dry-run", "transfer", config="config/default.yaml")
+    assert run.returncode != 0 and "'transfer' compares 'instructedit', which is not under 'editors'" in run.stdout
 
 
 def test_a_point_that_a_study_does_not_have_is_refused(copied: Workspace):

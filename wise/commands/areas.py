@@ -11,14 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from wise.commands.common import add_model_arguments, json_argument, load_contexts
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model
-from wise.editors.hypernetworks.gradients import token_gradients
 from wise.editors.mend.editor import Mend
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError
@@ -59,10 +56,7 @@ def run(args: argparse.Namespace) -> None:
     records = read_records(args.records)[: args.edits]
     rows: list[dict[str, Any]] = []
     for record in records:
-        tokens = token_gradients(editor.tail, editor.rows(record, editor.config.context_prefixes), editor.site.weight)
-        given = nn.functional.normalize(tokens.inner.mean(0), dim=0)
-        with torch.no_grad():
-            made = editor.edit_direction(record)
+        made, given = editor.edit_directions(record)
         rows.append({"record": record.id, "task": record.task, "update": made.tolist(), "gradient": given.tolist()})
     table = pa.Table.from_pylist(rows).replace_schema_metadata(
         {"editor": args.editor, "options": json.dumps(asdict(editor.config))}

@@ -17,9 +17,10 @@ from wise.editors.base import Editor
 from wise.editors.registry import make_editor
 from wise.editors.shared.own_texts import completed
 from wise.errors import ConfigError
-from wise.evaluate.ask import before_by_question, generation_settings
+from wise.evaluate.ask import before_by_question
 from wise.evaluate.checkpoint import Checkpoints, writing
 from wise.evaluate.competence import left_out
+from wise.evaluate.free import generation_settings
 from wise.evaluate.grid import plan_runs
 from wise.evaluate.stream import ON_NAN, Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript

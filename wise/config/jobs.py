@@ -13,6 +13,7 @@ from wise.config.studies import STUDIES, Point
 from wise.config.study_kinds import STREAM
 from wise.config.tuned import Entry
 from wise.editors.entries import EDITORS
+from wise.errors import ConfigError
 from wise.slices import Slice
 
 
@@ -55,7 +56,9 @@ def study_points(config: Mapping[str, Any], study: str) -> dict[str, Point]:
 
 
 def study_job(config: Mapping[str, Any], study: str, point: Point) -> EditJob:
-    """The job of one point of a study."""
+    """The job of one point of a study; raises `ConfigError` where the comparison lacks the editor."""
+    if point.editor not in config["editors"]:
+        raise ConfigError(f"study '{study}' compares '{point.editor}', which is not under 'editors'; add it")
     model, (edits, grid) = plan.study_place(config)[1], plan.study_stream(config, study)
     place = (point.dataset, model, point.editor)
     layer = point.layer[0] if point.layer else plan.layer(config, *place)

@@ -13,7 +13,7 @@ import torch
 from wise.editors.base import Editor
 from wise.editors.decision import Reading, Routing, memory_name
 from wise.evaluate.competence import accuracy_by_kind
-from wise.evaluate.free import SPARE_TOKENS, Ending, Free, free_answers, own_endings
+from wise.evaluate.free import Ending, Free, free_answers, own_endings
 from wise.lm.answer import Answer, answer_pairs, read_answers
 from wise.lm.batch import by_length, encode, unsorted
 from wise.lm.load import LanguageModel
@@ -213,8 +213,3 @@ def _replies(answers: Sequence[Answer], routing: Routing | None) -> Iterator[Rep
     columns = answers, routing.score.tolist(), routing.threshold.tolist(), routing.choice.tolist()
     for answer, score, threshold, choice in zip(*columns, strict=True):
         yield Reply(answer, score, threshold, memory_name(choice))
-
-
-def generation_settings() -> dict[str, Any]:
-    """How free answers are generated, for the run record: see `generated`."""
-    return {"max_new_tokens": f"longest target + {SPARE_TOKENS}", "stop": "end token", "kv_cache": True}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from wise.lm.answer import answer_sequences
 from wise.lm.batch import Encoded, encode
@@ -61,6 +62,16 @@ def free_answers(
         endings = _endings(lm, [told[i] for i in following], list(following.values()), batch_size)
     by_place = dict(zip(following, endings, strict=True))
     return [Free(text.strip(), by_place.get(i)) for i, text in enumerate(texts)]
+
+
+def generation_settings() -> dict[str, Any]:
+    """How free answers are generated, and how many tokens of their endings are looked at, for the run record."""
+    return {
+        "max_new_tokens": f"longest target + {SPARE_TOKENS}",
+        "ending_tokens": ENDING_TOKENS,
+        "stop": "end token",
+        "kv_cache": True,
+    }
 
 
 def own_endings(

@@ -16,6 +16,8 @@ RETENTION, IMMEDIATE = "retention", "immediate"
 COLUMNS = ("protocol", "moment", "scorer", "max_new_tokens", "stop", "kv_cache")
 """What is said beside every number; the last three of free answers only."""
 
+ENDINGS = "what follows the target"
+
 SCORERS = {
     "token agreement with the target": ("rel", "gen", "port", "loc_near_gold", "loc_far_gold"),
     "all tokens agree with the target": ("rel_exact", "gen_exact"),
@@ -23,7 +25,7 @@ SCORERS = {
     "all tokens agree with the unedited model": ("loc_exact", "loc_near_exact"),
     "answer equals target, normalised": ("rel_generated",),
     "answer contains target, normalised": ("rel_contains",),
-    "what follows the target": (
+    ENDINGS: (
         "stops",
         "stops_before",
         "repeats",
@@ -41,7 +43,7 @@ SCORERS = {
 """Ways to score an answer, and the metrics that do; one that is not here has a scorer of its own."""
 
 _SCORER = {metric: scorer for scorer, metrics in SCORERS.items() for metric in metrics}
-_PROTOCOL = dict.fromkeys(("rel_generated", "rel_contains", *SCORERS["what follows the target"]), GENERATED)
+_PROTOCOL = dict.fromkeys(("rel_generated", "rel_contains", *SCORERS[ENDINGS]), GENERATED)
 _PROTOCOL |= dict.fromkeys((*SCORERS["memory answers"], "far_score"), ROUTER)
 
 
@@ -52,6 +54,8 @@ def protocol_of(metric: str) -> str:
 
 def described(metric: str, generation: Mapping[str, Any] | None, moment: str = RETENTION) -> dict[str, Any]:
     """The `COLUMNS` of a number; `generation` is what the run record says of free answers, None without any."""
-    free = (generation or {}) if protocol_of(metric) == GENERATED else {}
+    free = dict(generation or {}) if protocol_of(metric) == GENERATED else {}
+    if free and metric in SCORERS[ENDINGS]:
+        free = free | {"max_new_tokens": f"target + {free['ending_tokens']}"}
     said = {"protocol": protocol_of(metric), "moment": moment, "scorer": _SCORER.get(metric, metric)}
     return said | {name: free.get(name, "") for name in COLUMNS[3:]}

@@ -27,16 +27,18 @@ class Mend(HypernetworkEditor):
         found = super().measured()
         return found if self._network is None else found | {"alpha": self._network.alpha.item()}
 
-    def edit_direction(self, record: EditRecord) -> Tensor:
-        """Where an edit lies among others, (f,), of length 1: the mean over its tokens of what the network makes of x.
+    def edit_directions(self, record: EditRecord) -> tuple[Tensor, Tensor]:
+        """Where an edit lies among others, (f,) and (f,), of length 1, before any edit.
 
-        These are the left factors of the update, which the paper of InstructEdit calls the editing gradient.
+        The mean over its tokens of what the network makes of their inputs x, the left factors of the update, which the
+        paper of InstructEdit calls the editing gradient; and the mean of x itself, which the network is given.
         """
         frozen = self.rows(record, self.config.context_prefixes)
         tokens = token_gradients(self.tail, frozen, self.site.weight.detach())
         with torch.no_grad():
-            inner, _ = self._network.better(tokens.inner, tokens.delta)  # (n, f)
-        return nn.functional.normalize(inner.mean(0), dim=0)
+            made, _ = self._network.better(tokens.inner, tokens.delta)  # (n, f)
+        normalize = nn.functional.normalize
+        return normalize(made.mean(0), dim=0), normalize(tokens.inner.mean(0), dim=0)
 
     def _lessons(self) -> Lessons:
         return Lessons(self.tail, self.config, self.contexts, self.name)
