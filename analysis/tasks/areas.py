@@ -29,7 +29,9 @@ from wise.errors import NothingToShow
 from wise.evaluate.statistics import ALPHA
 
 COLOURS = {"recent": "#0072B2", "counterfact": "#D55E00", "convsent": "#009E73", "questions": "#CC79A7"}
-MARKERS = ("o", "^", "s", "D")
+MARKERS = {"o": "●", "^": "▲", "s": "■", "D": "◆"}
+"""Of the groups of a panel, as they are drawn and as they are written."""
+
 PERPLEXITY = 30.0
 """t-SNE as scikit-learn has it by default; the paper's settings are not published."""
 
@@ -155,8 +157,11 @@ def draw(shown: Sequence[Panel]) -> Figure:
         for axes, places in zip(grid[:, column], (_tsne(vectors), _components(vectors)), strict=True):
             _scatter(axes, panel, places)
         grid[0, column].set_title(panel.title, fontsize=7.5)
-        lines = [f"{group.name}: {with_interval(*separation(group))}" for group in panel.groups]
-        grid[1, column].set_xlabel("\n".join(["silhouette by task", *lines]), fontsize=5.5, loc="left")
+        lines = [
+            f"{symbol} {group.name}: {with_interval(*separation(group))}"
+            for symbol, group in zip(MARKERS.values(), panel.groups, strict=False)
+        ]
+        grid[1, column].set_xlabel("\n".join(["silhouette by task", *lines]), fontsize=6, loc="left")
     for axes, name in zip(grid[:, 0], ("t-SNE", "principal components"), strict=True):
         axes.set_ylabel(name)
     tasks = in_turn([task for panel in shown for group in panel.groups for task in group.tasks])
@@ -204,9 +209,6 @@ def _scatter(axes: Axes, panel: Panel, places: np.ndarray) -> None:
         first += len(group.tasks)
         axes.scatter(own[:, 0], own[:, 1], s=7, marker=marker, c=[COLOURS[task] for task in group.tasks],
                      linewidths=0, alpha=0.75)  # fmt: skip
-    shapes = [Line2D([], [], color="#555555", marker=marker, linestyle="", markersize=3) for marker in MARKERS]
-    names = [group.name for group in panel.groups]
-    axes.legend(shapes[: len(names)], names, fontsize=5, loc="best", handletextpad=0.1, borderaxespad=0.1)
     axes.set_xticks([])
     axes.set_yticks([])
 

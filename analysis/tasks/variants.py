@@ -112,16 +112,17 @@ def draw(cells: pd.DataFrame, variants: list[str]) -> Figure:
     made, strips = stacked(titles, WIDTH, 2.2)
     shades = colormaps["viridis"](np.linspace(0.1, 0.85, len(variants)))
     tasks = in_turn(cells["task"])
+    metrics = [metric for metric in BARS if _bars(cells, metric)["mean"].notna().any()]
     for strip, (editor, count) in zip(strips, strips_of, strict=True):
         own = cells[(cells["editor"] == editor) & (cells["T"] == count)]
-        for axes, metric in zip(strip.subplots(1, len(BARS), sharey=True), BARS, strict=True):
+        for axes, metric in zip(strip.subplots(1, len(metrics), sharey=True), metrics, strict=True):
             for place, (variant, shade) in enumerate(zip(variants, shades, strict=True)):
                 bars = _bars(own[own["variant"] == variant], metric).reindex(tasks)
                 x = np.arange(len(tasks)) + (place - (len(variants) - 1) / 2) * 0.8 / len(variants)
                 error = np.clip([bars["mean"] - bars["low"], bars["high"] - bars["mean"]], 0, None)
                 axes.bar(x, bars["mean"], 0.74 / len(variants), color=shade, label=variant, yerr=error,
                          error_kw={"elinewidth": 0.7, "ecolor": "#333333"})  # fmt: skip
-            axes.set_xticks(range(len(tasks)), [task_title(task).replace(" (", "\n(") for task in tasks], fontsize=6)
+            axes.set_xticks(range(len(tasks)), map(task_title, tasks), fontsize=6, rotation=25, ha="right")
             axes.set_title(METRICS[metric].title + (" / ES" if metric == "rel_exact" else ""), fontsize=8)
             axes.grid(visible=False, axis="x")
             share_axis(axes)
