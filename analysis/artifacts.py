@@ -72,7 +72,7 @@ _ARTIFACTS = (
         "WISE against each other editor on the same edits and seeds, by the average of the dataset's scores, or by the "
         "log-likelihood of the target where it has none; p-values corrected for the number of comparisons on a dataset "
         "(Holm), and the smallest difference that each comparison would have found with a chance of 80%.",
-        tables=("csv", "md"),
+        tables=("csv", "md", "tex"),
         file="paired",
     ),
     Artifact(
@@ -90,7 +90,7 @@ _ARTIFACTS = (
         "what follows the target in free answers",
         "What follows the target in free answers that begin with it, beside what the unedited model writes behind the "
         "target: an edited model should end, or go on as the unedited one does.",
-        tables=("csv", "md"),
+        tables=("csv", "md", "tex"),
     ),
     Artifact(
         "published_table",
@@ -98,7 +98,7 @@ _ARTIFACTS = (
         "measured scores beside those of the WISE paper",
         "Scores beside those that the WISE paper reports for other models, at the same T, and how far the two orders "
         "of editors agree.",
-        tables=("csv", "md"),
+        tables=("csv", "md", "tex"),
         file="published",
         data=("analysis/published.csv",),
     ),
@@ -109,7 +109,7 @@ _ARTIFACTS = (
         "What each editor cost: seconds of an edit, extra parameters, peak memory of the process and time of all "
         "questions.",
         reads=("runs",),
-        tables=("csv", "md"),
+        tables=("csv", "md", "tex"),
         file="cost",
     ),
     Artifact(
@@ -152,7 +152,7 @@ _ARTIFACTS = (
         "after few and after many edits, Loc near and far both in it) of each trial, and the best so far. Open: "
         "published options; dashed: the editor's defaults; at the bottom: trials that were pruned or failed.",
         reads=("searches",),
-        tables=("csv", "md"),
+        tables=("csv", "md", "tex"),
         figure=True,
         category=TUNING,
     ),
@@ -172,7 +172,7 @@ _ARTIFACTS = (
         "Datasets: edits, questions, what the unedited model answers before any edit, and how many tokens the targets "
         "have (paper, Table 3 and Figure 7).",
         reads=("transcripts", "runs"),
-        tables=("csv", "md"),
+        tables=("csv", "md", "tex"),
         figure=True,
     ),
     Artifact(
@@ -191,7 +191,7 @@ _ARTIFACTS = (
         "The same edits asked about under every protocol: teacher forced by tokens and exactly, and freely generated; "
         "right behind the edit (immediate: edits of age 0), and behind all T edits (retention).",
         reads=("scores", "runs"),
-        tables=("csv", "md"),
+        tables=("csv", "md", "tex"),
     ),
     Artifact(
         "claims",

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from analysis.inputs import Inputs
 from analysis.style import RC, WIDTH
+from analysis.text import booktabs
 from wise.errors import ConfigError, NothingToShow
 from wise.files import atomic_path, write_text
 
@@ -27,7 +28,7 @@ METADATA = {".pdf": {"CreationDate": None, "Creator": None, "Producer": None}, "
 
 @dataclass(frozen=True)
 class Table:
-    """A table in its three forms; `latex` is empty for tables that have no such form."""
+    """A table in its three forms; where `latex` is empty it is made from the Markdown."""
 
     frame: pd.DataFrame
     markdown: str
@@ -83,7 +84,7 @@ def write_table(table: Table, path: Path) -> None:
         write_text(path, table.frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     elif path.suffix == ".md":
         write_text(path, table.markdown)
-    elif table.latex:
-        write_text(path, table.latex)
+    elif table.latex or table.markdown:
+        write_text(path, table.latex or booktabs(table.markdown))
     else:
         raise ConfigError(f"{path}: this table has no LaTeX form")

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from analysis.axes import stacked
 from analysis.inputs import Inputs
 from analysis.output import Table
+from analysis.published_variants import PUBLISHED, asked
 from analysis.sampled import intervals
 from analysis.style import WIDTH, editor_style
 from analysis.summary import summarise
@@ -101,7 +102,19 @@ def to_markdown(cells: pd.DataFrame) -> str:
             "All scores:\n",
             markdown_frame(wide),
         ]
-    return "\n".join(parts)
+    return "\n".join([*parts, _published()])
+
+
+def _published() -> str:
+    """The paper's grid, beside ours: Figure 5, left."""
+    cells = pd.read_csv(PUBLISHED).query("source.str.endswith('Figure 5')")
+    options = pd.DataFrame([asked(where) for where in cells["where"]], index=cells.index)
+    wide = cells.assign(k=options["shards"], rho=options["rho"]).pivot(index="k", columns="rho", values="value")
+    rows = [[str(k), *(f"{value:.3f}" for value in line)] for k, line in zip(wide.index, wide.to_numpy(), strict=True)]
+    return (
+        "## The paper's grid\n\nAverage of LLaMA-2-7B on ZsRE, T=1000 (Figure 5); best near an overlap of .03.\n\n"
+        + markdown(["k", *(f"rho={rho}" for rho in wide.columns)], rows)
+    )
 
 
 def _heat_map(axes: Axes, values: pd.DataFrame, colours: str, title: str, form: str) -> None:

@@ -13,12 +13,13 @@ from analysis.differences import draw
 from analysis.inputs import Inputs, setting
 from analysis.output import Table
 from analysis.paired import COMPARED, compare, described
+from analysis.published_variants import beside
 from analysis.router import quality
 from analysis.routing import COLUMNS, routed
 from analysis.sampled import intervals
 from analysis.style import editor_style, in_order, settings
 from analysis.task_type import Setting, comparable, setting_of, with_averages
-from analysis.text import escape, markdown, number
+from analysis.text import booktabs, escape, markdown, number
 from wise.editors.wise.conventions import CONVENTIONS
 from wise.errors import NothingToShow
 from wise.evaluate.metrics import METRICS
@@ -28,6 +29,8 @@ LOG = logging.getLogger(__name__)
 CELL = ["dataset", "model", "records", "editor", "T"]
 STREAM = "stream"
 """The records of a run that names none."""
+RETRIEVED = ("rel_retrieved",)
+"""Shares of questions that the memory of the edit answered."""
 RATES = ["paraphrase_rate", "near_rate", "far_rate"]
 """Shares of questions that a memory answered, of editors that route."""
 
@@ -35,7 +38,31 @@ RATES = ["paraphrase_rate", "near_rate", "far_rate"]
 def table(inputs: Inputs) -> Table:
     """A row for each variant, editor and T; in Markdown and LaTeX one for each variant and editor."""
     compared = compare_all(read(inputs))
-    return Table(compared, to_markdown(compared), to_latex(compared))
+    published = to_published(compared, options_of(inputs))
+    return Table(compared, to_markdown(compared) + published, to_latex(compared) + booktabs(published))
+
+
+def options_of(inputs: Inputs) -> dict[tuple[str, str, str], dict[str, Mapping[str, Any]]]:
+    """By dataset, model and editor the options of each variant, by its name in the tables."""
+    found: dict[tuple[str, str, str], dict[str, Mapping[str, Any]]] = {}
+    for run in inputs.records():
+        variants = found.setdefault((run["dataset"], run["model"], run["editor"]), {})
+        options = setting(run, "options")
+        variants.setdefault(variant_label(options, next(iter(variants.values()), options)), options)
+    return found
+
+
+def to_published(compared: pd.DataFrame, options: Mapping[tuple[str, str, str], dict[str, Mapping[str, Any]]]) -> str:
+    """What the paper reports of the same options, for each editor; empty where it reports nothing."""
+    parts = []
+    for (dataset, model, editor), variants in options.items():
+        own = compared[(compared[["dataset", "model", "editor"]] == (dataset, model, editor)).all(axis=1)]
+        own = own[(own["T"] == own["T"].max()) & (own["records"] == own["records"].iloc[-1])].set_index("variant")
+        metrics = [metric for metric in METRICS if metric in own]
+        ours = {(str(name), metric): float(own.loc[name, metric]) for name in own.index for metric in metrics}
+        text = beside(variants, ours, int(own["T"].iloc[0]))
+        parts += [f"\n## {editor_style(editor).label} on {dataset}, {model}, beside the paper\n", text] if text else []
+    return "\n".join(parts)
 
 
 def figure(inputs: Inputs) -> Figure:
@@ -83,10 +110,19 @@ def _rates(one: Inputs, counts: pd.Series) -> dict[str, pd.Series]:
     return {name: counts.map(rates[name]) for name in RATES}
 
 
-def shown_of(setting: Setting, metrics: Iterable[str]) -> list[str]:
-    """The columns of a dataset that has these metrics; the last one is compared."""
-    wanted = {*setting.headline, "loc_near", setting.compared} & set(metrics) - {setting.compared}
+def shown_of(setting: Setting, metrics: Iterable[str], several: Iterable[str] = ()) -> list[str]:
+    """The columns of a dataset that has these metrics; the last one is compared.
+
+    `several` are further ones of editors with several memories.
+    """
+    wanted = {*setting.headline, "loc_near", *several, setting.compared} & set(metrics) - {setting.compared}
     return [*(metric for metric in METRICS if metric in wanted), setting.compared]
+
+
+def several_memories(scores: pd.DataFrame) -> tuple[str, ...]:
+    """`RETRIEVED`, where an edit was ever sent to another memory than its own: else to be routed says the same."""
+    sums = scores.groupby("metric")["value"].sum()
+    return RETRIEVED if sums.get("rel_retrieved", 0.0) != sums.get("rel_routed", 0.0) else ()
 
 
 def variant_label(options: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
@@ -108,7 +144,7 @@ def compare_all(scores: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     found: dict[tuple, dict[int, Comparison]] = {}  # by records and T, and by place in `rows`
     for cell, group in scores.groupby(CELL, sort=True):
-        shown = shown_of(setting_of(group["metric"].unique()), group["metric"])
+        shown = shown_of(setting_of(group["metric"].unique()), group["metric"], several_memories(group))
         group = group[group["metric"].isin(shown)]
         averages = comparable(group, shown[-1])
         variants = list(dict.fromkeys(group["variant"]))

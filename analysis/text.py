@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -42,3 +43,56 @@ def escape(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, "\\" + character)
     return text
+
+
+def booktabs(text: str) -> str:
+    """The tables of a Markdown text as LaTeX, with the headings above them as captions and other lines below these.
+
+    Needs the packages booktabs and graphicx; a table wider than the page is made smaller.
+    """
+    made, said = [], []
+    for block in re.split(r"\n\s*\n", text.strip()):
+        lines = block.splitlines()
+        if len(lines) > 2 and lines[0].startswith("|") and lines[1].startswith("| ---"):
+            made.append(_booktabs([_cells(line) for line in (lines[0], *lines[2:])], _cells(lines[1]), said))
+            said = []
+        elif lines:
+            said.append(" ".join(lines).lstrip("# "))
+    return "\n".join(made)
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def _booktabs(rows: list[list[str]], align: list[str], said: list[str]) -> str:
+    columns = "".join("r" if cell.endswith(":") else "l" for cell in align)
+    body = [" & ".join(map(_in_latex, row)) + r" \\" for row in rows]
+    caption = [r"\caption{" + " ".join(map(_in_latex, said)) + "}"] if said else []
+    return "\n".join([
+        r"\begin{table*}[t]", r"\centering", *caption,
+        r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%", rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}}", r"\end{table*}", "",
+    ])  # fmt: skip
+
+
+SIGNS = {
+    "[": "{[}",
+    "–": "--",
+    "±": r"$\pm$",
+    "ρ": r"$\rho$",
+    "^": r"\^{}",
+    "~": r"\~{}",
+    "<": "$<$",
+    ">": "$>$",
+    "≥": r"$\ge$",
+}
+"""Characters of tables that LaTeX writes in another way."""
+
+
+def _in_latex(text: str) -> str:
+    """A cell or sentence of Markdown; code and bold as such, links by their words."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text).replace("<br>", " ")
+    text = "".join(SIGNS.get(character, character) for character in escape(text.replace("\\", "")))
+    text = re.sub(r"`([^`]+)`", r"\\texttt{\1}", text)
+    return re.sub(r"\*\*([^*]+)\*\*", r"\\textbf{\1}", text)

@@ -22,7 +22,7 @@ VARIANTS = [
     {"routing": "prefill", "positions": "last", "threshold": "current"},
 ]
 REFINED = {"convention": "refined", "lr": 60.0, "act_ratio": 0.8, "activation": "none", "replay": False}
-VARIED = ("locate", "parts", "merging", "anchors", "replay")
+VARIED = ("locate", "parts", "merging", "anchors")
 """Studies that are shown as `switches` is."""
 SWITCHED = [{}, {"activation": "ffn"}, {"convention": "paper", "lr": 1.0, "act_ratio": 1.0}]
 
@@ -40,6 +40,11 @@ def write_all(folder: Path) -> dict[str, Any]:
     points = [{"options": REFINED | point, "grid": {1: 6, 10: 1}} for point in SWITCHED]
     made["switches"] = _study(folder / "switches", "wise-retrieve", points)
     made |= dict.fromkeys(VARIED, made["switches"])
+    points = [{"options": REFINED | {"replay": replay}, "grid": {1: 6, 10: 1}} for replay in (False, True)]
+    made["replay"] = _study(folder / "replay", "wise-retrieve", points)
+    made["scaling"] = _study(folder / "scaling/a", "grace", [{"grid": {10: 1, 30: 1}}])
+    more = _study(folder / "scaling/b", "wise-retrieve", [{"grid": {10: 1, 30: 1}}])
+    made["scaling"] = {kind: made["scaling"][kind] + more[kind] for kind in more}
     made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
     made |= _tasks(folder)
     write_json(folder / "overhead.json", overhead())
@@ -127,7 +132,7 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
         chosen = runs[name if name == "grace_radius" else "both" if name == "routing" else "main"]
         first = -4 if name == "router" else 0  # the editors that route
         return Inputs(transcript_paths=chosen["transcripts"][first:], run_paths=chosen["runs"][first:])
-    if name not in ("layer", "shards", "generation", "switches", *VARIED):
+    if name not in ("layer", "shards", "generation", "switches", "replay", "scaling", *VARIED):
         return Inputs(
             runs["both"]["scores"], run_paths=runs["both"]["runs"] if name in ("main_table", "protocols") else ()
         )

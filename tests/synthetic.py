@@ -60,7 +60,8 @@ def _questions(editor, rng, count, chunk, edit, age, record, fade):
             "base_accuracy": 0.9 if kind == "portability" else None,
             "generated": _generated(rng, 0.9 * share) if kind == "edit" else None,
             **_ending(editor, kind),
-            **_route(editor, rng, kind, fade),
+            **(route := _route(editor, rng, kind, fade)),
+            **_oracle(route, kind, edit, target),
         })  # fmt: skip
     return rows
 
@@ -87,6 +88,13 @@ def _route(editor, rng, kind, fade):
     if editor == "grace":
         score, threshold = -30 / score, -1.7
     return {"score": score, "threshold": threshold, "choice": "side 0" if score >= threshold else "main"}
+
+
+def _oracle(route, kind, edit, target):
+    """Every fifth edit lies in another memory; the one that holds it knows the target."""
+    if route["score"] is None or kind not in ("edit", "paraphrase"):
+        return {}
+    return {"holder": "side 1" if edit % 5 == 4 else "side 0", "oracle_tokens": target.tolist()}
 
 
 def write_runs(

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import generation, grace_radius, layer, shards, switches
+from analysis import generation, grace_radius, layer, published_variants, scaling, shards, switches
 from analysis.inputs import Inputs
-from tests.study_runs import REFINED, SWITCHED, VARIANTS
+from tests.study_runs import REFINED, SWITCHED, VARIANTS, inputs_of
 from wise.errors import ConfigError, DataError
 from wise.files import read_json, write_json
 
@@ -141,3 +141,28 @@ def test_layer_reference_is_of_the_same_t_alone():
     assert layer.reference_average(reference, "d", "m", 100) is None
     assert layer.reference_average(reference, "other", "m", 100) is None
     assert layer.reference_average(None, "d", "m", 100) is None
+
+
+def test_an_oracle_is_beside_what_the_router_did_and_the_papers_cells_beside_both(runs):
+    frame = scaling.table(inputs_of("scaling", runs)).frame
+    cells = frame[frame["editor"] == "wise-retrieve"].set_index(["T", "oracle", "metric"])["mean"]
+    assert cells[30, True, "rel"] == cells[30, True, "avg"] == 1.0, "the memory of the edit knows the target"
+    assert cells[30, False, "rel"] < 1.0 and 0.5 < cells[30, False, "rel_retrieved"] <= 0.81
+    theirs = scaling.with_published(frame[["editor", "oracle", "T", "metric"]].assign(T=3000))
+    theirs = theirs[theirs["editor"] == "wise-retrieve"].drop_duplicates().set_index(["oracle", "metric"])["published"]
+    assert (theirs[False, "avg"], theirs[True, "avg"]) == (0.73, 0.82)
+
+
+def test_published_cells_of_an_option_stand_beside_the_variants_that_set_it():
+    options = {
+        "a": {"merge": "ties", "rho": 0.5},
+        "b": {"merge": "slerp", "rho": 0.5},
+        "c": {"merge": "ties", "rho": 0.3},
+    }
+    text = published_variants.beside(options, {("a", "rel"): 0.5, ("b", "rel"): 0.25}, 60)
+    assert "Table 11, LLaMA-2-7B on zsre, T=100" in text and "Table 13" not in text
+    assert "| b | 0.250 | – | – | – | 0.62 | 0.64 | 0.91 | 0.72 |" in text
+    assert published_variants.beside({"a": {"merge": "ties"}}, {}, 1) == "", "nothing is varied"
+    replay = {"without": {"replay": False}, "with": {"replay": True}}
+    ours = {("without", "rel"): 0.5, ("with", "rel"): 0.75, ("with", "rel_retrieved"): 0.9}
+    assert "| with | 0.900 | 0.250 | 0.88 | 0.08 |" in published_variants.beside(replay, ours, 10)

@@ -11,6 +11,7 @@ from analysis.__main__ import main
 from analysis.inputs import Inputs
 from analysis.published_table import PUBLISHED, beside
 from analysis.style import STYLES
+from analysis.text import booktabs
 from tests.study_runs import inputs_of
 from wise.errors import DataError, NothingToShow
 from wise.files import write_json
@@ -126,3 +127,10 @@ def test_methods_are_described_by_the_table_of_editors(tmp_path):
     assert rows.loc["GRACE", "memory"] == "codebook of keys and values" and rows.loc["WISE-Merge", "needs"] == "nothing"
     assert rows.loc["unregistered", "changes"] == "not described"
     assert "2.50%" in made.markdown and r"\toprule" in made.latex
+
+
+def test_tables_without_a_latex_form_of_their_own_take_it_from_their_markdown():
+    made = booktabs("## A_b\n\nSome `x_y`.\n\n| A | B |\n| --- | ---: |\n| **.5** [a, b] | 5% |\n| [a](b) | x |\n")
+    assert r"\caption{A\_b Some \texttt{x\_y}.}" in made and r"\begin{tabular}{lr}" in made
+    assert r"\textbf{.5} {[}a, b] & 5\% \\" in made and "a & x" in made
+    assert made.count(r"\begin{") == made.count(r"\end{") == 2

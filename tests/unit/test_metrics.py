@@ -28,7 +28,8 @@ def question(kind="edit", target=(1, 2), predicted=(1, 2), before=(1, 2), nll=(0
     row = {"T": 1, "chunk": 0, "edit": 0, "age": 0, "record": "r0", "kind": kind, "name": "", "probe": -1,
            "target": "x", "generated": None, "base_accuracy": None, "ending": None, "ending_nll": None,
            "ending_stopped": None, "before_ending": None, "before_ending_nll": None,
-           "before_ending_stopped": None, "score": None, "choice": "main"}  # fmt: skip
+           "before_ending_stopped": None, "score": None, "choice": "main",
+           "holder": None, "oracle_tokens": None}  # fmt: skip
     arrays = {"target_tokens": target, "predicted_tokens": predicted, "before_tokens": before, "nll": nll}
     return row | {key: np.array(value) for key, value in arrays.items()} | other
 
@@ -212,7 +213,8 @@ def test_registry():
 
 
 def test_values_stay_within_bounds():
-    scores = score_transcript(_as_arrays(transcript("ft-l", 0, {10: 2}, 20)), RUN)
+    rows = [{"holder": None, "oracle_tokens": None} | row for row in transcript("ft-l", 0, {10: 2}, 20)]
+    scores = score_transcript(_as_arrays(rows), RUN)
     for name, values in scores.groupby("metric")["value"]:
         low, high = METRICS[name].bounds
         assert values.between(low, high).all(), name
@@ -262,6 +264,16 @@ def test_a_metric_needs_a_name_of_its_own_and_a_description():
 def test_headline_metrics_have_a_heading_and_words():
     for metric in METRICS.values():
         assert (metric.role == "headline") == bool(metric.heading) == bool(metric.words)
+
+
+def test_the_memory_of_the_edit_is_asked_whatever_the_router_says():
+    routed = {"score": 1.0, "choice": "side 1", "holder": "side 2", "oracle_tokens": np.array([1, 2])}
+    found = scores_of(question(predicted=(0, 2), **routed), question("paraphrase", probe=0, **routed))
+    assert (found["rel_routed"], found["rel_retrieved"], found["gen_retrieved"]) == (1.0, 0.0, 0.0)
+    assert (found["rel"], found["rel_oracle"], found["avg_oracle"]) == (0.5, 1.0, 1.0)
+    other = scores_of(question(**routed | {"choice": "side 2", "oracle_tokens": None}))
+    assert other["rel_retrieved"] == 1.0 and "rel_oracle" not in other
+    assert not {"rel_retrieved", "rel_oracle"} & set(scores_of(question())), "of editors that route"
 
 
 def test_free_answers_are_said_to_be_free_and_every_named_metric_exists():

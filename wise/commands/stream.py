@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_slice_arguments(parser)
     parser.add_argument("--grid", type=json_argument, required=True, help='JSON of T -> chunks, such as {"10": 8}')
     parser.add_argument("--generate", action="store_true", help="ask for free answers to the edit prompts as well")
-    parser.add_argument("--oracle", action="store_true", help="teacher-forced questions are routed by an oracle")
+    parser.add_argument("--oracle", action="store_true", help="also ask the memory that holds each edit")
     parser.add_argument("--dataset", required=True, help="name of the dataset, for the run record")
     parser.add_argument("--model-name", required=True, help="name of the model, for the run record")
     parser.add_argument("--kind", default="stream", help="which edits of the dataset these are, for the run record")

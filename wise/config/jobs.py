@@ -22,7 +22,7 @@ class EditJob(NamedTuple):
 
     `part` is the slice of the records that its seed edits, None where all seeds edit the same. `records` says which of
     the dataset's edits these are, a key of `RECORDS`. `tuned` is the digest of the search that chose options of it,
-    empty where none did.
+    empty where none did. With `oracle` the memory that holds an edit is also asked, whatever the router says.
     """
 
     dataset: str
@@ -37,6 +37,7 @@ class EditJob(NamedTuple):
     part: Slice | None
     records: str = STREAM
     tuned: str = ""
+    oracle: bool = False
 
 
 def main_job(config: Mapping[str, Any], dataset: str, model: str, editor: str, seed: int) -> EditJob:
@@ -67,7 +68,7 @@ def study_job(config: Mapping[str, Any], study: str, point: Point) -> EditJob:
     options = _seeded(config, point.dataset, point.editor, options, point.seed)
     part = plan.records_of_seed(config, point.dataset, point.seed, point.records)
     stream = edits, grid, STUDIES[study].generate, part
-    return EditJob(*place, point.seed, options, layer, *stream, point.records, tuned)
+    return EditJob(*place, point.seed, options, layer, *stream, point.records, tuned, STUDIES[study].oracle)
 
 
 def _seeded(

@@ -32,7 +32,8 @@ class Study:
     `module` makes its table in the forms `tables` and, unless `figure` is false, its figure. It `reads` scores, runs,
     transcripts or overhead of its own points, where it has any, else of the main runs of its editor. `reference` names
     an editor whose main scores are shown beside. `caption` stands below both in the report; "{editor}" and other keys
-    of the section are filled in. With `generate` the model also answers freely.
+    of the section are filled in. With `generate` the model also answers freely; with `oracle` the memory that holds an
+    edit is also asked, whatever the router says.
     """
 
     name: str
@@ -40,11 +41,12 @@ class Study:
     runs: Kind
     module: str = "analysis.switches"
     reads: tuple[str, ...] = ("scores", "runs")
-    tables: tuple[str, ...] = ("csv", "md")
+    tables: tuple[str, ...] = ("csv", "md", "tex")
     figure: bool = True
     reference: str | None = None
     caption: str = ""
     generate: bool = False
+    oracle: bool = False
 
     @property
     def section(self) -> type[BaseModel]:
@@ -108,7 +110,6 @@ _STUDIES = (
             about_variants="Routing options by name; variants have to differ in `routing`, `positions` or `threshold`.",
         ),
         module="analysis.generation",
-        tables=("csv", "md", "tex"),
         caption=(
             "Edit prompts answered teacher forced and by free greedy generation, with 95% intervals, by when the router"
             " decides (once, on the prompt; or anew at each step) and by what it looks at. Dashed: WISE as published by"
@@ -123,7 +124,6 @@ _STUDIES = (
             ["wise-retrieve"], {"as-configured": {}, "per-step": {"routing": "per_step"}}, grid={"1": 20, "10": 2}
         ),
         reads=("scores", "runs", "transcripts"),
-        tables=("csv", "md", "tex"),
         caption=(
             "What each switch of WISE does to the scores: the difference of the average (Rel, Gen, far Loc) to the "
             "default on the same edits, with its 95% interval, when one option is set to what the paper or the "
@@ -139,7 +139,6 @@ _STUDIES = (
             edits=100,
             grid={"1": 20, "10": 4, "100": 1},
         ),
-        tables=("csv", "md", "tex"),
         caption=(
             "{editors} without its routing loss and without random prefixes: the difference of the average (Rel, Gen, "
             "far Loc) to the whole method on the same edits, with its 95% interval."
@@ -157,7 +156,6 @@ _STUDIES = (
             edits=100,
             grid={"100": 1},
         ),
-        tables=("csv", "md", "tex"),
         caption=(
             "{editors} by the rule that merges its shards: the difference of the average (Rel, Gen, far Loc) to TIES "
             "on the same edits, with its 95% interval."
@@ -176,7 +174,6 @@ _STUDIES = (
             edits=100,
             grid={"100": 1},
         ),
-        tables=("csv", "md", "tex"),
         caption=(
             "{editors} by the masks of its shards: the difference of the average (Rel, Gen, far Loc) to the first on "
             "the same edits, with its 95% interval."
@@ -191,18 +188,33 @@ _STUDIES = (
             edits=100,
             grid={"10": 4, "100": 1},
         ),
+        module="analysis.replay",
         reads=("scores", "runs", "transcripts"),
-        tables=("csv", "md", "tex"),
         caption=(
-            "{editors} with and without replay of past edits: the difference of the average (Rel, Gen, far Loc) on the "
-            "same edits, with its 95% interval."
+            "{editors} with and without replay of past edits: how often the memory that holds an edit answers it (top-1 "
+            "retrieval), and reliability, against the number of edits, with 95% intervals."
         ),
+    ),
+    Study(
+        "scaling",
+        "What do thousands of edits leave, and what would an oracle that picks the memory add? (WISE, Table 6)",
+        Variants(
+            ["memit-mass", "grace", "wise-merge", "wise-retrieve"],
+            {"as-configured": {}},
+            edits=3000,
+            grid={"1000": 1, "2000": 1, "3000": 1},
+        ),
+        module="analysis.scaling",
+        caption=(
+            "Scores as edits grow in number. Dotted: an oracle asks the memory that holds the edit, and the unedited "
+            "model for unrelated questions. Right: how often the router finds that memory (top-1 retrieval)."
+        ),
+        oracle=True,
     ),
     Study(
         "locate",
         "Which token do locate-then-edit methods rewrite, and how large may its value be?",
         Variants(["rome"], {"subject-last": {"token": "subject_last"}, "prompt-last": {"token": "prompt_last"}}),
-        tables=("csv", "md", "tex"),
         caption=(
             "{editors} by the token whose value they rewrite and the norm of that value: the difference of the average "
             "(Rel, Gen, far Loc) to the first variant on the same edits, with its 95% interval."
@@ -244,7 +256,6 @@ _STUDIES = (
         EveryRun(),
         module="analysis.tasks.main_table",
         reads=("scores", "records"),
-        tables=("csv", "md", "tex"),
         caption=(
             "Success of edits by task: share with every target token right, of opinions their edit success; single "
             "edits and in sequence. The held-out task was in no training."

@@ -115,6 +115,11 @@ class Grace(RoutedEditor):
         here = positions <= end if before else positions == end  # (R, L)
         return torch.where(here[..., None], value, base)
 
+    def holder(self, record_id: str) -> int:
+        """See `Editor.holder`: the key that the edit was taught."""
+        owners = dict(zip((record.id for record in self.edits), self._owners, strict=False))
+        return owners.get(record_id, 0)
+
     def measured(self) -> dict[str, float]:
         """The first deferral radius in the units of the keys."""
         return {"first_radius": self._first_radius.item()}
@@ -139,6 +144,7 @@ class Grace(RoutedEditor):
             values[index] = value
             self._values = values
         self._keys, self._radii = keys, radii
+        self._owners = (*self._owners, index + 1)
         return outcome
 
     def _moved(self, index: int, query: Tensor) -> Tensor:
@@ -193,6 +199,8 @@ class Grace(RoutedEditor):
         self._values = self.site.weight.new_empty(0, width)
         self._radii = _wide(self.site.weight.new_empty(0))
         self._labels: list[str] = []
+        self._owners: tuple[int, ...] = ()
+        """The key of each edit, counted from 1."""
 
     def memory(self) -> dict[str, Tensor]:
         labels = [text.encode() for text in self._labels]
@@ -201,12 +209,14 @@ class Grace(RoutedEditor):
             "values": self._values,
             "radii": self._radii,
             "first_radius": self._first_radius,
+            "owners": torch.tensor(self._owners, dtype=torch.int64),
             "labels": torch.tensor(list(b"\0".join(labels)), dtype=torch.uint8),
         }
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self._keys, self._values, self._radii = memory["keys"], memory["values"], memory["radii"]
         self._first_radius = memory["first_radius"].cpu()
+        self._owners = tuple(memory["owners"].tolist()) if "owners" in memory else ()  # older memories have none
         text = bytes(memory["labels"].tolist()).decode()
         self._labels = text.split("\0") if len(self._keys) else []
 

@@ -147,9 +147,17 @@ def _described(name: str, ending: Ending | None) -> dict[str, Any]:
 
 
 def transcript_row(
-    question: Question, reply: Reply, before: dict[str, Any], texts: dict[str, Free], T: int, chunk: int, age: int
+    question: Question,
+    reply: Reply,
+    before: dict[str, Any],
+    texts: dict[str, Free],
+    T: int,
+    chunk: int,
+    age: int,
+    holder: str | None = None,
+    oracle: Reply | None = None,
 ) -> dict[str, Any]:
-    """One row of the transcript, see `wise.evaluate.transcript`."""
+    """One row of the transcript, see `wise.evaluate.transcript`; `oracle` is the reply of the memory `holder`."""
     free = texts.get(question.probe.prompt) if question.probe.kind == EDIT_KIND else None
     return {
         "T": T,
@@ -173,6 +181,8 @@ def transcript_row(
         "score": reply.score,
         "threshold": reply.threshold,
         "choice": reply.choice,
+        "holder": None if reply.score is None else holder,
+        "oracle_tokens": None if oracle is None else oracle.answer.predicted_tokens,
     }
 
 

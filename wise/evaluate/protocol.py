@@ -19,7 +19,15 @@ COLUMNS = ("protocol", "moment", "scorer", "max_new_tokens", "stop", "kv_cache")
 ENDINGS = "what follows the target"
 
 SCORERS = {
-    "token agreement with the target": ("rel", "gen", "port", "loc_near_gold", "loc_far_gold"),
+    "token agreement with the target": (
+        "rel",
+        "gen",
+        "port",
+        "loc_near_gold",
+        "loc_far_gold",
+        "rel_oracle",
+        "gen_oracle",
+    ),
     "all tokens agree with the target": ("rel_exact", "gen_exact"),
     "token agreement with the unedited model": ("loc_far", "loc_near", "loc_topic"),
     "all tokens agree with the unedited model": ("loc_exact", "loc_near_exact"),
@@ -37,14 +45,15 @@ SCORERS = {
         "ending_nll_before",
     ),
     "likelihood of the target": ("nll", "ppl", "ood", "ood_exact", "es"),
-    "mean of the scores": ("avg", "avg_ood"),
+    "mean of the scores": ("avg", "avg_ood", "avg_oracle"),
     "memory answers": ("rel_routed", "gen_routed", "near_routed", "far_routed"),
+    "memory of the edit answers": ("rel_retrieved", "gen_retrieved"),
 }
 """Ways to score an answer, and the metrics that do; one that is not here has a scorer of its own."""
 
 _SCORER = {metric: scorer for scorer, metrics in SCORERS.items() for metric in metrics}
 _PROTOCOL = dict.fromkeys(("rel_generated", "rel_contains", *SCORERS[ENDINGS]), GENERATED)
-_PROTOCOL |= dict.fromkeys((*SCORERS["memory answers"], "far_score"), ROUTER)
+_PROTOCOL |= dict.fromkeys((*SCORERS["memory answers"], *SCORERS["memory of the edit answers"], "far_score"), ROUTER)
 
 
 def protocol_of(metric: str) -> str:

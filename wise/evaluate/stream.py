@@ -12,17 +12,21 @@ import torch
 from tqdm import tqdm
 
 from wise.editors.base import Editor, EditOutcome
+from wise.editors.decision import memory_name
 from wise.errors import EditError
-from wise.evaluate.ask import answers_before, ask, generated, put_by, questions_of, transcript_row
+from wise.evaluate.ask import Question, Reply, answers_before, ask, generated, put_by, questions_of, transcript_row
 from wise.evaluate.checkpoint import Checkpoints, Progress
 from wise.evaluate.grid import Run
-from wise.records import EditRecord
+from wise.records import EDIT_KIND, EditRecord
 from wise.seeds import generator
 
 LOG = logging.getLogger(__name__)
 
 ON_NAN = ("fail", "skip")
 """What an edit whose loss is not finite does: it ends the stream, or it counts as one that did not take."""
+
+ORACLE_ASKED = (EDIT_KIND, "paraphrase")
+"""Questions that are also asked with an oracle in the router's place, which leaves unrelated ones to the model."""
 
 
 def shuffled(records: Sequence[EditRecord], edits: int, seed: int) -> list[EditRecord]:
@@ -52,7 +56,7 @@ class Stream:
     `before` holds the unedited model's answers, see `wise.evaluate.ask.before_by_question`. `curve` says of every
     edit what it cost. `on_nan`: what happens to an edit whose loss is not finite, one of `ON_NAN`. With `checkpoints`
     the stream goes on where an earlier one was killed; `done` counts its edits over all runs. `started`: when the
-    job began.
+    job began. With `oracle` the memory that holds an edit is also asked, whatever the router says.
 
     A `"skip"`ped edit is noted in the curve as failed and leaves the memory as it was; its questions are asked like
     all others. For editors that learn all edits together the whole call fails, and the next one tries them again.
@@ -152,14 +156,24 @@ class Stream:
         questions = put_by(self.editor, questions_of(range(start, start + T), self.records))
         known = [self.before[question.record.id, question.index] for question in questions]
         known = answers_before(self.editor, questions, known, self.batch_size)
-        replies = ask(self.editor, questions, self.batch_size, self.oracle)
+        replies = ask(self.editor, questions, self.batch_size)
+        records = {question.record.id for question in questions}
+        holders = {record: memory_name(self.editor.holder(record)) for record in records}
+        oracles = self._oracle(questions)
         texts = {}
         if self.generate:
             texts = generated(self.editor.lm, questions, self.batch_size, self.editor.unedited)
-        for question, reply, before in zip(questions, replies, known, strict=True):
+        for index, (question, reply, before) in enumerate(zip(questions, replies, known, strict=True)):
             age = T - 1 - (question.edit - start)
-            self.rows.append(transcript_row(question, reply, before, texts, T, chunk, age))
+            told = holders[question.record.id], oracles.get(index)
+            self.rows.append(transcript_row(question, reply, before, texts, T, chunk, age, *told))
         self.probe_seconds += time.perf_counter() - started
+
+    def _oracle(self, questions: Sequence[Question]) -> dict[int, Reply]:
+        """By place what the memory that holds the edit answers to `ORACLE_ASKED`; nothing where no oracle is wanted."""
+        places = [i for i, question in enumerate(questions) if self.oracle and question.probe.kind in ORACLE_ASKED]
+        replies = ask(self.editor, [questions[i] for i in places], self.batch_size, oracle=True) if places else []
+        return {i: reply for i, reply in zip(places, replies, strict=True) if reply.score is not None}
 
     def _save_if_due(self) -> None:
         since = self.done - self._saved + self._call.edits - self._call.saved

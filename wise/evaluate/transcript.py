@@ -43,6 +43,8 @@ SCHEMA = pa.schema(
         ("score", pa.float32()),  # routing score; null for editors that do not route
         ("threshold", pa.float32()),  # what the score was compared with
         ("choice", pa.string()),  # which memory answered: "main", "side 1", ...
+        ("holder", pa.string()),  # which memory holds the edit; null for editors that do not route
+        ("oracle_tokens", pa.list_(pa.int32())),  # argmax with that memory; null when no oracle was asked
     ]
 )
 
