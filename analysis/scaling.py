@@ -69,8 +69,8 @@ def to_markdown(cells: pd.DataFrame) -> str:
     """A table for each dataset and model: a row for each T and editor, and one with an oracle in the router's place."""
     parts = [
         "With an oracle the memory that holds an edit answers it, and the unedited model all unrelated questions. "
-        "Top-1: edits that the router sends to that memory. Published: WISE paper, Table 6 (T=1 to 1000: Table 2), LLaMA-2-7B "
-        f"on ZsRE. {intervals(cells)}\n"
+        "Top-1: edits that the router sends to that memory. Published: WISE paper, Table 6 (up to T=1000: Table 2), "
+        f"LLaMA-2-7B on ZsRE. {intervals(cells)}\n"
     ]
     for title, group in settings(cells):
         lines = []

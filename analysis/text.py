@@ -76,17 +76,8 @@ def _booktabs(rows: list[list[str]], align: list[str], said: list[str]) -> str:
     ])  # fmt: skip
 
 
-SIGNS = {
-    "[": "{[}",
-    "–": "--",
-    "±": r"$\pm$",
-    "ρ": r"$\rho$",
-    "^": r"\^{}",
-    "~": r"\~{}",
-    "<": "$<$",
-    ">": "$>$",
-    "≥": r"$\ge$",
-}
+SIGNS = {"[": "{[}", "–": "--", "±": r"$\pm$", "ρ": r"$\rho$", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$"}
+SIGNS |= {"≥": r"$\ge$", "≤": r"$\le$", "τ": r"$\tau$"}
 """Characters of tables that LaTeX writes in another way."""
 
 
