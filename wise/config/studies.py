@@ -191,8 +191,8 @@ _STUDIES = (
         module="analysis.replay",
         reads=("scores", "runs", "transcripts"),
         caption=(
-            "{editors} with and without replay of past edits: how often the memory that holds an edit answers it (top-1 "
-            "retrieval), and reliability, against the number of edits, with 95% intervals."
+            "{editors} with and without replay of past edits: how often the memory that holds an edit answers it (top-1"
+            " retrieval), and reliability, against the number of edits, with 95% intervals."
         ),
     ),
     Study(
