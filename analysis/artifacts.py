@@ -199,7 +199,7 @@ _ARTIFACTS = (
         "what the papers claim, and what it comes to here",
         "Each claim of the papers, and of later ones about them, as a test on scores: whether it holds, the effect and "
         "its 95% interval. Open: not decided with so many edits. A dash: nothing here can test it.",
-        reads=("scores", "runs", "studies"),
+        reads=("scores", "runs", "records", "studies"),
         tables=("csv", "md", "tex"),
         figure=True,
         category=CLAIMS,

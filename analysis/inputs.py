@@ -44,7 +44,7 @@ class Inputs:
         scores, transcripts, runs = (
             [folder / file for folder in folders] for file in ("scores.parquet", "transcript.parquet", "run.json")
         )
-        return Inputs(scores, transcripts, runs)
+        return Inputs(scores, transcripts, runs, record_paths=self.record_paths)
 
     def level(self, model: str) -> str:
         """The level of a model; raises `ConfigError` where it was not given."""

@@ -20,6 +20,8 @@ def artifact_inputs(artifact):
         ]
         if "overhead" in STUDIES["include"]:
             inputs["overhead"] = rules.measure_overhead.output
+        if "areas" in STUDIES["include"]:
+            inputs["areas"] = networks_of("areas")
     study = KNOWN_STUDIES[artifact.name] if artifact.name in KNOWN_STUDIES else None
     if study is not None and study.reference in EDITORS:
         place = dict(dataset=STUDY_DATASET, model=STUDY_MODEL, editor=study.reference)

@@ -9,9 +9,10 @@ import pandas as pd
 
 from analysis.claims import judge
 from analysis.claims.judge import Effect, Verdict
+from analysis.claims.on_areas import on_areas
 from analysis.claims.on_cost import measured
 from analysis.claims.on_scores import effects
-from analysis.claims.statement import MADE_BY, MAIN, Claim, Ledger, OnCost, OnScores
+from analysis.claims.statement import MADE_BY, MAIN, Claim, Ledger, OnAreas, OnCost, OnScores
 from analysis.claims.values import Source, read_sources
 from analysis.inputs import Inputs
 from wise.errors import NothingToShow
@@ -50,6 +51,8 @@ def _of_place(claims: Ledger, inputs: Inputs, here: Mapping[str, Source], place:
                 _require_sense(claim, level, here[MAIN])
                 if isinstance(claim.test, OnCost):
                     found.append((line | _measured(claim, claim.test, inputs, place, str(editor)), []))
+                elif isinstance(claim.test, OnAreas):
+                    found.append((line | _apart(claim, claim.test, inputs, place), []))
                 elif claim.test is not None:
                     source = _scores(claim.test, here)
                     line["convention"] = source.conventions(editor)
@@ -91,6 +94,15 @@ def _measured(claim: Claim, test: OnCost, inputs: Inputs, place: tuple[str, str]
     return {
         "verdict": str(told), "effect": found.value, "low": found.low, "high": found.high, "T": found.T,
         "metric": test.cost, "against": test.against or "", "pairs": found.count or None, "reason": claim.why,
+    }  # fmt: skip
+
+
+def _apart(claim: Claim, test: OnAreas, inputs: Inputs, place: tuple[str, str]) -> Line:
+    found = on_areas(test, inputs, place)
+    return {
+        "verdict": str(judge.by_interval(found.low, found.high, test.expect)), "effect": found.value, "low": found.low,
+        "high": found.high, "metric": "silhouette", "against": test.against, "edits": found.count, "seeds": 1,
+        "covers": "records", "reason": claim.why,
     }  # fmt: skip
 
 

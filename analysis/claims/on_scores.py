@@ -13,8 +13,12 @@ from analysis.claims.statement import MADE_BY, OnScores, Selection
 from analysis.claims.values import KEYS, Source
 from analysis.sampled import estimate_of
 from analysis.style import editor_style
+from analysis.tasks.by_task import SUCCESS
 from wise.errors import NothingToShow
 from wise.evaluate.metrics import METRICS
+
+BOUNDED_AS = {SUCCESS: "rel_exact"}
+"""Metrics that are put together of others, with one that has the same bounds."""
 
 
 class Side(NamedTuple):
@@ -37,11 +41,11 @@ def effects(test: OnScores, source: Source, editor: str | None, matters: float) 
     made = []
     for metric in test.metric:
         for T in counts[metric]:
-            own = source.values(metric, T, editor, test.where)
+            own = source.values(metric, T, editor, test.where, test.task)
             for side in sides:
-                rows = _differences(own, source, side.selection, metric, T, editor)
+                rows = _differences(own, source, side.selection, metric, T, editor, test.task)
                 if len(rows):
-                    low, high = METRICS[source.named(metric)].bounds
+                    low, high = METRICS[BOUNDED_AS.get(metric, source.named(metric))].bounds
                     width = high - low
                     made.append(effect(estimate_of(rows), width if np.isfinite(width) else 0.0, test.expect, matters,
                                        T, source.named(metric), side.named))  # fmt: skip
@@ -66,7 +70,13 @@ def _sides(test: OnScores, source: Source) -> Iterator[Side]:
 
 
 def _differences(
-    own: pd.DataFrame, source: Source, other: Selection | None, metric: str, T: int, editor: str | None
+    own: pd.DataFrame,
+    source: Source,
+    other: Selection | None,
+    metric: str,
+    T: int,
+    editor: str | None,
+    task: str | None,
 ) -> pd.DataFrame:
     """Columns seed, chunk, record, value: the scores themselves, or their differences to those of the other side."""
     if other is None:
@@ -75,7 +85,7 @@ def _differences(
     at = source.counts(other.T or T, name)
     if not at:
         return own.iloc[:0]
-    theirs = source.values(name, at[0], other.editor or editor, other.where)
+    theirs = source.values(name, at[0], other.editor or editor, other.where, task)
     both = own.merge(theirs, on=KEYS, suffixes=("", "_other"))
     return both.assign(value=both["value"] - both["value_other"])
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from analysis.tasks.by_task import EVERY, SEEN, SUCCESS, TASKS
 from wise.config.studies import STUDIES
 from wise.editors.entries import EDITORS
 from wise.errors import DataError
@@ -27,11 +28,13 @@ ALIASES = {"loc": ("loc_far", "loc_near")}
 MADE_BY = {MAIN: "the main comparison", **{name: f"snakemake {name}" for name in STUDIES}}
 """What makes the scores that a test reads."""
 
-METRIC_NAMES = {**METRICS, **dict.fromkeys(ALIASES)}
+METRIC_NAMES = {**METRICS, **dict.fromkeys((*ALIASES, SUCCESS))}
+TASK_NAMES = {EVERY: "", SEEN: "", **TASKS}
 Scalar = bool | int | float | str
 Editor = Annotated[str, OneOf(EDITORS)]
 Metric = Annotated[str, OneOf(METRIC_NAMES)]
 Study = Annotated[str, OneOf(MADE_BY)]
+TaskName = Annotated[str, OneOf(TASK_NAMES)]
 
 
 class Strict(BaseModel):
@@ -65,7 +68,8 @@ class Selection(Strict):
     T: int | Literal["largest", "smallest"] | None = None
     where: dict[str, Scalar | list[Scalar] | Range] = {}
     """Options of the run and their value, values or range. Further ones are `layer`, `depth` (0 the first layer, 1 the
-    last of the study), `overlap` (rho^k) and `changed`, the options that differ from the study's first variant."""
+    last of the study), `overlap` (rho^k), `trained_on` (the option `tasks`, joined by commas) and `changed`, what
+    differs from the study's first variant."""
 
 
 class Expected(Strict):
@@ -104,6 +108,8 @@ class OnScores(Strict):
     editor: list[Editor] = []
     """Each makes a line of the ledger; empty takes all editors of the study together."""
     where: dict[str, Scalar | list[Scalar] | Range] = {}
+    task: TaskName | None = None
+    """Edits of this task alone, of all tasks that a training sees, or of every task; None for datasets without."""
     against: list[Selection] = []
     by: str = ""
     expect: Expected
@@ -121,6 +127,17 @@ class OnCost(Strict):
     expect: Expected
 
 
+class OnAreas(Strict):
+    """A test on editing areas: how much further the tasks of `group` lie apart than those of `against`, by silhouette,
+    in a `panel` of the study `areas`."""
+
+    panel: str
+    group: str
+    against: str
+    editor: list[Editor]
+    expect: Expected
+
+
 class Claim(Strict):
     """One claim: where it is stated, in which words, and how it is tested; without a test, what one would need."""
 
@@ -134,7 +151,7 @@ class Claim(Strict):
     """The claim in a figure."""
     setting: Literal["qa", "hallucination", "ood"] | None = None
     """Kind of datasets that the claim is about, see `analysis.task_type`; none means any with the metric."""
-    test: OnScores | OnCost | None = None
+    test: OnScores | OnCost | OnAreas | None = None
     needs: str = ""
     """What has to be there for the test, beyond what its study names."""
     levels: list[Literal["embedded", "real", "7B"]] = []

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.claims.statement import ALIASES, Counts, Over, Range
 from analysis.inputs import Inputs, setting
 from analysis.task_type import setting_of, with_averages
+from analysis.tasks.by_task import EVERY, HELD_OUT, SEEN, SUCCESS, successes
 from wise.evaluate.measures import PERPLEXITY_CAP
 
 KEYS = ["seed", "record"]
@@ -20,7 +21,8 @@ STREAM = "stream"
 
 @dataclass(frozen=True)
 class Source:
-    """Scores on the reported edits of one dataset and model, by metric; their column `run` is a place in `facts`.
+    """Scores on the reported edits of one dataset and model, by metric; their column `run` is a place in `facts`, and
+    `task` names the edit's, empty for edits that name none.
 
     `facts` hold the editor and the options of each run, and what follows from them.
     """
@@ -52,7 +54,9 @@ class Source:
         """The values that an option has in these runs, in their order."""
         return list(dict.fromkeys(fact.get(option) for fact in self.facts.values()))
 
-    def values(self, metric: str, T: int, editor: str | None, where: Mapping[str, Any]) -> pd.DataFrame:
+    def values(
+        self, metric: str, T: int, editor: str | None, where: Mapping[str, Any], task: str | None = None
+    ) -> pd.DataFrame:
         """Columns seed, record, chunk, value: one row an edit, the mean over the runs that are meant.
 
         NLLs are cut at the log of 100, as perplexities are.
@@ -60,6 +64,8 @@ class Source:
         rows = self.scores[self.named(metric)]
         runs = [run for run, fact in self.facts.items() if editor in (None, fact["editor"]) and _fits(fact, where)]
         rows = rows[(rows["T"] == T) & rows["run"].isin(runs)]
+        if task is not None:
+            rows = rows[_of_task(rows["task"], task)]
         if metric == "nll":
             rows = rows.assign(value=rows["value"].clip(upper=np.log(PERPLEXITY_CAP)))
         return rows.groupby(KEYS, as_index=False).agg(chunk=("chunk", "first"), value=("value", "mean"))
@@ -74,11 +80,13 @@ def read_sources(inputs: Inputs) -> dict[tuple[str, str], Source]:
     """By dataset and model the scores of runs. Raises `DataError` where a run record lacks its options."""
     frames: dict[tuple[str, str], list[pd.DataFrame]] = {}
     facts: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    tasks = _tasks(inputs)
     first: dict[tuple, dict[str, Any]] = {}
     for number, (scores, run) in enumerate(inputs.by_run()):
         if run.get("records", STREAM) == STREAM:
             place = run["dataset"], run["model"]
-            frames.setdefault(place, []).append(scores.assign(run=number))
+            of_edits = scores["record"].map(tasks.get(run["dataset"], {})).fillna("")
+            frames.setdefault(place, []).append(scores.assign(run=number, task=of_edits))
             facts.setdefault(place, {})[number] = _facts(run, first.setdefault((*place, run["editor"]), run))
     for known in facts.values():
         deepest = max((fact["layer"] for fact in known.values() if fact["layer"] is not None), default=0)
@@ -90,7 +98,25 @@ def read_sources(inputs: Inputs) -> dict[tuple[str, str], Source]:
 def _by_metric(frames: list[pd.DataFrame]) -> dict[str, pd.DataFrame]:
     scores = with_averages(pd.concat(frames, ignore_index=True))
     scores["record"] = pd.factorize(scores["record"])[0]  # numbers are faster to tell apart
-    return {str(metric): rows for metric, rows in scores.groupby("metric", sort=False)}
+    named = scores[scores["task"] != ""]
+    found = {SUCCESS: successes(named)} if len(named) else {}
+    return found | {str(metric): rows for metric, rows in scores.groupby("metric", sort=False)}
+
+
+def _tasks(inputs: Inputs) -> dict[str, dict[str, str]]:
+    """By dataset the task of each edit; nothing where no records were given."""
+    if not inputs.record_paths:
+        return {}
+    return {
+        str(name): dict(zip(of["record"], of["task"], strict=True)) for name, of in inputs.tasks().groupby("dataset")
+    }
+
+
+def _of_task(named: pd.Series, task: str) -> pd.Series:
+    """Which edits are meant; never one that names no task."""
+    if task == EVERY:
+        return named != ""
+    return (named != "") & (named != HELD_OUT) if task == SEEN else named == task
 
 
 def _facts(run: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +124,8 @@ def _facts(run: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     options, reference = dict(setting(run, "options")), setting(first, "options")
     known = {"editor": run["editor"], "layer": run.get("layer")}
     known["changed"] = ", ".join(name for name, value in options.items() if value != reference.get(name))
+    if "tasks" in options:
+        known["trained_on"] = ", ".join(options["tasks"])
     if {"rho", "shards"} <= set(options):
         known["overlap"] = options["rho"] ** options["shards"]
     return options | known

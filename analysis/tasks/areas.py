@@ -25,7 +25,7 @@ from analysis.output import Table
 from analysis.style import WIDTH, editor_style
 from analysis.tasks.by_task import TASKS, in_turn, task_title
 from analysis.text import markdown, with_interval
-from wise.errors import NothingToShow
+from wise.errors import DataError, NothingToShow
 from wise.evaluate.statistics import ALPHA
 
 COLOURS = {"recent": "#0072B2", "counterfact": "#D55E00", "convsent": "#009E73", "questions": "#CC79A7"}
@@ -133,6 +133,23 @@ def panels(inputs: Inputs) -> list[Panel]:
 
 def separation(group: Group) -> tuple[float, float, float]:
     """The silhouette by task, cosine, with its 95% interval: jackknife over edits, Student's t."""
+    mean, low, high = _jackknifed(*_silhouettes(group))
+    return mean, max(low, -1.0), min(high, 1.0)
+
+
+def further_apart(own: Group, other: Group) -> tuple[float, float, float]:
+    """The difference of two silhouettes with its 95% interval; both groups are the same edits by two networks.
+
+    Raises `DataError` where they are not.
+    """
+    if list(own.tasks) != list(other.tasks):
+        raise DataError(f"the groups '{own.name}' and '{other.name}' are not of the same edits")
+    (mean, without), (other_mean, other_without) = _silhouettes(own), _silhouettes(other)
+    return _jackknifed(mean - other_mean, without - other_without)
+
+
+def _silhouettes(group: Group) -> tuple[float, np.ndarray]:
+    """That of all edits, and those (n,) without each of them."""
     distances = np.clip(1.0 - group.vectors @ group.vectors.T, 0.0, None)
     np.fill_diagonal(distances, 0.0)
 
@@ -140,12 +157,15 @@ def separation(group: Group) -> tuple[float, float, float]:
         return float(silhouette_score(distances[np.ix_(kept, kept)], group.tasks[kept], metric="precomputed"))
 
     everything = np.arange(len(group.tasks))
-    mean = of(everything)
-    without = np.array([of(np.delete(everything, place)) for place in everything])
-    count = len(everything)
+    return of(everything), np.array([of(np.delete(everything, place)) for place in everything])
+
+
+def _jackknifed(mean: float, without: np.ndarray) -> tuple[float, float, float]:
+    """A number with its 95% interval, from what it is (n,) without each observation."""
+    count = len(without)
     error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
     reach = float(student.ppf(1 - ALPHA / 2, count - 1)) * error
-    return mean, max(mean - reach, -1.0), min(mean + reach, 1.0)
+    return mean, mean - reach, mean + reach
 
 
 def draw(shown: Sequence[Panel]) -> Figure:

@@ -24,6 +24,9 @@ HELD_OUT = "questions"
 SEEN, EVERY = "seen", "every task"
 """Names of the edits of all tasks but the held-out one, and of all edits together."""
 
+SUCCESS = "success"
+"""What the success of edits of all tasks together is called."""
+
 OPINIONS = "convsent"
 """The task whose success is that of opinions, and whose locality asks about another topic."""
 

@@ -9,7 +9,7 @@ from analysis.output import Table
 from analysis.paired import COMPARED, compare, described
 from analysis.sampled import intervals
 from analysis.style import editor_style, in_order
-from analysis.tasks.by_task import TASKS, groups, in_turn, scores_by_task, successes, task_title
+from analysis.tasks.by_task import SUCCESS, TASKS, groups, in_turn, scores_by_task, successes, task_title
 from analysis.text import markdown, number
 from wise.errors import NothingToShow
 from wise.evaluate.statistics import ALPHA
@@ -20,8 +20,6 @@ SUBJECT = "instructedit"
 KEYS = ["dataset", "model", "tasks", "T", "metric", "editor", "other"]
 METRICS_SHOWN = ("gen_exact", "loc_far")
 """What is compared beside the success of edits."""
-
-SUCCESS = "success"
 
 
 def table(inputs: Inputs) -> Table:

@@ -1,11 +1,16 @@
 """Tables by task against values known beforehand, and the separation of editing areas as a number."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.tasks.areas import Group, panels, separation
-from analysis.tasks.by_task import HELD_OUT, SEEN, groups, successes
+from analysis.claims.judge import Verdict
+from analysis.claims.ledger import ledger
+from analysis.claims.statement import Ledger, read_claims
+from analysis.tasks.areas import Group, further_apart, panels, separation
+from analysis.tasks.by_task import HELD_OUT, SEEN, groups, successes, with_tasks
 from analysis.tasks.main_table import beside, read_published
 from analysis.tasks.verdict import compare_all
 from tests.study_runs import inputs_of, write_all
@@ -73,6 +78,42 @@ def test_separation_is_high_for_tasks_that_lie_apart_and_zero_for_mixed_ones():
         vectors -= distance * (tasks != "recent")[:, None] * np.eye(6)[0]
         mean, low, high = separation(Group("g", tasks, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)))
         assert least <= mean <= most and low <= mean <= high
+
+
+def test_a_difference_of_separations_is_of_the_same_edits():
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(["recent", "questions"], 25)
+    vectors = rng.normal(size=(50, 6))
+    apart = vectors + np.where(tasks == "recent", 8.0, -8.0)[:, None] * np.eye(6)[0]
+    mixed, set_apart = (Group(n, tasks, v / np.linalg.norm(v, axis=1, keepdims=True))
+                        for n, v in (("mixed", vectors), ("apart", apart)))  # fmt: skip
+    mean, low, high = further_apart(set_apart, mixed)
+    assert 0 < low < mean < high and mean == pytest.approx(separation(set_apart)[0] - separation(mixed)[0])
+    assert further_apart(mixed, mixed) == (0.0, 0.0, 0.0)
+    with pytest.raises(DataError, match="not of the same edits"):
+        further_apart(mixed, Group("other", tasks[::-1], vectors))
+
+
+def test_claims_about_tasks_are_judged_on_the_edits_of_these_tasks(runs):
+    """No run here has opinions, so that their success is nowhere; of other claims, nothing was made."""
+    inputs = replace(inputs_of("tasks", runs), area_paths=runs["areas"]["areas"], levels={"factlm": "embedded"},
+                     place=("factworld-qa", "factlm"))  # fmt: skip
+    claims = read_claims()
+    chosen = [claim for claim in claims.claims if claim.id.startswith(("instructedit-", "mend-"))]
+    found = ledger(Ledger(matters=claims.matters, claims=chosen), inputs).set_index("claim")
+    scores = with_tasks(inputs.scores(), inputs)
+    rows = successes(scores[(scores["T"] == 1) & (scores["seed"].isin((0, 1)))])
+    for claim, tasks in (("instructedit-seen", TASKS[:3]), ("instructedit-held-out", TASKS[3:])):
+        own = rows[rows["task"].isin(tasks)].pivot_table(index=["seed", "record"], columns="editor", values="value")
+        difference = (own["instructedit"] - own["mend"]).groupby("seed").mean().mean()
+        assert found.loc[claim, "effect"] == pytest.approx(difference) and found.loc[claim, "T"] == 1
+        assert found.loc[claim, "edits"] == own.index.get_level_values("record").nunique()
+    assert found.loc["instructedit-sequence", "T"] == 10
+    areas = found.loc["instructedit-areas"]
+    assert areas["verdict"] == Verdict.HOLDS and areas["effect"] > 0.3
+    assert found.loc["mend-one-task", "reason"] == "made by snakemake transfer"
+    nothing = ledger(Ledger(matters=claims.matters, claims=chosen), replace(inputs, record_paths=(), area_paths=()))
+    assert set(nothing["verdict"]) == {str(Verdict.UNTESTED)}
 
 
 @pytest.fixture(scope="module")
