@@ -38,3 +38,27 @@ rule all:
         rules.claims.output,
         rules.knowledge_reports.input,
         rules.track.output.summary,
+
+
+# Editors for many tasks: a target that any configuration knows. Their own has everything of it.
+TASKS = "tasks" in STUDIES["include"]
+
+
+rule instructedit:
+    input:
+        rules.all.input if TASKS else [],
+    log:
+        f"{R}/logs/instructedit.log",
+    localrule: True
+    threads: workflow.cores
+    params:
+        run=(
+            "true"
+            if TASKS
+            else f"{shlex.quote(sys.executable)} -m snakemake --snakefile {shlex.quote(workflow.main_snakefile)}"
+            f" --cores {workflow.cores} --configfile config/instructedit.yaml"
+        ),
+    message:
+        "The comparison of config/instructedit.yaml" if not TASKS else "Everything of this configuration"
+    shell:
+        "{params.run} 2>&1 | tee {log}"

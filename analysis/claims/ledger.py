@@ -52,7 +52,7 @@ def _of_place(claims: Ledger, inputs: Inputs, here: Mapping[str, Source], place:
                 if isinstance(claim.test, OnCost):
                     found.append((line | _measured(claim, claim.test, inputs, place, str(editor)), []))
                 elif isinstance(claim.test, OnAreas):
-                    found.append((line | _apart(claim, claim.test, inputs, place), []))
+                    found.append((line | _apart(claim, claim.test, inputs, place, str(editor)), []))
                 elif claim.test is not None:
                     source = _scores(claim.test, here)
                     line["convention"] = source.conventions(editor)
@@ -97,8 +97,8 @@ def _measured(claim: Claim, test: OnCost, inputs: Inputs, place: tuple[str, str]
     }  # fmt: skip
 
 
-def _apart(claim: Claim, test: OnAreas, inputs: Inputs, place: tuple[str, str]) -> Line:
-    found = on_areas(test, inputs, place)
+def _apart(claim: Claim, test: OnAreas, inputs: Inputs, place: tuple[str, str], editor: str) -> Line:
+    found = on_areas(test, inputs, place, editor)
     return {
         "verdict": str(judge.by_interval(found.low, found.high, test.expect)), "effect": found.value, "low": found.low,
         "high": found.high, "metric": "silhouette", "against": test.against, "edits": found.count, "seeds": 1,

@@ -68,8 +68,8 @@ class Selection(Strict):
     T: int | Literal["largest", "smallest"] | None = None
     where: dict[str, Scalar | list[Scalar] | Range] = {}
     """Options of the run and their value, values or range. Further ones are `layer`, `depth` (0 the first layer, 1 the
-    last of the study), `overlap` (rho^k), `trained_on` (the option `tasks`, joined by commas) and `changed`, what
-    differs from the study's first variant."""
+    last of the study), `overlap` (rho^k), `trained_on` (the option `tasks`, joined by commas), `breadth` (how
+    many these are: 1 for the most) and `changed`, the options that differ from the study's first variant."""
 
 
 class Expected(Strict):
@@ -128,13 +128,12 @@ class OnCost(Strict):
 
 
 class OnAreas(Strict):
-    """A test on editing areas: how much further the tasks of `group` lie apart than those of `against`, by silhouette,
-    in a `panel` of the study `areas`."""
+    """A test on editing areas: how much further the tasks of edits lie apart than with the editor `against`, by
+    silhouette, in a `panel` of the study `areas`."""
 
     panel: str
-    group: str
-    against: str
     editor: list[Editor]
+    against: Editor
     expect: Expected
 
 

@@ -90,8 +90,10 @@ def read_sources(inputs: Inputs) -> dict[tuple[str, str], Source]:
             facts.setdefault(place, {})[number] = _facts(run, first.setdefault((*place, run["editor"]), run))
     for known in facts.values():
         deepest = max((fact["layer"] for fact in known.values() if fact["layer"] is not None), default=0)
+        broadest = max((fact.get("breadth", 0) for fact in known.values()), default=0)
         for fact in known.values():
             fact["depth"] = None if fact["layer"] is None or not deepest else fact["layer"] / deepest
+            fact["breadth"] = fact.get("breadth", 0) / broadest if broadest else None
     return {place: Source(_by_metric(frames[place]), facts[place]) for place in sorted(frames)}
 
 
@@ -125,7 +127,7 @@ def _facts(run: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     known = {"editor": run["editor"], "layer": run.get("layer")}
     known["changed"] = ", ".join(name for name, value in options.items() if value != reference.get(name))
     if "tasks" in options:
-        known["trained_on"] = ", ".join(options["tasks"])
+        known["trained_on"], known["breadth"] = ", ".join(options["tasks"]), len(options["tasks"])
     if {"rho", "shards"} <= set(options):
         known["overlap"] = options["rho"] ** options["shards"]
     return options | known

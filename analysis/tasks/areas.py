@@ -23,7 +23,7 @@ from sklearn.metrics import silhouette_score
 from analysis.inputs import Inputs
 from analysis.output import Table
 from analysis.style import WIDTH, editor_style
-from analysis.tasks.by_task import TASKS, in_turn, task_title
+from analysis.tasks.by_task import HELD_OUT, in_turn, task_title
 from analysis.text import markdown, with_interval
 from wise.errors import DataError, NothingToShow
 from wise.evaluate.statistics import ALPHA
@@ -101,8 +101,8 @@ def figure(inputs: Inputs) -> Figure:
 def panels(inputs: Inputs) -> list[Panel]:
     """The comparisons of the paper, as far as there are the networks."""
     networks = [_network(*area) for area in inputs.areas()]
-    facts = ("recent", "counterfact", "questions")
-    every = tuple(task for task in TASKS if task != "questions")
+    facts = ("recent", "counterfact", HELD_OUT)
+    every = tuple(in_turn({task for network in networks for task in network.edits["task"]} - {HELD_OUT}))
     found = {(n.editor, n.trained, n.balanced): n for n in networks}
 
     def of(editor: str, *tasks: str, balanced: bool = True) -> Network | None:

@@ -143,7 +143,7 @@ def test_what_is_written_is_left_as_it_is():
 
 
 MADE = {"default": "make run", "smoke": "make smoke"}
-SHIPPED = ("default", "smoke", "settings", "paper", "modern", "gpu", "instructedit")
+SHIPPED = ("default", "smoke", "settings", "paper", "modern", "gpu", "instructedit", "instructedit-real")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -77,6 +77,17 @@ def test_a_search_writes_every_trial_with_its_scores(files: list[str], tmp_path:
             assert trial.options.items() >= options.items()
 
 
+def test_trials_are_made_on_edits_of_the_named_tasks(files: list[str], tmp_path: Path, caplog):
+    named = [replace(record(i), task="recent" if i else "questions") for i in range(3)]
+    write_records(tmp_path / "development.jsonl", named)
+    budget = {"trials": 1, "edits": 2, "grid": {"2": 1}, "seed": 0, "layers": [], "tasks": ["recent"]}
+    where = ["--trials", str(tmp_path / "trials.db"), "--out", str(tmp_path / "found.json"), "--editor", "ft-l"]
+    assert main(["tune", *files, "--tuning", json.dumps(budget), *where]) == 0
+    assert read_outcome(tmp_path / "found.json").search["tasks"] == ["recent"]
+    assert main(["tune", *files, "--tuning", json.dumps(budget | {"edits": 3}), *where]) == 2
+    assert "holds 2 records of the tasks recent, tuning.edits asks for 3" in caplog.text
+
+
 def test_a_search_that_is_done_is_not_made_again(files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert tune(files, tmp_path, "ft-l", context_prefixes=0) == 0
     first = read_outcome(tmp_path / "found.json")

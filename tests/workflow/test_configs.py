@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.conftest import Workspace, copy_project
+from tests.workflow.conftest import Workspace, copy_project, job_counts
 from wise.config import plan
 from wise.config.check import uses
 from wise.config.model import complete
@@ -37,6 +37,7 @@ PUBLISHED = {"fetch_model", "download", "convert"}
         ("paper", PUBLISHED, EMBEDDED),
         ("modern", PUBLISHED, EMBEDDED),
         ("real", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}),
+        ("instructedit-real", {"download", "convert", "convert_model", "transfer"}, EMBEDDED | {"fetch_model"}),
         ("counterfact-small", {"download", "counterfact_corpus", "pretrain"}, {"fetch_model", "convert", "factworld"}),
     ],
 )
@@ -135,6 +136,15 @@ def test_runs_of_every_study_reach_mlflow(copied: Workspace):
 def test_a_study_of_an_editor_that_is_not_compared_is_refused(copied: Workspace):
     run = copied.snakemake("--dry-run", "transfer", config="config/default.yaml")
     assert run.returncode != 0 and "'transfer' compares 'instructedit', which is not under 'editors'" in run.stdout
+
+
+def test_many_tasks_are_one_target_whatever_the_configuration(copied: Workspace):
+    """Their own configuration makes everything; another one starts it."""
+    jobs = copied.planned("instructedit", config="config/instructedit.yaml")
+    assert {"tasks_paired", "transfer", "areas", "claims", "track", "instructedit"} <= set(jobs)
+    printed = copied.snakemake("--dry-run", "--printshellcmds", "instructedit").stdout
+    assert job_counts(printed) == {"instructedit": 1}
+    assert "-m snakemake --snakefile" in printed and "--configfile config/instructedit.yaml" in printed
 
 
 def test_a_point_that_a_study_does_not_have_is_refused(copied: Workspace):

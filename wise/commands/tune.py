@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--options", type=json_argument, default={}, help="JSON of options that are not searched")
     parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
     parser.add_argument(
-        "--tuning", type=json_argument, required=True, help="JSON of the budget: trials, edits, grid, seed, layers"
+        "--tuning", type=json_argument, required=True, help="JSON of the budget: trials, edits, grid, ..."
     )
     parser.add_argument("--batch-size", type=int, default=64, help="questions asked at once (default: %(default)s)")
     parser.add_argument("--dataset", required=True, help="name of the dataset, for the outcome")
@@ -52,8 +52,11 @@ def run(args: argparse.Namespace) -> None:
     """Make all trials that are not in the file yet, and write what was found."""
     budget = Budget.of(args.tuning)
     records = read_records(args.records)
+    if budget.tasks:
+        records = [record for record in records if record.task in budget.tasks]
     if len(records) < budget.edits:
-        raise ConfigError(f"{args.records}: holds {len(records)} records, tuning.edits asks for {budget.edits}")
+        of = f" of the tasks {', '.join(budget.tasks)}" if budget.tasks else ""
+        raise ConfigError(f"{args.records}: holds {len(records)} records{of}, tuning.edits asks for {budget.edits}")
     records = records[: budget.edits]
     kind = editor_class(args.editor)
     lm = load_model(args, args.batch_size, editor_needs({args.editor: args.options}))

@@ -169,6 +169,9 @@ class Tuning(Section):
     """Seed of the search, of the order of edits and of the editors."""
     layers: Unique[Count] = []
     """Layers to try beside the other options; empty means that every editor keeps its layer."""
+    tasks: Unique[str] = []
+    """Tasks whose development edits trials are made on, so that one which is held out has no say in the options; empty
+    means all edits."""
 
 
 class StudyChoice(Section):

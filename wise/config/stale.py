@@ -44,7 +44,7 @@ def _stale(config: Mapping[str, Any], dataset: str, model: str, editor: str) -> 
 def _differing(config: Mapping[str, Any], dataset: str, model: str, editor: str, entry: Entry) -> list[str]:
     """What a search would have otherwise than the one behind `entry`."""
     job = search_job(config, model, editor)
-    now = identity(Budget.of(config["tuning"]), editor_class(editor).Config, job.options, job.layer)
+    now = {"tasks": None, **identity(Budget.of(config["tuning"]), editor_class(editor).Config, job.options, job.layer)}
     for name in ("development", "train"):
         file = Path(config["results"], "data", dataset, f"{name}.jsonl")
         if file.is_file():

@@ -87,7 +87,8 @@ class Budget:
     """What every editor gets alike: `trials`, each on `edits` development edits asked about as `grid` says.
 
     `grid` maps T to the number of chunks of T edits. `seed` is that of the search, of the order of edits and of the
-    editor. `layers` are tried beside the other options; none means that the layer is given.
+    editor. `layers` are tried beside the other options; none means that the layer is given. `tasks`: those whose edits
+    are tried on; none means all.
     """
 
     trials: int
@@ -95,6 +96,7 @@ class Budget:
     grid: Mapping[int, int]
     seed: int = 0
     layers: Sequence[int] = ()
+    tasks: Sequence[str] = ()
 
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Budget:
@@ -102,9 +104,11 @@ class Budget:
         return cls(**{**section, "grid": {int(T): chunks for T, chunks in section["grid"].items()}})
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON has it; `tasks` only where some are named, so that other searches keep their digests."""
         grid = {str(T): chunks for T, chunks in sorted(self.grid.items())}
-        return asdict(self) | {"grid": grid, "layers": list(self.layers)}
+        named = {"tasks": list(self.tasks)} if self.tasks else {}
+        plain = asdict(self) | {"grid": grid, "layers": list(self.layers)}
+        return {key: value for key, value in plain.items() if key != "tasks"} | named
 
 
 def scored(trial: Trial) -> float:
