@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.artifacts import ARTIFACTS, MAIN, TUNING
 from wise import warm
-from wise.config import jobs, plan
+from wise.config import jobs, plan, resources
 from wise.config.levels import level
 from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
@@ -122,6 +122,24 @@ def slice_asked(wildcards):
     if seed == "shared":
         return None
     return plan.records_of_seed(config, wildcards.dataset, int(seed.removeprefix("seed")), kind)
+
+
+def needs(rule):
+    """Resources of a rule's jobs: functions of their wildcards and of the attempt, see wise/config/resources.py."""
+
+    def of(resource):
+        def asked(wildcards, attempt):
+            name = model_asked(wildcards)
+            return resources.needs(rule, name, config["models"][name], attempt)[resource]
+
+        return asked
+
+    return {resource: of(resource) for resource in ("mem_mb", "runtime", "gpu")}
+
+
+def model_asked(wildcards):
+    """The model of a job; jobs that name none, such as those of studies, have the model of the studies."""
+    return getattr(wildcards, "model", STUDY_MODEL)
 
 
 def dataset_files(dataset):

@@ -19,7 +19,7 @@ rule edit:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        **needs("edit"),
     params:
         code=lambda wildcards: editor_code("stream", job_of(wildcards).editor),
         options=edit_options,

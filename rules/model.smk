@@ -65,7 +65,7 @@ rule pretrain:
         "../envs/model.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        **needs("pretrain"),
     params:
         code=code("wise.commands.pretrain"),
         options=lambda wildcards: json.dumps(config["models"][wildcards.model]["pretrain"]),
@@ -95,7 +95,7 @@ rule knowledge:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **needs("knowledge"),
     params:
         code=code("wise.commands.knowledge"),
         model=lambda wildcards: model_options(wildcards.model),
@@ -125,7 +125,7 @@ rule contexts:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **needs("contexts"),
     params:
         code=code("wise.commands.contexts"),
         model=lambda wildcards: model_options(wildcards.model),
@@ -153,7 +153,7 @@ rule preedit:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **needs("preedit"),
     params:
         code=code("wise.commands.preedit"),
         model=lambda wildcards: model_options(wildcards.model),

@@ -17,7 +17,7 @@ rule measure_overhead:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        **needs("measure_overhead"),
     params:
         code=code("wise.commands.overhead"),
         model=model_options(STUDY_MODEL),

@@ -18,7 +18,7 @@ rule prepare:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        **needs("prepare"),
     params:
         code=lambda wildcards: editor_code("prepare", artifact_job(wildcards).editor),
         model=lambda wildcards: model_options(wildcards.model),
@@ -46,7 +46,7 @@ rule edit_areas:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        **needs("edit_areas"),
     params:
         code=lambda wildcards: editor_code("areas", artifact_job(wildcards).editor),
         model=lambda wildcards: model_options(wildcards.model),

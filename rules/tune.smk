@@ -23,7 +23,7 @@ rule search:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        **needs("search"),
     params:
         code=lambda wildcards: editor_code("tune", wildcards.editor),
         job=lambda wildcards: search_options(wildcards),

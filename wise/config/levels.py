@@ -21,9 +21,14 @@ def level(name: str, model: Mapping[str, Any]) -> str:
     """
     if model["source"] == "pretrain":
         return EMBEDDED
-    sizes = [
-        float(size)
+    return LARGE if any(size >= LEAST_LARGE for size in billions(name, model)) else REAL
+
+
+def billions(name: str, model: Mapping[str, Any]) -> list[float]:
+    """Billions of parameters that the path or the name of a model tells, such as 0.5 of Qwen2.5-0.5B or gemma-270m."""
+    found = [
+        (float(size), unit)
         for text in (model["path"], name)
-        for size in re.findall(r"(\d+(?:\.\d+)?)b(?![a-z0-9])", text.lower())
+        for size, unit in re.findall(r"(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", text.lower())
     ]
-    return LARGE if any(size >= LEAST_LARGE for size in sizes) else REAL
+    return [size if unit == "b" else size / 1000 for size, unit in found]

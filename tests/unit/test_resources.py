@@ -1,0 +1,40 @@
+"""What jobs ask a cluster for: by the size of the model, more in the next attempt, and a GPU where one is of use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wise.config.levels import billions
+from wise.config.resources import COSTS, needs, parameters
+
+SEVEN = {"source": "hub", "path": "meta-llama/Llama-2-7b-hf", "dtype": "float32", "device": "auto"}
+
+
+def test_parameters_are_those_of_the_name_or_of_the_shape():
+    assert parameters("m", SEVEN) == 7e9
+    assert billions("gemma", {"path": "models/gemma-3-270m"}) == [0.27]
+    shape = {"hidden": 32, "intermediate": 64, "layers": 2, "heads": 2, "vocabulary": 600}
+    assert parameters("tiny", {"source": "pretrain", "pretrain": shape}) == 2 * (4 * 32**2 + 3 * 32 * 64) + 2 * 600 * 32
+
+
+@pytest.mark.parametrize("rule", COSTS)
+def test_memory_holds_the_weights_and_grows_with_them_and_with_attempts(rule: str):
+    whole, half = needs(rule, "m", SEVEN), needs(rule, "m", SEVEN | {"dtype": "bfloat16"})
+    assert whole["mem_mb"] > 28_000 and 14_000 < half["mem_mb"] < whole["mem_mb"]
+    again = needs(rule, "m", SEVEN, attempt=2)
+    assert (again["mem_mb"], again["runtime"]) == (2 * whole["mem_mb"], 2 * whole["runtime"])
+
+
+def test_a_gpu_is_asked_for_where_one_is_of_use():
+    small = SEVEN | {"source": "pretrain", "pretrain": {}}
+    asked = {device: needs("edit", "m", SEVEN | {"device": device})["gpu"] for device in ("auto", "cpu", "cuda:0")}
+    assert asked == {"auto": 1, "cpu": None, "cuda:0": 1}
+    assert needs("edit", "m", small)["gpu"] is None and needs("edit", "m", small | {"device": "cuda"})["gpu"] == 1
+
+
+def test_every_rule_that_loads_a_model_has_its_costs(project: Path):
+    text = "".join(path.read_text() for path in sorted((project / "rules").glob("*.smk")))
+    assert set(re.findall(r'\*\*needs\("(\w+)"\)', text)) == set(COSTS)
