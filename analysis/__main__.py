@@ -16,6 +16,7 @@ from analysis.artifacts import ARTIFACTS
 from analysis.inputs import Inputs
 from analysis.output import write
 from wise.errors import WiseError, unknown
+from wise.files import check_seals
 from wise.warm import hand_over
 
 
@@ -54,13 +55,17 @@ def main(argv: list[str] | None = None) -> int:
         if args.artifact not in ARTIFACTS:
             raise unknown("artifact", args.artifact, ARTIFACTS)
         module = importlib.import_module(ARTIFACTS[args.artifact].module)
+        for path in (*args.scores, *args.transcripts, *args.runs, *args.reference_scores, *args.searches, *args.records,
+                     *args.areas, *([args.overhead] if args.overhead else []),
+                     *(folder for _, *folders in args.study for folder in folders)):  # fmt: skip
+            check_seals(path)
         studies = {name: [Path(folder) for folder in folders] for name, *folders in args.study}
         levels = dict(one.partition("=")[::2] for one in args.levels)
         inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores, args.searches,
                         record_paths=args.records, area_paths=args.areas, studies=studies,
                         place=tuple(args.place), levels=levels)  # fmt: skip
         write(module, inputs, args.out)
-    except WiseError as error:
+    except (WiseError, OSError) as error:  # a full disk speaks for itself
         logging.getLogger("analysis").error("%s", error)
         return 2
     return 0

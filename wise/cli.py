@@ -11,9 +11,11 @@ import importlib
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from wise.errors import WiseError, unknown
+from wise.files import check_seals, seal
 
 VERBS = {
     "edit": "teach a model new answers and save the memory",
@@ -45,6 +47,15 @@ VERBS = {
 """First the verbs for people, then those that the rules of the workflow call."""
 
 
+SEALED = frozenset(
+    ("convert", "fetch", "pretrain", "contexts", "preedit", "prepare", "areas", "tune", "stream", "overhead", "score")
+)
+"""Verbs whose `--out` later jobs read, which then refuse it when it was damaged; `data make` does it by itself."""
+
+WRITTEN = ("out", "report", "checkpoint", "trials", "artifacts")
+"""Arguments that name what a verb writes."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, like all others."""
 
@@ -74,10 +85,23 @@ def main(argv: list[str] | None = None) -> int:
                 command.add_arguments(subparser)
                 subparser.set_defaults(command=command.run)
         args = parser.parse_args(argv)
-        return args.command(args) or 0
+        check_inputs(args)
+        status = args.command(args) or 0
+        if asked in SEALED:
+            seal(args.out)
+        return status
     except BrokenPipeError:  # whoever reads, such as head, has enough; nothing is left to be flushed at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (WiseError, OSError) as error:  # a full disk or a file that cannot be read speaks for itself
         logging.getLogger("wise").error("%s", " ".join(str(error).split()))
         return 2
+
+
+def check_inputs(args: argparse.Namespace) -> None:
+    """Raise `DataError` for an argument that names a file or folder which was damaged since a job made it."""
+    for name, value in vars(args).items():
+        if name not in WRITTEN:
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path) or (name == "model" and path is not None):
+                    check_seals(path)

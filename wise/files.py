@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wise.errors import DataError
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -58,3 +60,32 @@ def sha256(path: str | Path) -> str:
     """Hex digest of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seal(path: str | Path) -> None:
+    """Note the digest of a file that a job has made, or of each file right inside a folder, beside it."""
+    path = Path(path)
+    for file in [path] if path.is_file() else sorted(path.iterdir()):
+        if file.is_file() and not file.name.startswith("."):
+            write_text(_seal(file), f"{sha256(file)}  {file.name}\n")
+
+
+def check_seals(path: str | Path) -> None:
+    """Raise `DataError` where a file, or one inside a folder, is no more what the job that made it has written.
+
+    Files that no job of the workflow has made have no seal and are not looked at.
+    """
+    path = Path(path)
+    seals = path.glob(".*.sha256") if path.is_dir() else [_seal(path)]
+    for noted in seals:
+        file = noted.with_name(noted.name.removeprefix(".").removesuffix(".sha256"))
+        if noted.is_file() and file.exists() and noted.read_text(encoding="utf-8").split()[:1] != [sha256(file)]:
+            raise DataError(
+                f"{file}: damaged or changed since it was made; remove it and start the workflow again, which makes it "
+                f"anew (or remove {noted} where the change is meant)"
+            )
+
+
+def _seal(file: Path) -> Path:
+    """Where the digest of a file is noted."""
+    return file.with_name(f".{file.name}.sha256")

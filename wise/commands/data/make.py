@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wise.commands.common import json_argument
 from wise.datasets import registry
-from wise.files import read_json
+from wise.files import read_json, seal
 from wise.options import build_options
 
 LOG = logging.getLogger("wise.data")
@@ -27,4 +27,5 @@ def run(args: argparse.Namespace) -> None:
     chosen = registry.entry(args.dataset, args.options)
     options = build_options(registry.options_class(chosen), args.options, f"options of {args.dataset}")
     for folder in registry.make(args.dataset, chosen, options, args.out):
+        seal(folder)
         LOG.info("%s: %s", folder, read_json(folder / "dataset.json")["counts"])
