@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
 
 from wise.errors import ConfigError
 from wise.files import sha256, write_json
@@ -32,9 +33,20 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(
             f"--scores must name one file for each of the {len(args.runs)} runs; {len(args.scores)} given"
         )
-    from wise.tracking.store import Store  # importing mlflow takes a second, which errors above need not wait for
+    # importing mlflow takes a second, which errors above need not wait for
+    from wise.tracking.connection import patiently, shown
 
     summaries = [summarize(run, scores) for run, scores in zip(args.runs, args.scores, strict=True)]
+    done = patiently(args.uri, lambda: _write(args, summaries))
+    LOG.info("%d runs written, %d kept, %d removed", done["written"], done["kept"], done["removed"])
+    place = {"uri": shown(args.uri), "experiment": args.experiment}
+    write_json(args.out, place | {"runs": len(summaries)} | done)
+
+
+def _write(args: argparse.Namespace, summaries: list[Summary]) -> dict[str, Any]:
+    """Bring the store up to date; what an earlier attempt has written is kept."""
+    from wise.tracking.store import Store
+
     report_key = content_key([*args.tables, *args.figures])
     store = Store(args.uri, args.experiment, args.artifacts, source=str(args.out.parent.resolve()))
     kept, removed = store.keep([report_key, *(summary.key for summary in summaries)])
@@ -45,18 +57,7 @@ def run(args: argparse.Namespace) -> None:
     if report_key not in kept:
         _write_report(store, report_key, summaries, args)
     counts = {"written": len(summaries) + 1 - len(kept), "kept": len(kept), "removed": removed}
-    LOG.info("%d runs written, %d kept, %d removed", *counts.values())
-    write_json(
-        args.out,
-        {
-            "uri": args.uri,
-            "experiment": args.experiment,
-            "experiment_id": store.experiment_id,
-            "link": store.link(),
-            "runs": len(summaries),
-            **counts,
-        },
-    )
+    return {"experiment_id": store.experiment_id, "link": store.link(), **counts}
 
 
 def _write_report(store, key: str, summaries: list[Summary], args: argparse.Namespace) -> None:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read while mlflow is imported
-
 from mlflow.db import upgrade
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from wise.tracking.connection import is_server
 from wise.tracking.summary import Summary
 
 LOG = logging.getLogger(__name__)
@@ -37,20 +36,29 @@ class Store:
     """
 
     def __init__(self, uri: str, experiment: str, artifacts: Path, source: str) -> None:
-        if uri.startswith("sqlite:///"):
+        if not is_server(uri):
             # Brings a store of an older MLflow up to date, and makes a new one before anybody else can.
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            if uri.startswith("sqlite:///"):
+                Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             cast(Callable[[str], None], upgrade.callback)(uri)
         self.client = MlflowClient(uri)
         self.source = source
-        found = self.client.get_experiment_by_name(experiment)
+        # A server has a place of its own for artifacts; a database has not.
+        location = None if is_server(uri) else artifacts.resolve().as_uri()
+        self.experiment_id = self._experiment(experiment, location)
+
+    def _experiment(self, name: str, location: str | None) -> str:
+        """The id of the experiment, which is made where there is none."""
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # else its pages open in the mode for agents
+        found = self.client.get_experiment_by_name(name)
         if found is None:
-            # A server has a place of its own for artifacts; a database on this disk has not.
-            location = artifacts.resolve().as_uri() if uri.startswith("sqlite:") else None
-            kind = {"mlflow.experimentKind": "custom_model_development"}  # else its pages open in the mode for agents
-            self.experiment_id = self.client.create_experiment(experiment, artifact_location=location, tags=kind)
-        else:
-            self.experiment_id = found.experiment_id
+            try:
+                return self.client.create_experiment(name, artifact_location=location, tags=kind)
+            except MlflowException:
+                found = self.client.get_experiment_by_name(name)  # another workflow was faster
+                if found is None:
+                    raise
+        return found.experiment_id
 
     def keep(self, keys: Iterable[str]) -> tuple[set[str], int]:
         """Remove every run of this source but the complete ones with these keys: (keys found, runs removed)."""
