@@ -1,0 +1,109 @@
+"""The fault campaign: `make faults`, or `python -m tests.faults --kills 50 --out FOLDER`.
+
+Each fault has to end with the results of an undisturbed run, bit for bit, or with one clear message; never with other
+numbers. What was tried, how often, and how it ended is written as a table (Markdown) and as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from tests.faults import disk, kills, machine
+from tests.faults.lab import Lab, Tally, say
+
+PRELOADED = (
+    "transformers.models.llama.modeling_llama",
+    "analysis.output",
+    "analysis.main_table",
+    "wise.tracking.store",
+)
+
+Area = Callable[[Lab], Iterator[Tally]]
+
+
+def areas(args: argparse.Namespace) -> dict[str, Area]:
+    """What is tried, by name, with how much of it."""
+    return {
+        "phases": kills.at_each_phase,
+        "changes": partial(kills.at_each_change, most=args.most),
+        "full": partial(disk.full, most=args.most),
+        "read-only": disk.read_only,
+        "damaged": partial(disk.damaged, flips=args.flips),
+        "checkpoints": partial(disk.damaged_checkpoint, flips=args.flips),
+        "memories": partial(disk.damaged_memory, flips=args.flips),
+        "memory": machine.little_memory,
+        "clock": machine.clock_set_back,
+        "two": machine.two_at_once,
+        "random": partial(kills.at_random, kills=args.kills),
+    }
+
+
+def main() -> int:
+    """Carry the campaign out; status 1 where anything ended in another way."""
+    parser = argparse.ArgumentParser(prog="tests.faults", description="Try faults, and write how each ended.")
+    parser.add_argument("--kills", type=int, default=50, help="random kills of the workflow (default: %(default)s)")
+    parser.add_argument("--flips", type=int, default=3, help="bits flipped in each kind of file (default: %(default)s)")
+    parser.add_argument("--most", type=int, default=100, help="changes of a job at which it is struck, at most")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
+    parser.add_argument("--only", nargs="*", help=f"of: {', '.join(areas(parser.parse_args([])))}")
+    parser.add_argument("--kept", type=Path, help="folder of undisturbed results, made where it has none, and kept")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder for faults.md and .json")
+    args = parser.parse_args()
+    started = time.monotonic()
+    tallies: list[Tally] = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        lab = Lab(Path(__file__).resolve().parents[2], Path(folder), args.kept or Path(folder, "kept"), args.seed)
+        _preload(lab)
+        for name, area in areas(args).items():
+            if args.only and name not in args.only:
+                continue
+            try:
+                for tally in area(lab):
+                    tallies.append(tally)
+                    ends = f"{tally.tried} tried, {tally.same} same, {tally.told} told, {len(tally.faults)} WRONG"
+                    say(f"[{time.monotonic() - started:.0f} s] {tally.area}: {tally.what}: {tally.skipped or ends}")
+                    for fault in tally.faults:
+                        say(f"    {fault}")
+            except PermissionError as error:
+                tallies.append(Tally(name, "", skipped=str(error)))
+    write(tallies, args, time.monotonic() - started)
+    return int(any(tally.faults for tally in tallies))
+
+
+def write(tallies: list[Tally], args: argparse.Namespace, seconds: float) -> None:
+    """The table, and the same with what went wrong as JSON."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "| fault | what | tried | same results | clear message | wrong |",
+        "|---|---|---:|---:|---:|---:|",
+        *(
+            f"| {tally.area} | {tally.what} | {tally.skipped or tally.tried} | {tally.same} | {tally.told} | "
+            f"{len(tally.faults)} |"
+            for tally in tallies
+        ),
+    ]
+    (args.out / "faults.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = {"seed": args.seed, "kills": args.kills, "seconds": round(seconds), "tried": [vars(one) for one in tallies]}
+    (args.out / "faults.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _preload(lab: Lab) -> None:
+    """Import here, once, what the jobs import; numbers are those of one thread, as in the workflow."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    verbs = {f"wise.commands.{job.name}" for job in lab.jobs if job.module == "wise.cli"}
+    for module in sorted(verbs | set(PRELOADED)):
+        importlib.import_module(module)
+    importlib.import_module("torch").set_num_threads(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

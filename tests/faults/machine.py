@@ -1,0 +1,80 @@
+"""The machine: a clock that was set back, two workflows on one folder, and too little memory."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from tests.faults.jobs import carry_out, limit_memory
+from tests.faults.kills import STRUCK, _kill_all
+from tests.faults.lab import Lab, Tally, begin, resume, snakemake
+
+STEPS = (1, 8, 32, 64, 128, 256)
+"""MiB that a job may take beyond what it has when it starts."""
+
+
+def clock_set_back(lab: Lab) -> Iterator[Tally]:
+    """Half of a run a day ahead of the rest, and an edit of the configuration behind it."""
+    tally = Tally("clock set back", "by a day: in the middle of a run, and behind it")
+    if shutil.which("faketime") is None:
+        tally.skipped = "faketime is not installed"
+        yield tally
+        return
+    half = ("results-faults/preedit/factworld-qa/tiny/seed0.parquet",)
+    for back in (("faketime", "-f", "-1d"),):
+        with lab.copied(results=False) as workspace:
+            snakemake(workspace, "--until", "preedit", *half[:0])
+            end = snakemake(workspace, before=back)
+            tally.count(lab.differs(workspace.results) or (end.said[-600:] if end.status else None))
+        with lab.copied() as workspace:
+            (workspace.results / "scores/factworld-qa/tiny/grace/seed0.parquet").unlink()
+            end = snakemake(workspace, before=back)
+            tally.count(lab.differs(workspace.results) or (end.said[-600:] if end.status else None))
+    yield tally
+
+
+def two_at_once(lab: Lab) -> Iterator[Tally]:
+    """A second workflow on the folder of one that runs: refused; and, where its lock is ignored, the same results."""
+    tally = Tally("two workflows on one folder", "the second is started while the first runs")
+    for wait in (2.0, 6.0, 10.0):
+        with lab.copied(results=False) as workspace:
+            process = begin(workspace)
+            time.sleep(wait)  # noqa: TID251 - a moment is what is tried here
+            if process.poll() is None:
+                end = snakemake(workspace)
+                tally.count(None if "lock" in end.said.lower() and end.is_clear else end.said[-600:], told=True)
+            process.wait(300)
+            tally.count(lab.differs(workspace.results))
+    yield tally
+    tally = Tally("two workflows on one folder", "the second ignores the lock (--nolock)")
+    for wait in (2.0, 6.0, 10.0):
+        with lab.copied(results=False) as workspace:
+            process = begin(workspace)
+            time.sleep(wait)  # noqa: TID251 - a moment is what is tried here
+            end = snakemake(workspace, "--nolock")
+            try:
+                process.wait(300)
+            except Exception:
+                _kill_all(process.pid)
+                raise
+            last = resume(workspace)
+            fault = lab.differs(workspace.results) or (last.said[-600:] if last.status else None)
+            tally.count(fault, told=end.status != 0)
+    yield tally
+
+
+def little_memory(lab: Lab) -> Iterator[Tally]:
+    """Jobs that may take only some memory (`ulimit -v`): a message, or the same results."""
+    for verb, holding, _ in STRUCK:
+        job = lab.job(verb, holding)
+        tally = Tally("memory limited", f"{verb} {holding}".strip())
+        for step in STEPS:
+            with lab.copied() as workspace:
+                end = carry_out(job, workspace.folder, started=partial(limit_memory, step * 2**20))
+                fault = None if end.is_clear else f"{step} MiB: status {end.status} {end.said[-700:]}"
+                if end.status == 0:
+                    fault = lab.differs(workspace.results)
+                tally.count(fault, told=end.status != 0)
+        yield tally
