@@ -68,6 +68,9 @@ def main(argv: list[str] | None = None) -> int:
     except (WiseError, OSError) as error:  # a full disk speaks for itself
         logging.getLogger("analysis").error("%s", error)
         return 2
+    except MemoryError as error:
+        logging.getLogger("analysis").error("out of memory (%s); start again with more", error)
+        return 2
     return 0
 
 

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from safetensors import SafetensorError
+
 from wise.errors import WiseError, unknown
 from wise.files import check_seals, seal
 
@@ -93,9 +95,21 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads, such as head, has enough; nothing is left to be flushed at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (WiseError, OSError) as error:  # a full disk or a file that cannot be read speaks for itself
+    except (WiseError, OSError, SafetensorError) as error:  # a full disk or an unreadable file speaks for itself
         logging.getLogger("wise").error("%s", " ".join(str(error).split()))
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_short_of_memory(error):
+            raise
+        what = " ".join(str(error).split()) or "memory"
+        logging.getLogger("wise").error("out of memory (%s); nothing is lost: start again with more, or a smaller "
+                                        "batch_size", what)  # fmt: skip
+        return 2
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error is that of an allocation that failed, of Python, a library or a GPU."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in ("allocate memory", "out of memory"))
 
 
 def check_inputs(args: argparse.Namespace) -> None:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.faults.jobs import Job, carry_out
-from tests.faults.kills import STRUCK, _again, _count, _spread
-from tests.faults.lab import RESULTS, Lab, Tally, resume, snakemake
+from tests.faults.jobs import Job, carry_out, die
+from tests.faults.kills import STRUCK, again, count, spread
+from tests.faults.lab import RESULTS, Lab, Tally, snakemake
 from tests.workflow.conftest import Workspace
 
 SIZE = "64m"
@@ -57,10 +57,10 @@ def full(lab: Lab, most: int) -> Iterator[Tally]:
     for verb, holding, own in STRUCK:
         job = lab.job(verb, holding)
         tally = Tally("disk full from each change on", f"{verb} {holding}".strip())
-        count = _count(lab, job)
+        changes = spread(count(lab, job), min(own, most))
         with tmpfs(lab.root / "small") as place:
-            for at in _spread(count, min(own, most)):
-                with lab.copied(place=place) as workspace:
+            for at in changes:
+                with lab.before(job, place) as workspace:
                     tally.count(_when_full(lab, job, workspace, place / "ballast", at), told=True)
         yield tally
 
@@ -72,7 +72,7 @@ def _when_full(lab: Lab, job: Job, workspace: Workspace, ballast: Path, at: int)
         return lab.differs(workspace.results)
     if not end.is_clear:
         return f"change {at}: {end.said[-600:]}"
-    return _again(lab, job, workspace, f"change {at}")
+    return again(lab, job, workspace, f"change {at}")
 
 
 def _fill(ballast: Path) -> None:
@@ -105,7 +105,7 @@ def damaged(lab: Lab, flips: int) -> Iterator[Tally]:
         readers = [job for job in lab.jobs if job.reads(f"{RESULTS}/{path}")]
         for job in _one_of_each(readers):
             for text, damage in _damages(lab, flips):
-                with lab.copied() as workspace:
+                with lab.before(job) as workspace:
                     damage(workspace.results / path)
                     tally.count(*_read(lab, job, workspace, path, text))
         yield tally
@@ -113,24 +113,23 @@ def damaged(lab: Lab, flips: int) -> Iterator[Tally]:
 
 def damaged_checkpoint(lab: Lab, flips: int) -> Iterator[Tally]:
     """A job that goes on from a checkpoint with a damaged file: it starts anew and ends with the same results."""
-    from tests.faults.jobs import die
-
     job = lab.job("stream", "wise-retrieve")
-    with lab.copied() as workspace:
-        carry_out(job, workspace.folder, _count(lab, job) * 2 // 3, die)
+    at = count(lab, job) * 2 // 3
+    with lab.before(job) as workspace:
+        carry_out(job, workspace.folder, at, die)
         kept = lab.root / "checkpoints"
         shutil.copytree(workspace.results / "checkpoints", kept)
     for name in CHECKPOINTS:
         tally = Tally("file truncated or a bit flipped", f"checkpoint: {name}")
         for text, damage in _damages(lab, flips):
-            with lab.copied() as workspace:
+            with lab.before(job) as workspace:
                 shutil.copytree(kept, workspace.results / "checkpoints", dirs_exist_ok=True)
                 found = [path for path in (workspace.results / "checkpoints").rglob(name) if "/.new-" not in str(path)]
                 if not found:
                     tally.count("no checkpoint was left by the kill")
                     continue
                 damage(found[0])
-                tally.count(_again(lab, job, workspace, text))
+                tally.count(again(lab, job, workspace, text))
         yield tally
 
 
@@ -158,9 +157,8 @@ def _read(lab: Lab, job: Job, workspace: Workspace, path: str, text: str) -> tup
     end = carry_out(job, workspace.folder)
     if end.is_clear and path.rpartition("/")[2] in end.said:
         return None, True
-    fault = f"status {end.status}: {end.said[-500:]}" if end.status else lab.differs(workspace.results)
-    if end.status == 0 and not fault and not job.out.startswith(RESULTS):
-        fault = "nothing that could be compared"
+    made = [output.removeprefix(f"{RESULTS}/") for output in job.outputs]
+    fault = f"status {end.status}: {end.said[-500:]}" if end.status else lab.differs(workspace.results, *made)
     return (f"{job.name} on {path}, {text}: {fault}" if fault else None), False
 
 
@@ -189,6 +187,3 @@ def _flip(path: Path, share: float, bit: int) -> None:
     kept = bytearray(path.read_bytes())
     kept[int(share * (len(kept) - 1))] ^= 1 << bit
     path.write_bytes(kept)
-
-
-__all__ = ["damaged", "damaged_checkpoint", "damaged_memory", "full", "read_only", "resume"]

@@ -39,9 +39,19 @@ class Job:
         return self.argv[0]
 
     @property
-    def out(self) -> str:
-        """The first thing that it writes."""
-        return self.argv[self.argv.index("--out") + 1]
+    def outputs(self) -> tuple[str, ...]:
+        """Files and folders that it writes."""
+        behind = self.argv[self.argv.index("--out") + 1 :]
+        return tuple(word for word in behind if "/" in word)
+
+    def clear(self, folder: Path) -> None:
+        """Remove what an earlier run has written."""
+        for output in self.outputs:
+            path = folder / output
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def reads(self, path: str) -> bool:
         """Whether its command names a file, or the folder that the file lies in, as something other than its output."""

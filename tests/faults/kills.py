@@ -42,18 +42,22 @@ PHASES = {
 """Phases of an edit job, by the function that is called in each."""
 
 
+PATIENCE = 300
+"""Seconds in which Snakemake has to end after a kill below it."""
+
+
 def at_each_change(lab: Lab, most: int) -> Iterator[Tally]:
     """SIGKILL at each change to the disk; the same command again has to end with the same bits."""
     for verb, holding, own in STRUCK:
         job = lab.job(verb, holding)
         tally = Tally("SIGKILL at each change to the disk", f"{verb} {holding}".strip())
-        for at in _spread(_count(lab, job), min(own, most)):
-            with lab.copied() as workspace:
+        for at in spread(count(lab, job), min(own, most)):
+            with lab.before(job) as workspace:
                 struck = carry_out(job, workspace.folder, at, die)
                 if struck.status != -signal.SIGKILL:
                     tally.count(f"change {at}: was not killed ({struck.status})")
                     continue
-                tally.count(_again(lab, job, workspace, f"change {at}"))
+                tally.count(again(lab, job, workspace, f"change {at}"))
         yield tally
 
 
@@ -63,12 +67,12 @@ def at_each_phase(lab: Lab) -> Iterator[Tally]:
     tally = Tally("SIGKILL at each phase of an edit job", ", ".join(PHASES))
     for phase, place in PHASES.items():
         for call in (1, 2):
-            with lab.copied() as workspace:
+            with lab.before(job) as workspace:
                 struck = carry_out(job, workspace.folder, started=partial(_strike_call, place, call, die))
                 if struck.status != -signal.SIGKILL and call == 1:
                     tally.count(f"{phase}: was not reached ({struck.status}: {struck.said[-300:]})")
                 elif struck.status == -signal.SIGKILL:
-                    tally.count(_again(lab, job, workspace, f"{phase}, call {call}"))
+                    tally.count(again(lab, job, workspace, f"{phase}, call {call}"))
     yield tally
 
 
@@ -78,7 +82,7 @@ def at_random(lab: Lab, kills: int) -> Iterator[Tally]:
     One run is killed again and again until it ends before the next moment, and then another one begins.
     """
     victims: dict[str, Callable[[int], None]] = {
-        "all processes": _kill_all,
+        "all processes": kill_all,
         "Snakemake alone": kill,
         "one process below it": partial(_kill_one, lab),
     }
@@ -97,14 +101,14 @@ def at_random(lab: Lab, kills: int) -> Iterator[Tally]:
                 if _ended(process, moment):
                     break
                 victims[name](process.pid)
-                _ended(process, 60)
+                _ended(process, PATIENCE)
                 struck.append(f"{name} after {moment:.1f} s")
                 done += 1
                 say(f"kill {done} of {kills}: {struck[-1]}")
                 resume_needed = process.poll()
                 if resume_needed is None:
                     tallies[name].count(f"{struck[-1]}: Snakemake neither ended nor went on")
-                    _kill_all(process.pid)
+                    kill_all(process.pid)
                 _unlock(workspace)
             end = resume(workspace)
             fault = lab.differs(workspace.results) or (f"status {end.status}" if end.status else None)
@@ -114,19 +118,20 @@ def at_random(lab: Lab, kills: int) -> Iterator[Tally]:
     yield from tallies.values()
 
 
-def _count(lab: Lab, job: Job) -> int:
-    with lab.copied() as workspace:
+def count(lab: Lab, job: Job) -> int:
+    """How often an undisturbed job changes the disk."""
+    with lab.before(job) as workspace:
         return changes(job, workspace.folder)
 
 
-def _spread(count: int, most: int) -> list[int]:
+def spread(count: int, most: int) -> list[int]:
     """Numbers from 1 to `count`, at most so many of them, evenly spread, the first and the last among them."""
     if count <= most:
         return list(range(1, count + 1))
     return sorted({1 + round(index * (count - 1) / (most - 1)) for index in range(most)})
 
 
-def _again(lab: Lab, job: Job, workspace: Workspace, where: str) -> str | None:
+def again(lab: Lab, job: Job, workspace: Workspace, where: str) -> str | None:
     """What is wrong when the same command is given once more; None where it ends with what was promised."""
     end = carry_out(job, workspace.folder)
     if end.status:
@@ -164,7 +169,8 @@ def _ended(process, seconds: float) -> bool:
     return False
 
 
-def _kill_all(pid: int) -> None:
+def kill_all(pid: int) -> None:
+    """End a process and all that it has started."""
     below = processes_below(pid)
     for one in (pid, *below):
         kill(one)

@@ -26,8 +26,6 @@ ASIDE = ("logs", "benchmarks", "mlartifacts", "checkpoints")
 PROMISED = ("tables/main.csv", "scores/", "edit/", "models/", "prepared/", "data/")
 """What has to be the same in every run."""
 
-SAME, TOLD, WRONG = "same results", "clear message", "WRONG"
-
 
 @dataclass
 class Tally:
@@ -95,6 +93,13 @@ class Lab:
         return next(job for job in self.jobs if job.name == name and holding in " ".join(job.argv))
 
     @contextmanager
+    def before(self, job: Job, place: Path | None = None) -> Iterator[Workspace]:
+        """A copy of the workspace as it is before a job, with what later jobs have made."""
+        with self.copied(place=place) as workspace:
+            job.clear(workspace.folder)
+            yield workspace
+
+    @contextmanager
     def copied(self, results: bool = True, place: Path | None = None) -> Iterator[Workspace]:
         """A copy of the workspace, with or without its results and what Snakemake knows of them."""
         folder = (place or self.root) / "tried"
@@ -105,12 +110,14 @@ class Lab:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def differs(self, results: Path, below: str = "") -> str | None:
-        """What of the promised files is missing or not as promised; None for nothing."""
-        wanted = {path: digest for path, digest in self.promised.items() if path.startswith(below)}
+    def differs(self, results: Path, *below: str) -> str | None:
+        """What of the promised files is missing or not as promised, of those below some paths; None for nothing."""
         found = digests(results)
-        wrong = [f"{path} {'differs' if path in found else 'is missing'}" for path in wanted if
-                 found.get(path) != wanted[path]]  # fmt: skip
+        wrong = [
+            f"{path} {'differs' if path in found else 'is missing'}"
+            for path, digest in self.promised.items()
+            if found.get(path) != digest and (not below or path.startswith(below))
+        ]
         return ", ".join(wrong[:3]) or None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.faults.jobs import carry_out, limit_memory
-from tests.faults.kills import STRUCK, _kill_all
+from tests.faults.kills import STRUCK, kill_all
 from tests.faults.lab import Lab, Tally, begin, resume, snakemake
 
 STEPS = (1, 8, 32, 64, 128, 256)
@@ -22,16 +22,15 @@ def clock_set_back(lab: Lab) -> Iterator[Tally]:
         tally.skipped = "faketime is not installed"
         yield tally
         return
-    half = ("results-faults/preedit/factworld-qa/tiny/seed0.parquet",)
-    for back in (("faketime", "-f", "-1d"),):
-        with lab.copied(results=False) as workspace:
-            snakemake(workspace, "--until", "preedit", *half[:0])
-            end = snakemake(workspace, before=back)
-            tally.count(lab.differs(workspace.results) or (end.said[-600:] if end.status else None))
-        with lab.copied() as workspace:
-            (workspace.results / "scores/factworld-qa/tiny/grace/seed0.parquet").unlink()
-            end = snakemake(workspace, before=back)
-            tally.count(lab.differs(workspace.results) or (end.said[-600:] if end.status else None))
+    back = ("faketime", "-f", "-1d")
+    with lab.copied(results=False) as workspace:
+        snakemake(workspace, "--until", "preedit")
+        end = snakemake(workspace, before=back)
+        tally.count(lab.differs(workspace.results) or (end.said[-600:] if end.status else None))
+    with lab.copied() as workspace:
+        (workspace.results / "scores/factworld-qa/tiny/grace/seed0.parquet").unlink()
+        end = snakemake(workspace, before=back)
+        tally.count(lab.differs(workspace.results) or (end.said[-600:] if end.status else None))
     yield tally
 
 
@@ -57,7 +56,7 @@ def two_at_once(lab: Lab) -> Iterator[Tally]:
             try:
                 process.wait(300)
             except Exception:
-                _kill_all(process.pid)
+                kill_all(process.pid)
                 raise
             last = resume(workspace)
             fault = lab.differs(workspace.results) or (last.said[-600:] if last.status else None)
@@ -71,7 +70,7 @@ def little_memory(lab: Lab) -> Iterator[Tally]:
         job = lab.job(verb, holding)
         tally = Tally("memory limited", f"{verb} {holding}".strip())
         for step in STEPS:
-            with lab.copied() as workspace:
+            with lab.before(job) as workspace:
                 end = carry_out(job, workspace.folder, started=partial(limit_memory, step * 2**20))
                 fault = None if end.is_clear else f"{step} MiB: status {end.status} {end.said[-700:]}"
                 if end.status == 0:
