@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from wise.config.studies import STUDIES, Study
 
+UNEDITED = "none"
 MAIN, STUDY, TUNING, CLAIMS = "Main comparison", "Ablations", "Search of options", "Claims"
 
 
@@ -20,6 +21,7 @@ class Artifact:
     It `reads` files of runs by the names of options of `python -m analysis`, with "studies" those of all studies that
     the configuration includes; `tables` are its forms among csv, md and
     tex. The report shows it under `category` with the `caption`; `data` are files of the project that the module reads.
+    Of the main runs it reads those of one `editor`, if it names one.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Artifact:
     file: str = ""
     category: str = MAIN
     data: tuple[str, ...] = ()
+    editor: str = ""
 
     @property
     def stem(self) -> str:
@@ -172,6 +175,7 @@ _ARTIFACTS = (
         "Datasets: edits, questions, what the unedited model answers before any edit, and how many tokens the targets "
         "have (paper, Table 3 and Figure 7).",
         reads=("transcripts", "runs"),
+        editor=UNEDITED,
         tables=("csv", "md", "tex"),
         figure=True,
     ),

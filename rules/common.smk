@@ -163,9 +163,10 @@ def runs_of(study):
     """Folders of the runs that an artifact is made from: those of a study of its own, or the main ones."""
     if study in KNOWN_STUDIES and KNOWN_STUDIES[study].is_edited:
         return [f"{R}/ablations/{path}" for path in jobs.study_points(config, study)]
-    of_one = study in KNOWN_STUDIES and isinstance(KNOWN_STUDIES[study].runs, MainRuns)
-    chosen = {"editor": STUDIES[study]["editor"]} if of_one else {}
-    return main_runs(f"{R}/edit/{MAIN_RUN}", **chosen)
+    editor = ARTIFACTS[study].editor
+    if study in KNOWN_STUDIES and isinstance(KNOWN_STUDIES[study].runs, MainRuns):
+        editor = STUDIES[study]["editor"]
+    return main_runs(f"{R}/edit/{MAIN_RUN}", **({"editor": editor} if editor in EDITORS else {}))
 
 
 def searches():

@@ -27,10 +27,11 @@ rule measure_overhead:
         ),
         layer=layer_option(config["models"][STUDY_MODEL]["layer"]),
         T=json.dumps(plan.overhead_sizes(config)),
+        precision=f"--half-width {STUDIES['overhead']['half_width']} --seconds {STUDIES['overhead']['seconds']}",
         seed=STUDIES["overhead"]["seed"],
     message:
         "Measuring parameters, memory and time of every editor"
     shell:
         "python -m wise overhead --records {input.records} --train {input.train} {params.model}"
         " --contexts {input.contexts} --editors {params.editors:q} {params.layer} --T {params.T:q}"
-        " --seed {params.seed} --out {output.measured} 2> {log}"
+        " --seed {params.seed} {params.precision} --out {output.measured} 2> {log}"

@@ -130,6 +130,8 @@ def overhead() -> dict:
                 "memory_bytes": 172_032 * rank, "peak_memory_bytes": int(4.1e8 + 2e7 * rank),
                 "edit_seconds": 0.04 * rank + rng.random() * 0.01, "inference_seconds": 0.02 * ratio,
                 "inference_ratio": ratio, "inference_ratio_low": ratio - 0.02, "inference_ratio_high": ratio + 0.02,
+                "inference_pairs": 40, "inference_precise": count < 300, "operations": int(1e9 * ratio),
+                "operations_ratio": 1 + 0.01 * rank, "memory_ratio": 0.02 * rank,
             })  # fmt: skip
     return {"rows": rows, "hardware": {"cpu": "a CPU", "cores": 2, "threads": 1}}
 

@@ -48,9 +48,8 @@ def _of_overhead(test: OnCost, measured_rows: Sequence[dict[str, Any]], editor: 
 
 def _cell(row: dict[str, Any], cost: str) -> tuple[float, float, float]:
     """A measured number and both ends of its interval, where it has one."""
-    name = "extra_parameters_ratio" if cost == "memory_ratio" else cost
-    value = float(row[name])
-    return value, float(row.get(f"{name}_low", value)), float(row.get(f"{name}_high", value))
+    value = float(row[cost])
+    return value, float(row.get(f"{cost}_low", value)), float(row.get(f"{cost}_high", value))
 
 
 def _of_runs(test: OnCost, records: Sequence[dict[str, Any]], place: tuple[str, str], editor: str) -> Measured:

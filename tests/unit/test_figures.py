@@ -278,14 +278,17 @@ def test_distances_and_radii_of_grace_are_drawn(runs):
 
 def test_costs_have_units_and_the_measured_values(runs):
     table = overhead.table(inputs_of("overhead", runs)).frame
-    upper, lower = drawn("overhead", runs).subfigs
+    upper, middle, lower = drawn("overhead", runs).subfigs
     [inference] = upper.axes
     assert upper.get_suptitle().startswith("inference time") and inference.get_ylabel() == "ratio"
     for editor, line in zip(EDITORS, lines_by_label(inference).values(), strict=True):
         assert styled(line, editor)
         assert line.get_ydata() == pytest.approx(means(table, editor=editor)["inference_ratio"].to_numpy())
+    for axes, column in zip(middle.axes, ("operations_ratio", "extra_parameters_ratio", "memory_ratio"), strict=True):
+        drawn_last = [line.get_ydata()[-1] for line in axes.get_lines()]
+        measured = means(table, T=300).set_index("editor").loc[EDITORS, column].to_numpy()
+        assert drawn_last == pytest.approx((measured if column.startswith("op") else 100 * measured).tolist())
     units = {
-        "% of the model": ("extra_parameters_ratio", 100),
         "MiB": ("peak_memory_bytes", 2**-20),
         "seconds": ("edit_seconds", 1),
     }

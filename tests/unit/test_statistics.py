@@ -155,3 +155,12 @@ def test_roc_curve_encloses_the_auc():
     false_rate, true_rate = s.roc_curve(positive, negative)
     assert (false_rate[0], true_rate[0], false_rate[-1], true_rate[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(true_rate, false_rate) == pytest.approx(s.auc(positive, negative))
+
+
+def test_the_interval_of_a_median_covers_it_whatever_the_distribution():
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(400):
+        found = s.median_interval(rng.lognormal(0.0, 1.0, 30))
+        inside += found.low <= 1.0 <= found.high
+    assert 0.93 <= inside / 400 <= 1.0
+    assert s.median_interval(np.arange(5.0)).low == -np.inf and s.median_interval(np.ones(40)).high == 1.0

@@ -12,7 +12,7 @@ from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.registry import make_editor
 from wise.editors.shared.own_texts import completed
-from wise.evaluate.overhead import measure_overhead
+from wise.evaluate.overhead import Precision, measure_overhead
 from wise.evaluate.stream import shuffled
 from wise.files import write_json
 from wise.lm.load import device_name
@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_editing_arguments(parser)
     parser.add_argument("--editors", type=json_argument, required=True, help="JSON of editor name -> options")
     parser.add_argument("--T", type=json_argument, required=True, help="JSON list of edit counts")
+    parser.add_argument("--half-width", type=float, default=0.02, help="of the interval of the ratio of times")
+    parser.add_argument("--seconds", type=float, default=60.0, help="most seconds of timing for each editor and T")
     parser.add_argument("--out", type=Path, required=True)
 
 
@@ -38,6 +40,6 @@ def run(args: argparse.Namespace) -> None:
         editor = make_editor(name, lm, args.layer, options, contexts, args.seed)
         edits, learned = completed(editor, stream, train)
         editor.prepare(learned)
-        rows += measure_overhead(editor, edits, args.T)
+        rows += measure_overhead(editor, edits, args.T, Precision(args.half_width, args.seconds))
     machine = hardware(device_name(lm.device), torch.get_num_threads())
     write_json(args.out, {"rows": rows, "hardware": machine, "versions": versions(), "finished": now()})

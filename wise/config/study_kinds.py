@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Annotated, Any, NamedTuple, Protocol
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from wise.config.keys import Chunks, Name, Seed, Unique
 from wise.options import AtLeastOne, OneOf
@@ -259,6 +259,18 @@ class Measured:
                 ),
             ),
             "seed": (Seed, Field(0, description="Seed of the measured edits.")),
+            "half_width": (
+                PositiveFloat,
+                Field(
+                    0.02,
+                    description="Edited and unedited answers are timed in turn until the 95% interval of the "
+                    "ratio of their times reaches no further than this.",
+                ),
+            ),
+            "seconds": (
+                PositiveFloat,
+                Field(60.0, description="The most seconds of timing for each editor and T, whatever the interval."),
+            ),
         }
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
-from scipy.stats import chi2, mannwhitneyu, norm
+from scipy.stats import binom, chi2, mannwhitneyu, norm
 
 from wise.evaluate.estimate import Estimate
 
@@ -56,6 +56,17 @@ def critical(found: Estimate, alpha: float = ALPHA) -> float:
     """
     (first, freedom), *rest = found.terms
     return float(_steps(np.array([first]), freedom, rest, alpha)[0])
+
+
+def median_interval(values: np.ndarray, alpha: float = ALPHA) -> Interval:
+    """The median of n independent values with an interval of at least level 1 - alpha, whatever their distribution.
+
+    Its ends are order statistics, by the sign test (Conover, "Practical Nonparametric Statistics"); unbounded for n < 6.
+    """
+    ordered = np.sort(values)
+    rank = int(binom.ppf(alpha / 2, len(ordered), 0.5))
+    low, high = (ordered[rank - 1], ordered[-rank]) if rank else UNBOUNDED
+    return Interval(float(np.median(ordered)), float(low), float(high))
 
 
 def interval(found: Estimate, bounds: tuple[float, float] = UNBOUNDED, alpha: float = ALPHA) -> Interval:
