@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--transcripts", type=Path, nargs="*", default=[], help="transcripts (Parquet) of runs")
     made.add_argument("--runs", type=Path, nargs="*", default=[], help="run.json of each of them, in the same order")
     made.add_argument("--overhead", type=Path, help="what `wise overhead` measured (JSON)")
+    made.add_argument("--tracing", type=Path, help="what `wise trace` found (JSON)")
     made.add_argument("--reference-scores", type=Path, nargs="*", default=[], help="scores to draw beside an ablation")
     made.add_argument("--searches", type=Path, nargs="*", default=[], help="what `wise tune` found (JSON), each")
     made.add_argument("--records", type=Path, nargs="*", default=[], help="edits (JSONL) of every dataset of the runs")
@@ -62,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         studies = {name: [Path(folder) for folder in folders] for name, *folders in args.study}
         levels = dict(one.partition("=")[::2] for one in args.levels)
         inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores, args.searches,
-                        record_paths=args.records, area_paths=args.areas, studies=studies,
+                        record_paths=args.records, area_paths=args.areas, tracing_path=args.tracing,
+                        studies=studies,
                         place=tuple(args.place), levels=levels)  # fmt: skip
         write(module, inputs, args.out)
     except (WiseError, OSError) as error:  # a full disk speaks for itself

@@ -21,7 +21,7 @@ class Artifact:
     It `reads` files of runs by the names of options of `python -m analysis`, with "studies" those of all studies that
     the configuration includes; `tables` are its forms among csv, md and
     tex. The report shows it under `category` with the `caption`; `data` are files of the project that the module reads.
-    Of the main runs it reads those of one `editor`, if it names one.
+    Of the main runs it reads those of one `editor`, if it names one; `studies` are those whose runs it also reads.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Artifact:
     category: str = MAIN
     data: tuple[str, ...] = ()
     editor: str = ""
+    studies: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -52,6 +53,7 @@ def _of(study: Study) -> Artifact:
         study.tables,
         study.figure,
         category=STUDY,
+        studies=study.beside,
     )
 
 

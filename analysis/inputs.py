@@ -31,6 +31,7 @@ class Inputs:
     search_paths: Sequence[Path] = ()
     record_paths: Sequence[Path] = ()
     area_paths: Sequence[Path] = ()
+    tracing_path: Path | None = None
     studies: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """By the study's name the folders of its points, each with scores.parquet, run.json and transcript.parquet."""
     place: tuple[str, ...] = ()
@@ -127,6 +128,15 @@ class Inputs:
         document = read_json(self.overhead_path)
         if not document.get("rows"):
             raise DataError(f"{self.overhead_path}: 'rows' is missing or empty")
+        return document
+
+    def tracing(self) -> dict[str, Any]:
+        """The document written by `wise trace`: a list of "rows" and what was asked."""
+        if self.tracing_path is None:
+            raise ConfigError("this artifact needs --tracing")
+        document = read_json(self.tracing_path)
+        if not document.get("rows"):
+            raise DataError(f"{self.tracing_path}: 'rows' is missing or empty")
         return document
 
     def searches(self) -> list[Outcome]:

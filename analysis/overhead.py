@@ -89,8 +89,8 @@ def to_markdown(rows: pd.DataFrame, hardware: dict[str, Any]) -> str:
               "Peak, MiB", "Seconds an edit", "Inference time, ratio to the unedited model [95%]", "Pairs",
               "Operations, ratio"]  # fmt: skip
     note = (
-        "Each question is asked of the edited and the unedited model in turn until the 95% interval of the median ratio "
-        "of their times is narrow enough, or the time is over. Operations are those of matrix products, counted."
+        "Each question is asked of the edited and the unedited model in turn until the 95% interval of the median "
+        "ratio of their times is narrow enough, or the time is over. Operations are those of matrix products, counted."
     )
     place = f"Measured on: {named}. " if named else ""
     return f"{place}{note}\n\n{PUBLISHED}\n\n{markdown(header, lines)}"

@@ -9,15 +9,17 @@ def artifact_inputs(artifact):
         transcripts=(f"{run}/transcript.parquet" for run in runs),
         runs=(f"{run}/run.json" for run in runs),
         overhead=rules.measure_overhead.output,
+        tracing=rules.trace.output,
         searches=searches(),
         records=records_of(artifact.name),
         areas=networks_of(artifact.name),
     )
     inputs = {kind: list(files[kind]) for kind in artifact.reads if kind in files}
-    if "studies" in artifact.reads:
+    if studies := studies_of(artifact):
         inputs["studies"] = [
-            file for folder in chain(*included().values()) for file in (scores_of(folder), f"{folder}/run.json")
+            file for folder in chain(*studies.values()) for file in (scores_of(folder), f"{folder}/run.json")
         ]
+    if "studies" in artifact.reads:
         if "overhead" in STUDIES["include"]:
             inputs["overhead"] = rules.measure_overhead.output
         if "areas" in STUDIES["include"]:
@@ -75,20 +77,21 @@ def caption_of(artifact):
     return artifact.caption.format(**shown)
 
 
-def analysis_options(wildcards, input):
+def analysis_options(artifact, input):
     """Input files as options of `python -m analysis`; runs of studies are named by their folders."""
     options = [f"--{kind.replace('_', '-')} {files}" for kind, files in input.items() if kind != "studies"]
     if "studies" in input.keys():
-        options += [f"--study {name} {' '.join(folders)}" for name, folders in included().items()]
+        options += [f"--study {name} {' '.join(folders)}" for name, folders in studies_of(artifact).items()]
         options += [f"--place {STUDY_DATASET} {STUDY_MODEL}"]
         levels = [f"{name}={level(name, model)}" for name, model in config["models"].items()]
         options += [f"--levels {' '.join(levels)}"]
     return " ".join(options)
 
 
-def included():
-    """Folders of the runs of every study that the configuration includes and that edits, by its name."""
-    return {name: runs_of(name) for name in STUDIES["include"] if KNOWN_STUDIES[name].is_edited}
+def studies_of(artifact):
+    """Folders of the runs of the studies that an artifact also reads, by name: its own, or all included ones."""
+    names = STUDIES["include"] if "studies" in artifact.reads else artifact.studies
+    return {name: runs_of(name) for name in names if KNOWN_STUDIES[name].is_edited}
 
 
 def outputs_of(names):

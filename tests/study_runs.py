@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.inputs import Inputs
-from tests.synthetic import overhead, write_runs, write_searches
+from tests.synthetic import overhead, tracing, write_runs, write_searches
 from wise.files import write_json
 from wise.records import EditRecord, write_records
 
@@ -47,6 +47,8 @@ def write_all(folder: Path) -> dict[str, Any]:
     made["scaling"] = {kind: made["scaling"][kind] + more[kind] for kind in more}
     made["grace_radius"] = _study(folder / "radius", "grace", [{"options": {"radius": r}} for r in (10.0, 1.0)])
     made |= _tasks(folder)
+    write_json(folder / "tracing.json", tracing())
+    made["tracing"] = folder / "tracing.json"
     write_json(folder / "overhead.json", overhead())
     made["overhead"] = folder / "overhead.json"
     made["searches"] = write_searches(folder)
@@ -117,6 +119,9 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
         main = runs["main"]["scores"], (), runs["main"]["runs"]
         further = {"studies": studies, "place": ("factworld-qa", "factlm"), "levels": {"factlm": "embedded"}}
         return Inputs(*main, runs["overhead"], **further)
+    if name == "tracing":
+        folders = [path.parent for path in runs["layer"]["runs"]]
+        return Inputs(tracing_path=runs["tracing"], studies={"layer": folders})
     if name == "overhead":
         return Inputs(overhead_path=runs["overhead"])
     if name.startswith("tuning"):
@@ -147,6 +152,7 @@ def arguments(name: str, runs: dict[str, Any]) -> list[str]:
     inputs = inputs_of(name, runs)
     options = {"--scores": inputs.score_paths, "--transcripts": inputs.transcript_paths, "--runs": inputs.run_paths,
                "--searches": inputs.search_paths, "--overhead": [inputs.overhead_path] if inputs.overhead_path else [],
+               "--tracing": [inputs.tracing_path] if inputs.tracing_path else [],
                "--reference-scores": inputs.reference_paths, "--records": inputs.record_paths,
                "--areas": inputs.area_paths}  # fmt: skip
     words = [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]

@@ -136,6 +136,18 @@ def overhead() -> dict:
     return {"rows": rows, "hardware": {"cpu": "a CPU", "cores": 2, "threads": 1}}
 
 
+def tracing() -> dict:
+    """A document as `wise trace` writes it: what is known lies at the subject early, and at the prompt's end late."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"record": f"qa-{prompt}", "kind": kind, "token": token, "layer": layer, "total": 0.6,
+         "effect": float(rng.normal(0.1 * (layer if token == "prompt_last" else 5 - layer), 0.05))}
+        for prompt in range(8) for kind in ("state", "ffn") for token in ("subject_last", "prompt_last")
+        for layer in range(6)
+    ]  # fmt: skip
+    return {"prompts": 8, "noise": 3.0, "samples": 5, "seed": 0, "rows": rows, "hardware": {"cpu": "a CPU"}}
+
+
 def write_searches(folder: Path, editors=tuple(QUALITY), trials: int = 20) -> list[Path]:
     """Outcomes of searches; every fifth trial was pruned, and the seventh of each failed."""
     paths = []

@@ -43,6 +43,7 @@ VERBS = {
     "adopt": "write the options that searches chose into the file that a configuration names",
     "stream": "apply a stream of edits with one editor and ask after every T of them",
     "overhead": "measure what an editor costs in parameters, memory and time",
+    "trace": "find out which layers carry what the unedited model knows",
     "score": "turn a transcript into one score per example and metric",
     "track": "write run records and scores to MLflow",
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import generation, grace_radius, layer, published_variants, scaling, shards, switches
+from analysis import generation, grace_radius, layer, published_variants, scaling, shards, switches, tracing
 from analysis.inputs import Inputs
 from tests.study_runs import REFINED, SWITCHED, VARIANTS, inputs_of
 from wise.errors import ConfigError, DataError
@@ -166,3 +166,17 @@ def test_published_cells_of_an_option_stand_beside_the_variants_that_set_it():
     replay = {"without": {"replay": False}, "with": {"replay": True}}
     ours = {("without", "rel"): 0.5, ("with", "rel"): 0.75, ("with", "rel_retrieved"): 0.9}
     assert "| with | 0.900 | 0.250 | 0.88 | 0.08 |" in published_variants.beside(replay, ours, 10)
+
+
+def test_effects_of_tracing_are_beside_the_edits_of_the_same_layer(runs):
+    inputs = inputs_of("tracing", runs)
+    frame = tracing.table(inputs).frame.set_index(["kind", "token", "layer"])
+    rows = pd.DataFrame(inputs.tracing()["rows"]).query("kind == 'state' and token == 'prompt_last' and layer == 2")
+    cell = frame.loc[("state", "prompt_last", 2)]
+    assert cell["effect"] == pytest.approx(rows["effect"].mean()) and cell["low"] < cell["effect"] < cell["high"]
+    there = layer.by_layer(inputs.of_study("layer")).set_index(["layer", "metric"])["mean"]
+    assert cell["edit_avg"] == pytest.approx(there[2, "avg"]) and np.isnan(
+        frame.loc[("ffn", "subject_last", 1), "edit_avg"]
+    )
+    alone = tracing.table(Inputs(tracing_path=inputs.tracing_path))
+    assert "edit_avg" not in alone.frame and "Published (WISE, Figure 8" in alone.markdown

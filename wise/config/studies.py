@@ -15,7 +15,19 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, create_model
 
 from wise.config.keys import Section
-from wise.config.study_kinds import Axis, EveryRun, Grid, Kind, MainRuns, Measured, Networks, Point, Variants, fitting
+from wise.config.study_kinds import (
+    Axis,
+    EveryRun,
+    Grid,
+    Kind,
+    MainRuns,
+    Measured,
+    Networks,
+    Point,
+    Traced,
+    Variants,
+    fitting,
+)
 from wise.errors import ConfigError
 
 TIMED_AFTER = (1, 10, 100)
@@ -31,9 +43,9 @@ class Study:
 
     `module` makes its table in the forms `tables` and, unless `figure` is false, its figure. It `reads` scores, runs,
     transcripts or overhead of its own points, where it has any, else of the main runs of its editor. `reference` names
-    an editor whose main scores are shown beside. `caption` stands below both in the report; "{editor}" and other keys
-    of the section are filled in. With `generate` the model also answers freely; with `oracle` the memory that holds an
-    edit is also asked, whatever the router says.
+    an editor whose main scores are shown beside it, `beside` other studies whose runs are. `caption` stands below both
+    in the report; "{editor}" and other keys of the section are filled in. With `generate` the model also answers
+    freely; with `oracle` the memory that holds an edit is also asked, whatever the router says.
     """
 
     name: str
@@ -44,6 +56,7 @@ class Study:
     tables: tuple[str, ...] = ("csv", "md", "tex")
     figure: bool = True
     reference: str | None = None
+    beside: tuple[str, ...] = ()
     caption: str = ""
     generate: bool = False
     oracle: bool = False
@@ -330,6 +343,18 @@ _STUDIES = (
             "Editing areas: one point for each edit, the mean left factor of its update, by t-SNE and by principal "
             "components. Beside each group its silhouette by task (1: apart, 0: mixed) with its 95% interval, in the "
             "space of all dimensions."
+        ),
+    ),
+    Study(
+        "tracing",
+        "Which layers carry what the model knows, and what becomes of edits there? (WISE, Figure 8)",
+        Traced(),
+        module="analysis.tracing",
+        reads=("tracing",),
+        beside=("layer",),
+        caption=(
+            "Left: average indirect effect of putting one state back, by layer, with 95% intervals over prompts. "
+            "Right: the same edits written into each layer, from the study of layers."
         ),
     ),
     Study(

@@ -1,9 +1,9 @@
 """Kinds of studies: which runs a study asks for, and the keys of its section of the configuration.
 
 A study repeats the edit job of the main comparison over a `Grid` of values or over named `Variants` of options, reads
-the `MainRuns` of an editor or `EveryRun` or the `Networks` of other studies, or is `Measured` by a command of its own.
-Each kind describes its section by pydantic fields, from which the schema is made, and lists its points: one edit job
-each.
+the `MainRuns` of an editor or `EveryRun` or the `Networks` of other studies, or is `Measured` or `Traced` by a command
+of its own. Each kind describes its section by pydantic fields, from which the schema is made, and lists its points: one
+edit job each.
 """
 
 from __future__ import annotations
@@ -231,6 +231,26 @@ class Networks:
         return {
             "edits": (AtLeastOne, Field(self.edits, description="Edits of the stream that are shown.")),
             "seed": (Seed, Field(0, description="Seed whose networks are shown.")),
+        }
+
+    def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
+        """None."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What `wise trace` finds of the unedited model."""
+
+    prompts: int = 40
+
+    def fields(self) -> Fields:
+        """See `Kind`; the keys are the options of the verb."""
+        return {
+            "prompts": (AtLeastOne, Field(self.prompts, description="Prompts that the model answers, at most.")),
+            "samples": (AtLeastOne, Field(5, description="Draws of the noise for each prompt.")),
+            "noise": (PositiveFloat, Field(3.0, description="Noise on the subject, in deviations of embeddings.")),
+            "seed": (Seed, Field(0, description="Seed of the noise.")),
         }
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:

@@ -61,7 +61,7 @@ def critical(found: Estimate, alpha: float = ALPHA) -> float:
 def median_interval(values: np.ndarray, alpha: float = ALPHA) -> Interval:
     """The median of n independent values with an interval of at least level 1 - alpha, whatever their distribution.
 
-    Its ends are order statistics, by the sign test (Conover, "Practical Nonparametric Statistics"); unbounded for n < 6.
+    Its ends are order statistics, by the sign test (Conover, "Practical Nonparametric Statistics"); none for n < 6.
     """
     ordered = np.sort(values)
     rank = int(binom.ppf(alpha / 2, len(ordered), 0.5))
