@@ -28,6 +28,7 @@ include: "rules/artifacts.smk"
 include: "rules/report.smk"
 include: "rules/tune.smk"
 include: "rules/track.smk"
+include: "rules/reproduction.smk"
 
 
 rule all:
@@ -39,6 +40,7 @@ rule all:
         rules.claims.output,
         rules.knowledge_reports.input,
         rules.track.output.summary,
+        rules.reproduction.output,
 
 
 # Editors for many tasks: a target that any configuration knows. Their own has everything of it.

@@ -41,7 +41,7 @@ def landing_page(results: str | Path | None = None) -> dict[str, int | float]:
             f"Runs with {', '.join(f'{name} {number}' for name, number in run['versions'].items())}" for run in runs
         ),
         "Minutes of editing and asking, summed over the runs": round(seconds / 60, 1),
-        f"Runs summed up by this report, made by {_commit()}": len(runs),
+        f"Runs summed up by this report, made by {commit()}": len(runs),
     }
 
 
@@ -63,7 +63,7 @@ def _machine(hardware: dict[str, Any]) -> str:
     return f"{hardware['cpu']}, {hardware['cores']} cores, {threads} a job, device {hardware['device']}"
 
 
-def _commit() -> str:
+def commit() -> str:
     """Commit of the folder that the report is made in, and whether files were changed since."""
     try:
         asked = ["git", "describe", "--always", "--dirty= with changes", f"--abbrev={DIGITS}", "--exclude=*"]

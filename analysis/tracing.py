@@ -81,8 +81,8 @@ def to_markdown(traced: pd.DataFrame, edited: pd.DataFrame | None, document: dic
     note = (
         f"Average indirect effect over {document['prompts']} prompts that the model answers: how much of the answer's "
         f"probability comes back with one state when the subject is disturbed by noise of {document['noise']:g} "
-        f"standard deviations ({document['samples']} draws). Total effect {number(float(traced['total'].mean()), 3)}. Intervals "
-        "of 95% are over prompts. "
+        f"standard deviations ({document['samples']} draws). Total effect {number(float(traced['total'].mean()), 3)}. "
+        "Intervals of 95% are over prompts. "
     )
     if edited is not None and len(edited):
         first = edited.iloc[0]

@@ -25,7 +25,7 @@ for artifact in ARTIFACTS.values():
             artifact=artifact.name,
             code=code("analysis.output", artifact.module, LABELS, data=artifact.data),
             caption=caption_of(artifact),
-            files=analysis_options,
+            files=lambda wildcards, input, shown=artifact: analysis_options(shown, input),
         message:
             f"{artifact.name}: {artifact.description}"
         shell:
