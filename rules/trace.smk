@@ -15,7 +15,7 @@ rule trace:
         "../envs/model.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        **needs("trace"),
     params:
         code=code("wise.commands.trace"),
         model=model_options(STUDY_MODEL),

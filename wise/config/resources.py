@@ -38,6 +38,7 @@ COSTS = {
     "edit": Cost(2000, 1.4, 120, 200),
     "edit_areas": Cost(2000, 1.4, 60, 20),
     "measure_overhead": Cost(2000, 1.4, 120, 60),
+    "trace": Cost(1500, 1.4, 60, 20),
     "search": Cost(2000, 1.4, 240, 400),
 }
 """By rule. What trains (AdamW's two moments and gradients) or sums second moments holds more than the weights."""
