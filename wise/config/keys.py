@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from wise.options import AtLeastOne, mistakes
@@ -21,6 +21,13 @@ class Section(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+def made_section(name: str, base: type[Section], about: str | None, fields: Mapping[str, Any]) -> type[Section]:
+    """`base` with more keys, from a table: their descriptions stand in `fields`, and no source is searched for them."""
+    return create_model(
+        name, __base__=base, __doc__=about, __cls_kwargs__={"use_attribute_docstrings": False}, **dict(fields)
     )
 
 

@@ -14,14 +14,13 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
-    create_model,
     model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from wise.config.explain import explained
-from wise.config.keys import Chunks, Name, OptionsOf, Section, Seed, Seeds, Text, Unique, default
+from wise.config.keys import Chunks, Name, OptionsOf, Section, Seed, Seeds, Text, Unique, default, made_section
 from wise.config.studies import STUDIES
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.published.options import Invalid
@@ -64,7 +63,7 @@ _DATASETS: dict[str, Any] = {
     )
     for name, entry in DATASETS.items()
 }
-Data = create_model("Data", __base__=DataFiles, **_DATASETS)
+Data = made_section("Data", DataFiles, DataFiles.__doc__, _DATASETS)
 
 
 class Model(Section):
@@ -188,7 +187,7 @@ class StudyChoice(Section):
 _SECTIONS: dict[str, Any] = {
     name: (study.section, Field({}, description=study.question)) for name, study in STUDIES.items()
 }
-Ablations = create_model("Ablations", __base__=StudyChoice, **_SECTIONS)
+Ablations = made_section("Ablations", StudyChoice, StudyChoice.__doc__, _SECTIONS)
 
 
 class Tracking(Section):

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, create_model
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt
 
-from wise.config.keys import Section
+from wise.config.keys import Section, made_section
 from wise.config.study_kinds import (
     Axis,
     EveryRun,
@@ -65,7 +65,7 @@ class Study:
     def section(self) -> type[BaseModel]:
         """The pydantic model of its section of the configuration."""
         fields: dict[str, Any] = self.runs.fields()
-        return create_model(self.name, __base__=Section, __doc__=self.question, **fields)
+        return made_section(self.name, Section, self.question, fields)
 
     def points(self, config: Mapping[str, Any], dataset: str) -> list[Point]:
         """Its edit jobs; `dataset` is the one of all studies that choose none."""
