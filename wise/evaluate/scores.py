@@ -30,8 +30,11 @@ def score_transcript(rows: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame
     if missing:
         raise DataError(f"run record lacks {', '.join(missing)}")
     check_tokens(rows)
-    parts = [measure(rows, metric) for metric in METRICS.values() if isinstance(metric, Measured)]
-    scores = pd.concat(parts, ignore_index=True)
+    asked = by_kind(rows)
+    wanted = [metric for metric in METRICS.values() if isinstance(metric, Measured) and metric.kind in asked]
+    parts = [measure(asked[metric.kind], metric) for metric in wanted]
+    scores = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*EXAMPLE, "value"])
+    scores["metric"] = [metric.name for metric, part in zip(wanted, parts, strict=True) for _ in range(len(part))]
     for metric in METRICS.values():
         if isinstance(metric, Derived) and metric.stored:
             scores = pd.concat([scores, derive(scores, metric, EXAMPLE)], ignore_index=True)
@@ -40,15 +43,31 @@ def score_transcript(rows: pd.DataFrame, run: Mapping[str, Any]) -> pd.DataFrame
     return scores.loc[:, list(COLUMNS)]
 
 
-def measure(rows: pd.DataFrame, metric: Measured) -> pd.DataFrame:
-    """One row per edit with the mean of a measured metric over the edit's questions of its kind."""
-    asked = rows[rows["kind"] == metric.kind]
-    values = asked[[*EXAMPLE, "name"]].assign(value=metric.measure(asked)).dropna(subset="value")
+class Questions:
+    """The questions of one kind in a transcript, and the number of the edit that each is about."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.rows = rows
+        keys = rows[EXAMPLE]
+        self.edit = keys.groupby(EXAMPLE).ngroup().to_numpy()
+        self.edits = keys.iloc[np.unique(self.edit, return_index=True)[1]]
+        """The columns `EXAMPLE` of each edit, in the order of their numbers."""
+
+
+def by_kind(rows: pd.DataFrame) -> dict[str, Questions]:
+    """The questions of a transcript by their kind."""
+    return {str(kind): Questions(group) for kind, group in rows.groupby("kind", sort=False)}
+
+
+def measure(asked: Questions, metric: Measured) -> pd.DataFrame:
+    """One row per edit (columns `EXAMPLE`, `value`) with the mean of a measured metric over the edit's questions."""
+    values = pd.Series(metric.measure(asked.rows), index=asked.edit)
     if metric.by_name:
-        values = values.groupby([*EXAMPLE, "name"], as_index=False)["value"].mean()
-    if values.duplicated(EXAMPLE).any():
-        values = values.groupby(EXAMPLE, as_index=False)["value"].mean()
-    return values[[*EXAMPLE, "value"]].assign(metric=metric.name)
+        values = values.groupby([asked.edit, asked.rows["name"].to_numpy()]).mean().droplevel(1)
+    values = values.dropna()
+    if not values.index.is_unique:
+        values = values.groupby(level=0).mean()
+    return asked.edits.iloc[values.index].assign(value=values.to_numpy())
 
 
 def derive(scores: pd.DataFrame, metric: Derived, example: list[str]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pandas as pd
 
 from wise.evaluate.metrics import METRICS, Measured
-from wise.evaluate.scores import measure
+from wise.evaluate.scores import by_kind, measure
 from wise.records import EditRecord
 
 PARTS = ("rel", "gen", "ood", "loc_near", "loc_far")
@@ -34,8 +34,8 @@ def asked_for(records: Sequence[EditRecord]) -> list[EditRecord]:
 
 def scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Means of `PARTS` over the rows of a transcript at one T, as far as they were asked, and their `avg`."""
-    frame = pd.DataFrame(rows)
-    measured = {name: measure(frame, cast(Measured, METRICS[name]))["value"] for name in PARTS}
+    asked, parts = by_kind(pd.DataFrame(rows)), {name: cast(Measured, METRICS[name]) for name in PARTS}
+    measured = {name: measure(asked[part.kind], part)["value"] for name, part in parts.items() if part.kind in asked}
     found = {name: float(values.mean()) for name, values in measured.items() if len(values)}
     return found | {"avg": average(found)}
 
