@@ -13,7 +13,7 @@ from analysis.tasks.areas import Group, further_apart, panels, separation
 from analysis.tasks.by_task import HELD_OUT, SEEN, groups, successes, with_tasks
 from analysis.tasks.main_table import beside, read_published
 from analysis.tasks.verdict import compare_all
-from tests.study_runs import inputs_of, write_all
+from tests.study_runs import inputs_of
 from wise.errors import DataError
 
 TASKS = ("recent", "counterfact", "convsent", "questions")
@@ -114,11 +114,6 @@ def test_claims_about_tasks_are_judged_on_the_edits_of_these_tasks(runs):
     assert found.loc["mend-one-task", "reason"] == "made by snakemake transfer"
     nothing = ledger(Ledger(matters=claims.matters, claims=chosen), replace(inputs, record_paths=(), area_paths=()))
     assert set(nothing["verdict"]) == {str(Verdict.UNTESTED)}
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    return write_all(tmp_path_factory.mktemp("runs"))
 
 
 def test_panels_compare_networks_by_what_they_were_trained_on(runs):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow import forks
+
 PARTS = ("Snakefile", "rules", "config", "profiles", "report", "envs", "constraints.txt", "wise", "analysis")
 TINY = Path(__file__).with_name("tiny.yaml")
 
@@ -25,6 +27,7 @@ class Workspace:
     results: Path
     finished_before_kill: dict[Path, int] = field(default_factory=dict)  # file to modification time, in ns
     resumed: str = ""  # what the resumed run printed
+    dry_runs: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)  # what was printed, see `dry_run`
 
     def command(self, *arguments: str, config: str = "config/tiny.yaml") -> list[str]:
         """A Snakemake command on two cores."""
@@ -33,14 +36,19 @@ class Workspace:
 
     def snakemake(self, *arguments: str, config: str = "config/tiny.yaml") -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; stdout holds everything that it printed."""
-        return subprocess.run(
-            self.command(*arguments, config=config),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-        )
+        command = self.command(*arguments, config=config)
+        printed = self.folder / "printed.txt"
+        status = forks.snakemake(command[1:], self.folder, printed)
+        return subprocess.CompletedProcess(command, status, printed.read_text())
+
+    def dry_run(self, *arguments: str, config: str = "config/tiny.yaml") -> str:
+        """What a dry run with all commands prints; where nothing was run in between, it is made once."""
+        asked = (arguments, (self.folder / config).read_text())
+        if asked not in self.dry_runs:
+            run = self.snakemake("--dry-run", "--printshellcmds", *arguments, config=config)
+            assert run.returncode == 0, run.stdout[-4000:]
+            self.dry_runs[asked] = run.stdout
+        return self.dry_runs[asked]
 
     def planned(self, *arguments: str, config: str = "config/tiny.yaml") -> dict[str, int]:
         """Number of jobs by rule that a dry run announces."""

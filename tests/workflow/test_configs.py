@@ -19,7 +19,7 @@ from wise.config.studies import STUDIES
 
 @pytest.mark.parametrize("config", ["default", "smoke", "tiny"])
 def test_a_dry_run_plans_every_stage(copied: Workspace, config: str):
-    jobs = copied.planned(config=f"config/{config}.yaml")
+    jobs = job_counts(copied.dry_run(config=f"config/{config}.yaml"))
     assert {"factworld", "pretrain", "preedit", "edit", "score", "main_table", "triangle", "layer", "track"} <= set(
         jobs
     )
@@ -44,14 +44,14 @@ PUBLISHED = {"fetch_model", "download", "convert"}
 def test_a_dry_run_needs_neither_network_nor_weights_nor_gpu(
     copied: Workspace, config: str, there: set[str], absent: set[str]
 ):
-    jobs = copied.planned("--profile", "profiles/gpu", config=f"config/{config}.yaml")
+    jobs = job_counts(copied.dry_run("--profile", "profiles/gpu", config=f"config/{config}.yaml"))
     assert there | {"contexts", "preedit", "prepare", "edit", "score", "main_table", "track"} <= set(jobs)
     assert not absent & set(jobs)
 
 
 def test_models_are_fetched_by_local_jobs_and_everything_else_is_offline(copied: Workspace):
-    run = copied.snakemake("--dry-run", "--printshellcmds", config="config/paper.yaml")
-    commands = [line for line in run.stdout.splitlines() if "python -m wise " in line]
+    printed = copied.dry_run("--profile", "profiles/gpu", config="config/paper.yaml")
+    commands = [line for line in printed.splitlines() if "python -m wise " in line]
     fetching = [line for line in commands if "HF_HUB_OFFLINE=0" in line]
     assert len(fetching) == 3 and all("wise fetch --model" in line for line in fetching)
     using = [line for line in commands if "wise stream" in line]
@@ -61,7 +61,7 @@ def test_models_are_fetched_by_local_jobs_and_everything_else_is_offline(copied:
 
 
 def test_default_is_what_a_plain_command_runs(copied: Workspace):
-    assert "results/tables/main.csv" in copied.snakemake("--dry-run", config="config/default.yaml").stdout
+    assert "results/tables/main.csv" in copied.dry_run(config="config/default.yaml")
 
 
 @pytest.mark.parametrize(

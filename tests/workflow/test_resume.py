@@ -14,7 +14,7 @@ def checkpoint_options(printed: str) -> dict[str, str]:
 
 
 def test_every_edit_job_has_a_folder_of_checkpoints(copied: Workspace):
-    given = checkpoint_options(copied.snakemake("--dry-run", "--printshellcmds").stdout)
+    given = checkpoint_options(copied.dry_run())
     assert {"results-tiny/edit/factworld-qa/tiny/grace/seed0", "results-tiny/ablations/layer/layer~1/seed0"} <= set(
         given
     )
