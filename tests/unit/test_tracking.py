@@ -80,10 +80,10 @@ def test_ingest_is_idempotent_and_complete(tmp_path: Path, records: Path):
         grace.data.params["lr"] == "0.5" and grace.data.params["rule"] == "ties" and grace.data.params["edits"] == "10"
     )
     assert grace.data.tags["study"] == "main" and grace.data.tags["editor"] == "grace"
-    history = client.get_metric_history(grace.info.run_id, "rel")
+    history = client.get_metric_history(grace.info.run_id, "Scores/rel")
     assert {point.step: point.value for point in history} == {1: 1.0, 10: 0.75}
     assert grace.data.metrics["cost/edit_seconds_mean"] == 0.25
-    assert grace.data.metrics["ppl"] == pytest.approx(np.exp(0.5))
+    assert grace.data.metrics["Scores/ppl"] == pytest.approx(np.exp(0.5))
     assert grace.info.end_time - grace.info.start_time == 60_000
     dataset = grace.inputs.dataset_inputs[0].dataset
     assert dataset.name == "factworld-qa" and sha256(records).startswith(dataset.digest)
@@ -110,7 +110,7 @@ def test_what_is_not_finite_is_flagged_and_left_out(tmp_path: Path, records: Pat
     summary = summarize(*make_run(tmp_path / "ft-l", "ft-l", records, nll=float("inf")))
     assert summary.tags["not_finite"] == "nll at 10"
     assert "nll" not in {name for name, _, _ in summary.metrics}
-    assert ("ppl", 100.0, 10) in summary.metrics
+    assert ("Scores/ppl", 100.0, 10) in summary.metrics
 
 
 def test_studies_are_told_by_their_folder(tmp_path: Path, records: Path):
@@ -132,3 +132,30 @@ def test_tracking_does_not_load_torch():
     loaded = "[name for name in ('torch', 'transformers') if name in sys.modules]"
     code = f"import sys, wise.commands.track, wise.tracking.store; sys.exit(str({loaded}) if {loaded} else 0)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_each_study_has_an_experiment_that_opens_on_its_scores(tmp_path: Path, records: Path):
+    runs = [make_run(tmp_path / "grace", "grace", records)]
+    points = [make_run(tmp_path / f"ablations/shards/k~{k}/rho~0.5/seed0", "wise-merge", records) for k in (2, 4)]
+    for (run, _), shards in zip(points, (2, 4), strict=True):
+        record = json.loads(run.read_text())
+        run.write_text(json.dumps(record | {"options": {"shards": shards}}))
+        (run.parent / "memory").mkdir()
+    done = ingest(tmp_path, [*runs, *points], records, [])
+    client = MlflowClient(done["uri"])
+    named = {experiment.name: experiment for experiment in client.search_experiments()}
+    assert {"test", "test/shards"} <= set(named) and list(done["links"]) == ["main", "shards"]
+    assert "viewStateShareKey=wise" in done["link"] and done["links"]["main"] == done["link"]
+    view = json.loads(named["test"].tags["mlflow.sharedViewState.wise"])
+    assert view["runsHiddenMode"] == "SHOW_ALL" and view["groupBy"]["groupByKeys"][0]["groupByData"] == "editor"
+    study = json.loads(named["test/shards"].tags["mlflow.sharedViewState.wise"])
+    assert study["compareRunCharts"][0]["selectedParams"] == ["shards"] and "groupBy" not in study
+    models = client.search_logged_models([named["test/shards"].experiment_id])
+    assert len(models) == 2 and all(Path(model.tags["memory"]).name == "memory" for model in models)
+    scores = {metric.key: metric for metric in models[0].metrics}
+    rel = scores["Scores/rel"]
+    assert rel.dataset_name == "factworld-qa" and rel.run_id == models[0].source_run_id
+
+    again = ingest(tmp_path, runs, records, [])
+    assert (again["written"], again["kept"], again["removed"]) == (0, 2, 2), "a study that went away goes away"
+    assert not client.search_logged_models([named["test/shards"].experiment_id])

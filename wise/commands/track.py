@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from wise.errors import ConfigError
 from wise.files import sha256, write_json
-from wise.tracking.summary import Summary, content_key, summarize
+from wise.tracking.summary import MAIN_STUDY, Summary, content_key, summarize
 
 LOG = logging.getLogger(__name__)
 
@@ -44,20 +45,35 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write(args: argparse.Namespace, summaries: list[Summary]) -> dict[str, Any]:
-    """Bring the store up to date; what an earlier attempt has written is kept."""
-    from wise.tracking.store import Store
+    """Bring the store up to date, an experiment for each study; what an earlier attempt has written is kept."""
+    from wise.tracking.store import Store, connect, experiments_below
 
     report_key = content_key([*args.tables, *args.figures])
-    store = Store(args.uri, args.experiment, args.artifacts, source=str(args.out.parent.resolve()))
-    kept, removed = store.keep([report_key, *(summary.key for summary in summaries)])
+    client, source = connect(args.uri), str(args.out.parent.resolve())
     records = {sha256(path): path for path in args.records}
-    for summary in summaries:
-        if summary.key not in kept:
-            store.write(summary, records.get(summary.dataset_sha256))
-    if report_key not in kept:
-        _write_report(store, report_key, summaries, args)
-    counts = {"written": len(summaries) + 1 - len(kept), "kept": len(kept), "removed": removed}
-    return {"experiment_id": store.experiment_id, "link": store.link(), **counts}
+    counts: Counter[str] = Counter()
+    main: dict[str, Any] = {}
+    links: dict[str, str] = {}
+    studies = dict.fromkeys([MAIN_STUDY, *(summary.study for summary in summaries)])
+    former = [name.rpartition("/")[2] for name in experiments_below(client, args.experiment)]
+    for study in [*studies, *(name for name in former if name not in studies)]:
+        name = args.experiment if study == MAIN_STUDY else f"{args.experiment}/{study}"
+        store = Store(client, args.uri, name, args.artifacts, source)
+        own = [summary for summary in summaries if summary.study == study]
+        wanted = [*(summary.key for summary in own), *([report_key] if study == MAIN_STUDY else [])]
+        kept, removed = store.keep(wanted)
+        for summary in own:
+            if summary.key not in kept:
+                store.write(summary, records.get(summary.dataset_sha256))
+        if study == MAIN_STUDY and report_key not in kept:
+            _write_report(store, report_key, summaries, args)
+        if own:
+            store.arrange(own)
+            links[study] = store.link()
+        counts.update(written=len(wanted) - len(kept), kept=len(kept), removed=removed)
+        if study == MAIN_STUDY:
+            main = {"experiment_id": store.experiment_id, "link": store.link()}
+    return main | {"links": links} | dict(counts)
 
 
 def _write_report(store, key: str, summaries: list[Summary], args: argparse.Namespace) -> None:

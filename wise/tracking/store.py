@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from mlflow.db import upgrade
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from wise.tracking.connection import is_server
 from wise.tracking.summary import Summary
+from wise.tracking.view import KEY, TAG, shared_view
 
 LOG = logging.getLogger(__name__)
 
@@ -27,21 +29,33 @@ SOURCE_TAG = "results"
 REPORT_KIND = "report"
 BATCH = 1000  # the most metrics that MLflow takes at once
 NOTE_LENGTH = 8000  # the longest value of a tag
+DIGEST = 32  # MLflow takes at most 36 characters; the whole digest of a dataset is a tag
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of a store, whose tables are brought up to date first where it is a database."""
+    if not is_server(uri):
+        # Brings a store of an older MLflow up to date, and makes a new one before anybody else can.
+        if uri.startswith("sqlite:///"):
+            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        cast(Callable[[str], None], upgrade.callback)(uri)
+    return MlflowClient(uri)
+
+
+def experiments_below(client: MlflowClient, name: str) -> list[str]:
+    """Experiments of studies that stand below the experiment `name`, those of earlier runs included."""
+    found = client.search_experiments(filter_string=f"name LIKE '{name}/%'")
+    return [experiment.name for experiment in found]
 
 
 class Store:
-    """One experiment of one MLflow server or database, as the place of the runs of one results folder.
+    """One experiment of one MLflow server or database, as the place of the runs of one study of a results folder.
 
     `source` names that folder: only runs that carry it are ever removed, so that several people can share a server.
     """
 
-    def __init__(self, uri: str, experiment: str, artifacts: Path, source: str) -> None:
-        if not is_server(uri):
-            # Brings a store of an older MLflow up to date, and makes a new one before anybody else can.
-            if uri.startswith("sqlite:///"):
-                Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            cast(Callable[[str], None], upgrade.callback)(uri)
-        self.client = MlflowClient(uri)
+    def __init__(self, client: MlflowClient, uri: str, experiment: str, artifacts: Path, source: str) -> None:
+        self.client = client
         self.source = source
         # A server has a place of its own for artifacts; a database has not.
         location = None if is_server(uri) else artifacts.resolve().as_uri()
@@ -76,16 +90,23 @@ class Store:
             if key in wanted - kept and run.info.status == "FINISHED":
                 kept.add(key)
             else:
+                own = f"source_run_id = '{run.info.run_id}'"
+                for model in self.client.search_logged_models([self.experiment_id], own):
+                    self.client.delete_logged_model(model.model_id)
                 self.client.delete_run(run.info.run_id)
                 removed += 1
         return kept, removed
 
     def write(self, summary: Summary, data_path: Path | None) -> None:
-        """Write one run; `data_path` is the file that its dataset digest was taken of."""
+        """Write one run, and the memory that it saved; `data_path` is what its dataset digest was taken of."""
         tags = {**summary.tags, KEY_TAG: summary.key, SOURCE_TAG: self.source}
         run_id = self._start(summary.name, summary.started, tags)
         params = [Param(name, _number_or_text(value)) for name, value in summary.params.items()]
-        metrics = [Metric(name, value, summary.finished, step) for name, value, step in summary.metrics]
+        model = self._memory(summary, run_id) if summary.memory else None
+        data = {"dataset_name": summary.dataset, "dataset_digest": summary.dataset_sha256[:DIGEST]} if model else {}
+        metrics = [
+            Metric(name, value, summary.finished, step, model_id=model, **data) for name, value, step in summary.metrics
+        ]
         self.client.log_batch(run_id, params=params, metrics=metrics[:BATCH])
         for start in range(BATCH, len(metrics), BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
@@ -102,9 +123,28 @@ class Store:
                 self.client.log_artifact(run_id, str(file), folder)
         self.client.set_terminated(run_id, "FINISHED", end_time=moment)
 
+    def _memory(self, summary: Summary, run_id: str) -> str:
+        """The saved memory of a run as a model of it, whose files stay where they are; the model's id."""
+        tags = {"mlflow.model.isExternal": "true", "memory": summary.memory, SOURCE_TAG: self.source}
+        params = {name: _number_or_text(value) for name, value in summary.params.items()}
+        made = self.client.create_logged_model(
+            self.experiment_id, re.sub(r"[^\w~-]+", "-", summary.name), run_id, tags, params, "edit memory"
+        )
+        self.client.finalize_logged_model(made.model_id, "READY")
+        last = max((step for _, _, step in summary.metrics), default=0)
+        self.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, last)])
+        return made.model_id
+
+    def arrange(self, summaries: Sequence[Summary]) -> None:
+        """Set the view in which the experiment opens by `link`."""
+        metrics = sorted({name for summary in summaries for name, _, _ in summary.metrics})
+        state = shared_view([summary.params for summary in summaries], metrics)
+        self.client.set_experiment_tag(self.experiment_id, TAG, state)
+
     def link(self) -> str:
-        """The page that compares the runs, below the address of the server."""
-        return f"/#/experiments/{self.experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+        """The page that compares the runs, below the address of the server, in its shared view."""
+        page = f"/#/experiments/{self.experiment_id}/runs"
+        return f"{page}?viewStateShareKey={KEY}&workflowType=machine_learning&compareRunsMode=CHART"
 
     def _start(self, name: str, started: int, tags: Mapping[str, str]) -> str:
         run = self.client.create_run(self.experiment_id, start_time=started, tags=dict(tags), run_name=name)
@@ -119,7 +159,7 @@ def _number_or_text(value: object) -> str:
 def _dataset_input(summary: Summary, path: Path) -> DatasetInput:
     dataset = Dataset(
         name=summary.dataset,
-        digest=summary.dataset_sha256[:32],  # MLflow takes at most 36 characters; the whole digest is a tag
+        digest=summary.dataset_sha256[:DIGEST],
         source_type="local",
         source=json.dumps({"uri": str(path)}),
     )

@@ -16,8 +16,9 @@ from wise.errors import DataError
 from wise.evaluate.metrics import METRICS, Derived
 from wise.evaluate.scores import EXAMPLE, RUN_COLUMNS, derive
 from wise.files import read_json
+from wise.tracking.view import SCORES
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of every content key: raise it when the same files are to be written differently."""
 
 MAIN_STUDY = "main"
@@ -25,7 +26,10 @@ MAIN_STUDY = "main"
 
 @dataclass(frozen=True)
 class Summary:
-    """One flat run. `metrics` holds (name, value, step), all finite, with T as the step; times are in ms since 1970."""
+    """One flat run of a `study`; `memory` is the folder of its saved memory, empty without one.
+
+    `metrics` holds (name, value, step), all finite, with T as the step; times are in ms since 1970.
+    """
 
     key: str
     name: str
@@ -34,6 +38,8 @@ class Summary:
     metrics: tuple[tuple[str, float, int], ...]
     dataset: str
     dataset_sha256: str
+    study: str
+    memory: str
     started: int
     finished: int
 
@@ -58,6 +64,8 @@ def summarize(run_path: Path, scores_path: Path) -> Summary:
         metrics=finite,
         dataset=run["dataset"],
         dataset_sha256=run["dataset_sha256"],
+        study=study,
+        memory=str((run_path.parent / "memory").resolve()) if (run_path.parent / "memory").is_dir() else "",
         started=_milliseconds(run["started"]),
         finished=_milliseconds(run["finished"]),
     )
@@ -72,7 +80,12 @@ def mean_scores(scores: pd.DataFrame) -> Iterator[tuple[str, float, int]]:
     ]
     means = pd.concat([scores, *extra], ignore_index=True).groupby(["metric", "T"])["value"].mean()
     for (metric, step), value in means.items():
-        yield str(metric), float(value), int(step)
+        yield tracked_as(str(metric)), float(value), int(step)
+
+
+def tracked_as(metric: str) -> str:
+    """The name of a metric in MLflow: headline scores have a section of their own, which comes first."""
+    return f"{SCORES}/{metric}" if metric in METRICS and METRICS[metric].role == "headline" else metric
 
 
 def cost_metrics(run: Mapping[str, Any]) -> Iterator[tuple[str, float, int]]:
