@@ -42,7 +42,7 @@ instructedit: $(READY)  ## editors for many tasks, with networks trained here, i
 	@$(MAKE) --no-print-directory _where RESULTS=results-instructedit
 
 tune: $(READY)  ## search every editor's options on development edits and write them to config/tuned (about 1.5 h)
-	snakemake --cores $(CORES) --configfile $(CONFIG) tune
+	snakemake --cores $(CORES) tune --configfile $(CONFIG)
 
 real: $(READY) _gemma  ## the comparison on Gemma 3 270M with real edits; DATA=FOLDER takes the raw files from there
 	snakemake --cores $(CORES) --configfile config/real.yaml $(if $(DATA),--config data='{local_dir: $(abspath $(DATA))}')

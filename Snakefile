@@ -27,6 +27,7 @@ include: "rules/trace.smk"
 include: "rules/artifacts.smk"
 include: "rules/report.smk"
 include: "rules/tune.smk"
+include: "rules/instruct.smk"
 include: "rules/track.smk"
 include: "rules/reproduction.smk"
 

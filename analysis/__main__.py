@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reference-scores", type=Path, nargs="*", default=[], help="scores to draw beside an ablation")
     made.add_argument("--searches", type=Path, nargs="*", default=[], help="what `wise tune` found (JSON), each")
     made.add_argument("--records", type=Path, nargs="*", default=[], help="edits (JSONL) of every dataset of the runs")
+    made.add_argument("--rounds", type=Path, nargs="*", default=[], help="what `wise instruct` wrote (JSON), each")
     made.add_argument("--areas", type=Path, nargs="*", default=[], help="what `wise areas` wrote (Parquet), each")
     made.add_argument(
         "--study", action="append", nargs="+", default=[], metavar=("NAME", "FOLDER"), help="runs of a study, each once"
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         levels = dict(one.partition("=")[::2] for one in args.levels)
         inputs = Inputs(args.scores, args.transcripts, args.runs, args.overhead, args.reference_scores, args.searches,
                         record_paths=args.records, area_paths=args.areas, tracing_path=args.tracing,
-                        studies=studies,
+                        round_paths=args.rounds, studies=studies,
                         place=tuple(args.place), levels=levels)  # fmt: skip
         write(module, inputs, args.out)
     except (WiseError, OSError) as error:  # a full disk speaks for itself

@@ -12,6 +12,7 @@ from wise.config.studies import STUDIES, Study
 
 UNEDITED = "none"
 MAIN, STUDY, TUNING, CLAIMS = "Main comparison", "Ablations", "Search of options", "Claims"
+INSTRUCTING = "Choice of sentences"
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,16 @@ _ARTIFACTS = (
         reads=("searches",),
         tables=("csv",),
         category=TUNING,
+    ),
+    Artifact(
+        "instruction_rounds",
+        "analysis.tasks.rounds",
+        "every round of the choice of InstructEdit's sentences",
+        "Every sentence that was tried in front of edits, by round and task, with the score of single development "
+        "edits behind it (mean of Rel, Gen and Loc) after a short training with all sentences of the round.",
+        reads=("rounds",),
+        tables=("csv", "md"),
+        category=INSTRUCTING,
     ),
     Artifact(
         "dataset_table",

@@ -32,6 +32,7 @@ class Inputs:
     record_paths: Sequence[Path] = ()
     area_paths: Sequence[Path] = ()
     tracing_path: Path | None = None
+    round_paths: Sequence[Path] = ()
     studies: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """By the study's name the folders of its points, each with scores.parquet, run.json and transcript.parquet."""
     place: tuple[str, ...] = ()
@@ -142,6 +143,13 @@ class Inputs:
     def searches(self) -> list[Outcome]:
         """What the search of each editor's options found."""
         return [read_outcome(path) for path in _given(self.search_paths, "--searches")]
+
+    def rounds(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Dataset, model and document of each choice of sentences (`wise instruct`), by the folders of its file."""
+        return [
+            (path.parent.parent.name, path.parent.name, read_json(path))
+            for path in _given(self.round_paths, "--rounds")
+        ]
 
     def areas(self) -> list[tuple[str, dict[str, Any], pd.DataFrame]]:
         """Editor, options and edits (columns record, task, update, gradient) of every network."""

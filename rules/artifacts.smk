@@ -11,6 +11,7 @@ def artifact_inputs(artifact):
         overhead=rules.measure_overhead.output,
         tracing=rules.trace.output,
         searches=searches(),
+        rounds=chosen_sentences(),
         records=records_of(artifact.name),
         areas=networks_of(artifact.name),
     )

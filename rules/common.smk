@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
-from analysis.artifacts import ARTIFACTS, MAIN, TUNING
+from analysis.artifacts import ARTIFACTS, INSTRUCTING, MAIN, TUNING
 from wise import warm
 from wise.config import jobs, plan, resources
 from wise.config.levels import level
@@ -172,6 +172,11 @@ def runs_of(study):
 def searches():
     """Outcomes of the searches of all editors that have options."""
     return main_runs(f"{R}/tuned/{{dataset}}/{{model}}/{{editor}}.json", editor=[e for e in EDITORS if e != "none"])
+
+
+def chosen_sentences():
+    """Rounds of the choice of sentences, on every dataset and model."""
+    return [f"{R}/instructions/{dataset}/{model}/rounds.json" for dataset, model in plan.pairs(config)]
 
 
 def search_options(wildcards):

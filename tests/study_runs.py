@@ -52,6 +52,10 @@ def write_all(folder: Path) -> dict[str, Any]:
     write_json(folder / "overhead.json", overhead())
     made["overhead"] = folder / "overhead.json"
     made["searches"] = write_searches(folder)
+    made["rounds"] = [folder / "rounds/factworld-tasks/factlm/rounds.json"]
+    one = {"task": "recent", "sentence": "of [TOPIC]", "kept": True}
+    tried = [one | {"round": number, "score": 0.5 + 0.25 * number, "new": bool(number)} for number in (0, 1)]
+    write_json(made["rounds"][0], {"wording": "factworld", "tried": tried})
     return made
 
 
@@ -126,6 +130,8 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
         return Inputs(overhead_path=runs["overhead"])
     if name.startswith("tuning"):
         return Inputs(search_paths=runs["searches"])
+    if name == "instruction_rounds":
+        return Inputs(round_paths=runs["rounds"])
     if name == "areas":
         return Inputs(area_paths=runs["areas"]["areas"])
     if name in TASK_STUDIES:
@@ -154,7 +160,7 @@ def arguments(name: str, runs: dict[str, Any]) -> list[str]:
                "--searches": inputs.search_paths, "--overhead": [inputs.overhead_path] if inputs.overhead_path else [],
                "--tracing": [inputs.tracing_path] if inputs.tracing_path else [],
                "--reference-scores": inputs.reference_paths, "--records": inputs.record_paths,
-               "--areas": inputs.area_paths}  # fmt: skip
+               "--areas": inputs.area_paths, "--rounds": inputs.round_paths}  # fmt: skip
     words = [word for option, paths in options.items() if paths for word in (option, *map(str, paths))]
     words += [word for study, folders in inputs.studies.items() for word in ("--study", study, *map(str, folders))]
     words += ["--place", *inputs.place] if inputs.place else []

@@ -38,6 +38,7 @@ VERBS = {
     "contexts": "let the model write the random prefixes that augment edit prompts",
     "preedit": "ask the unedited model every question of a dataset",
     "prepare": "make what an editor needs beside the edits, once for all seeds",
+    "instruct": "choose the sentences of instructions by trial editors on development edits",
     "areas": "write where the edits of a trained network lie among each other",
     "tune": "search an editor's options on development edits",
     "adopt": "write the options that searches chose into the file that a configuration names",

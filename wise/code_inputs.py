@@ -20,7 +20,10 @@ from wise.datasets.registry import DATASETS, OWN
 from wise.editors.entries import EDITORS
 from wise.errors import ConfigError
 
-DATA = {"wise.instructions.sentences": ("wise/instructions/sentences.yaml",)}
+DATA = {
+    "wise.instructions.sentences": ("wise/instructions/sentences.yaml",),
+    "wise.instructions.refinement": ("wise/instructions/drafts.yaml",),
+}
 """Files of the project that a module reads, by its name."""
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -173,6 +173,23 @@ class Tuning(Section):
     means all edits."""
 
 
+class Instructing(Section):
+    """The choice of InstructEdit's sentences on development edits (`snakemake instruct`)."""
+
+    iterations: AtLeastOne = 60
+    """Training edits of a trial editor."""
+    rounds: Count = 3
+    """Rounds at most, behind the one that scores the sentences as they are."""
+    replaced: AtLeastOne = 3
+    """Sentences of a task that a round replaces, the weakest ones."""
+    edits: AtLeastOne = 5
+    """Development edits of a task that score each sentence."""
+    seed: Seed = 0
+    """Seed of the trial editors, and of a drafting model."""
+    drafter: str = ""
+    """Folder or hub name of a language model that drafts sentences; empty: the project's own drafts alone."""
+
+
 class StudyChoice(Section):
     """Which studies are made, and where."""
 
@@ -226,6 +243,8 @@ class Configuration(Section):
     for none."""
     tuning: Tuning = default({})
     """How `snakemake tune` searches the options of editors."""
+    instructing: Instructing = default({})
+    """How `snakemake instruct` chooses the sentences in front of InstructEdit's edits."""
     ablations: Ablations = default({})  # pyright: ignore[reportInvalidTypeForm]
     """Studies beside the main comparison, each a target of its own."""
     tracking: Tracking = default({})

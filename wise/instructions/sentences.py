@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,13 +42,15 @@ class Task:
 class Wording:
     """How one kind of model is spoken to: the `heads` of the three lines, words for polarities, sentences by task.
 
-    `unnamed` stands where a sentence names the topic and the record has no subject.
+    `unnamed` stands where a sentence names the topic and the record has no subject. `chosen` says by which search the
+    sentences were chosen (`wise.instructions.refinement`), nothing for those as they were drafted.
     """
 
     heads: tuple[str, str, str]
     labels: dict[Literal["positive", "negative"], str]
     tasks: Annotated[dict[str, Task], Len(1)]
     unnamed: str = "it"
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def task(self, name: str) -> tuple[str, Task]:
         """The task that a record names, or the general one; raises `ConfigError` with the choices for another name."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from wise.editors.hypernetworks.lessons import Lessons
 from wise.editors.instructedit.config import InstructEditConfig
 from wise.editors.mend.editor import Mend
 from wise.instructions.instruction import drawn, instruction
 from wise.instructions.sentences import wording
+from wise.lm.load import LanguageModel
 from wise.records import IN_SCOPE, EditRecord, Probe
 
 
@@ -18,6 +22,11 @@ class InstructEdit(Mend):
 
     name = "instructedit"
     Config = InstructEditConfig
+
+    def __init__(self, lm: LanguageModel, config: Any, layer: int, contexts: Sequence[str] = (), seed: int = 0) -> None:
+        super().__init__(lm, config, layer, contexts, seed)
+        self.words = wording(self.config.wording)
+        """What it says in front of edits; another wording is a trial of other sentences."""
 
     def asked(self, record: EditRecord, probe: Probe) -> str:
         """See `Editor.asked`: questions in the scope of an edit are asked behind its instruction, as published."""
@@ -42,4 +51,4 @@ class InstructEdit(Mend):
             return prompt
         if number is None:
             number = drawn(record, self.seed) if config.instruction is None else config.instruction
-        return instruction(record, number, wording(config.wording)).before(prompt)
+        return instruction(record, number, self.words).before(prompt)
