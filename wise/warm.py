@@ -40,6 +40,9 @@ PRELOADED = (
     "analysis.inputs",
     "analysis.output",
     "seaborn",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "matplotlib.mathtext",
     "scipy.stats",
 )
 
