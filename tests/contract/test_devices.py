@@ -36,8 +36,9 @@ from wise.pretraining.packing import CorpusText
 from wise.pretraining.pretrain import PretrainOptions, pretrain
 from wise.records import EditRecord, Probe, write_records
 
-SHORT = {"steps": 12, "epochs": 4}
-"""Steps of every editor that has them: enough for the look at the loss that is taken every tenth step on a GPU."""
+SHORT = {"steps": 12, "epochs": 4, "iterations": 12, "scope_steps": 12}
+"""Steps of every editor that has them: enough for the look at the loss that is taken every tenth step on a GPU, and for
+the training of a network to go on behind its first pass over the records."""
 
 FULL = {
     "grace": {"relative": True, "expand": "moving_average"},

@@ -78,6 +78,16 @@ def edited(name: str, family: str = "llama", count: int = 3, **options):
     return editor
 
 
+@cache
+def _asked(name: str, family: str, count: int):
+    return edited(name, family, count)
+
+
+def asked(name: str, family: str = "llama", count: int = 3):
+    """The same editor for all tests that only ask it."""
+    return _asked(name, family, count)
+
+
 def logits(lm, texts=OTHERS):
     ids = lm.tokenizer(list(texts), return_tensors="pt", padding=True)
     with torch.no_grad():
@@ -129,7 +139,7 @@ def test_rollback_gives_the_unedited_model_back_bit_for_bit(name, family):
 
 @editors
 def test_unedited_shows_the_unedited_model_only_inside_the_block(name):
-    editor = edited(name)
+    editor = asked(name)
     before = logits(tiny_language_model())
     after = logits(editor.lm, [r.prompt for r in STREAM])
     with editor.unedited():
@@ -155,7 +165,7 @@ def test_an_edit_makes_its_target_more_likely(name):
 
 @editors
 def test_same_seed_same_bits_and_again_after_rollback(name):
-    first, second = edited(name), edited(name)
+    first, second = edited(name), asked(name)
     states = {key: value.clone() for key, value in first.memory().items()}
     assert states.keys() == second.memory().keys()
     assert all(torch.equal(states[key], value) for key, value in second.memory().items())
@@ -238,7 +248,7 @@ def test_a_stream_that_is_cut_after_every_edit_ends_with_the_same_bits(name, fam
 
 @editors
 def test_load_refuses_a_memory_of_another_layer(name, tmp_path):
-    save(edited(name, count=1), tmp_path)
+    save(asked(name, count=1), tmp_path)
     other = make_editor(name, tiny_language_model(), 1, QUICK.get(name, {}), CONTEXTS, 0)
     with pytest.raises(ConfigError, match="layer is 2, this editor has 1"):
         load_into(other, tmp_path)
@@ -246,7 +256,7 @@ def test_load_refuses_a_memory_of_another_layer(name, tmp_path):
 
 @editors
 def test_answers_do_not_depend_on_the_batch(name):
-    editor = edited(name)
+    editor = asked(name)
     together, alone = ask_all(editor, 64), ask_all(editor, 1)
     for a, b in zip(together, alone, strict=True):
         assert a.answer.predicted_tokens == b.answer.predicted_tokens and a.choice == b.choice
@@ -257,7 +267,7 @@ def test_answers_do_not_depend_on_the_batch(name):
 @pytest.mark.parametrize("family", COMMON)
 def test_asking_through_the_tail_equals_reading_then_answering_with_a_cache(name, family):
     """Teacher-forced scores are those of the model that `generate` runs: prefill, then one token a step."""
-    editor = edited(name, family)
+    editor = asked(name, family)
     lm = editor.lm
     for question, reply in zip(questions_of(range(3), STREAM), ask_all(editor), strict=True):
         prompt = lm.tokenizer(question.probe.prompt, return_tensors="pt").input_ids
@@ -275,7 +285,7 @@ def test_asking_through_the_tail_equals_reading_then_answering_with_a_cache(name
 
 @families
 def test_generation_is_the_same_alone_in_a_batch_and_without_cache(name, family):
-    editor = edited(name, family)
+    editor = asked(name, family)
     prompts = [r.prompt for r in STREAM] + OTHERS[:1]
     together = generate_answers(editor.lm, prompts, 5)
     assert together == [generate_answers(editor.lm, [prompt], 5)[0] for prompt in prompts]
@@ -287,7 +297,7 @@ def test_generation_is_the_same_alone_in_a_batch_and_without_cache(name, family)
 
 @editors
 def test_generate_gives_the_edited_answer(name):
-    editor = edited(name, count=1)
+    editor = asked(name, count=1)
     forced = ask(editor, questions_of([0], STREAM)[:1])[0].answer
     text = generate_answers(editor.lm, [STREAM[0].prompt], len(forced.target_tokens))[0]
     assert (text == STREAM[0].target) == forced.exact
