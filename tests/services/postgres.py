@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -37,9 +38,6 @@ class Postgres:
         self.user = SERVER_USER if os.geteuid() == 0 else None
         if self.user:
             shutil.chown(folder, self.user)
-            for parent in folder.parents:  # pytest's folders are private
-                if str(parent).startswith("/tmp/") and parent != Path("/tmp"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
         self._run("initdb", "-D", self.data, "-U", "wise", "--auth=trust", "--no-sync", "-E", "UTF8")
 
     def start(self) -> None:
@@ -72,18 +70,17 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
-    """A started server with an empty database."""
-    server = Postgres(folder)
-    server.start()
-    try:
-        server.create()
-        yield server
-    finally:
+def postgres() -> Iterator[Postgres]:
+    """A started server with an empty database, in a folder where its user may go (pytest's are private)."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        server = Postgres(Path(folder, "postgres"))
+        server.start()
         try:
+            server.create()
+            yield server
+        finally:
             server.stop()
-        except RuntimeError:
-            pass  # a test has stopped it
 
 
 @contextmanager

@@ -20,13 +20,13 @@ from tests.unit.test_tracking import make_run
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """A PostgreSQL server."""
     if programs() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     if find_spec("psycopg2") is None:
         pytest.skip("no driver: pip install -c constraints.txt -e .[postgres]")
-    with postgres(tmp_path_factory.mktemp("server") / "postgres") as made:
+    with postgres() as made:
         yield made
 
 
