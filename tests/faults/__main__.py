@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -60,23 +61,30 @@ def main() -> int:
     args = parser.parse_args()
     started = time.monotonic()
     tallies: list[Tally] = []
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        lab = Lab(Path(__file__).resolve().parents[2], Path(folder), args.kept or Path(folder, "kept"), args.seed)
-        _preload(lab)
-        for name, area in areas(args).items():
-            if args.only and name not in args.only:
-                continue
-            try:
-                for tally in area(lab):
-                    tallies.append(tally)
-                    ends = f"{tally.tried} tried, {tally.same} same, {tally.told} told, {len(tally.faults)} WRONG"
-                    say(f"[{time.monotonic() - started:.0f} s] {tally.area}: {tally.what}: {tally.skipped or ends}")
-                    for fault in tally.faults:
-                        say(f"    {fault}")
-            except PermissionError as error:
-                tallies.append(Tally(name, "", skipped=str(error)))
-    write(tallies, args, time.monotonic() - started)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was tried by then is written
+    try:
+        with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+            lab = Lab(Path(__file__).resolve().parents[2], Path(folder), args.kept or Path(folder, "kept"), args.seed)
+            _preload(lab)
+            for name, area in areas(args).items():
+                if not args.only or name in args.only:
+                    tallies += _tried(lab, name, area, started)
+    finally:
+        write(tallies, args, time.monotonic() - started)
     return int(any(tally.faults for tally in tallies))
+
+
+def _tried(lab: Lab, name: str, area: Area, started: float) -> list[Tally]:
+    """What was tried of an area; one that cannot be tried here says why."""
+    tallies = []
+    try:
+        for tally in area(lab):
+            tallies.append(tally)
+            ends = f"{tally.tried} tried, {tally.same} same, {tally.told} told, {len(tally.faults)} WRONG"
+            say(f"[{time.monotonic() - started:.0f} s] {tally.area}: {tally.what}: {tally.skipped or ends}")
+    except PermissionError as error:
+        tallies.append(Tally(name, "", skipped=str(error)))
+    return tallies
 
 
 def write(tallies: list[Tally], args: argparse.Namespace, seconds: float) -> None:

@@ -44,7 +44,8 @@ class Tally:
         return self.same + self.told + len(self.faults)
 
     def count(self, fault: str | None, told: bool = False) -> None:
-        """Note one outcome; a fault where there is one."""
+        """Note one outcome, and say it; a fault where there is one."""
+        say(f"    {self.area}: {self.what}: {fault or ('told' if told else 'same')}")
         if fault:
             self.faults.append(fault)
         elif told:
