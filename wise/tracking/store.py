@@ -18,7 +18,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from wise.tracking.connection import is_server
+from wise.tracking.connection import is_server, reach
 from wise.tracking.summary import Summary
 from wise.tracking.view import KEY, TAG, shared_view
 
@@ -38,6 +38,7 @@ def connect(uri: str) -> MlflowClient:
         # Brings a store of an older MLflow up to date, and makes a new one before anybody else can.
         if uri.startswith("sqlite:///"):
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        reach(uri)
         cast(Callable[[str], None], upgrade.callback)(uri)
     return MlflowClient(uri)
 
