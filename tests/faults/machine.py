@@ -11,7 +11,7 @@ from tests.faults.jobs import carry_out, limit_memory
 from tests.faults.kills import STRUCK, kill_all
 from tests.faults.lab import Lab, Tally, begin, resume, snakemake
 
-STEPS = (1, 8, 32, 64, 128, 256)
+STEPS = (8, 64)
 """MiB that a job may take beyond what it has when it starts."""
 
 
