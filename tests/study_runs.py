@@ -126,6 +126,8 @@ def inputs_of(name: str, runs: dict[str, Any]) -> Inputs:
     if name == "tracing":
         folders = [path.parent for path in runs["layer"]["runs"]]
         return Inputs(tracing_path=runs["tracing"], studies={"layer": folders})
+    if name == "bases":
+        return Inputs(runs["main"]["scores"])
     if name == "overhead":
         return Inputs(overhead_path=runs["overhead"])
     if name.startswith("tuning"):

@@ -264,6 +264,14 @@ _STUDIES = (
         ),
     ),
     Study(
+        "bases",
+        "How much of what varies comes from records, editing seeds and base models? Read from the main runs.",
+        EveryRun(),
+        module="analysis.variance",
+        reads=("scores",),
+        figure=False,
+    ),
+    Study(
         "tasks",
         "How does every editor do on every task, single and in sequence? Read from the main runs.",
         EveryRun(),
