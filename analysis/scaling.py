@@ -79,7 +79,11 @@ def to_markdown(cells: pd.DataFrame) -> str:
             first = rows.iloc[0]
             name = editor_style(first["editor"]).label + (", oracle" if first["oracle"] else "")
             shown = [
-                with_interval(*by_metric.loc[metric, ["mean", "low", "high"]]) if metric in by_metric.index else "–"
+                with_interval(*by_metric.loc[metric, ["mean", "low", "high"]])
+                if metric in by_metric.index
+                else "1, by definition"
+                if first["oracle"] and metric == "loc_far"
+                else "–"
                 for metric in TITLES
             ]
             theirs = [number(by_metric["published"].get(metric, float("nan"))) for metric in ROUTED]

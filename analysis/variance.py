@@ -72,7 +72,7 @@ def to_markdown(frame: pd.DataFrame) -> str:
     parts = [
         "Share of the variance of one edit's score by what it comes from. The last columns are standard deviations of "
         "a mean over all seeds and records: over other base models too, and by records and seeds alone, which "
-        "intervals of one base model cover. What is below zero counts as zero; few models and seeds make rough shares.\n"
+        "intervals of one base model cover. What is below zero counts as zero; few models make rough shares.\n"
     ]
     header = ["Editor", "Mean", *PARTS.values(), "SD with models", "SD without"]
     for (dataset, T), group in frame.groupby(["dataset", "T"], sort=True):
