@@ -54,6 +54,8 @@ rule instructedit:
     log:
         f"{R}/logs/instructedit.log",
     localrule: True
+    conda:
+        "envs/analysis.yaml"
     threads: workflow.cores
     params:
         run=(

@@ -190,6 +190,19 @@ def search_options(wildcards):
     )
 
 
+def instruct_options(wildcards):
+    """What a choice of sentences is told beside its files: the editor's options as they are written, and the budget."""
+    asked = config["instructing"]
+    job = jobs.search_job(config, wildcards.model, "instructedit")
+    options = {**job.options, "iterations": asked["iterations"]}
+    drafter = f" --drafter {shlex.quote(asked['drafter'])}" if asked["drafter"] else ""
+    budget = " ".join(f"--{name} {asked[name]}" for name in ("rounds", "replaced", "edits", "seed"))
+    return (
+        f"{model_options(wildcards.model)}{layer_option(job.layer)} --options {shlex.quote(json.dumps(options))}"
+        f" {budget}{drafter}"
+    )
+
+
 def scores_of(folder):
     """The file of scores of a run in that folder."""
     main = f"{R}/edit/"

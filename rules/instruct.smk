@@ -6,19 +6,6 @@ INSTRUCTED = expand(
 )
 
 
-def instruct_options(wildcards):
-    """What a choice of sentences is told beside its files: the editor's options as they are written, and the budget."""
-    asked = config["instructing"]
-    job = jobs.search_job(config, wildcards.model, "instructedit")
-    options = {**job.options, "iterations": asked["iterations"]}
-    drafter = f" --drafter {shlex.quote(asked['drafter'])}" if asked["drafter"] else ""
-    budget = " ".join(f"--{name} {asked[name]}" for name in ("rounds", "replaced", "edits", "seed"))
-    return (
-        f"{model_options(wildcards.model)}{layer_option(job.layer)} --options {shlex.quote(json.dumps(options))}"
-        f" {budget}{drafter}"
-    )
-
-
 rule choose_sentences:
     input:
         records=f"{R}/data/{{dataset}}/development.jsonl",
