@@ -163,7 +163,7 @@ _STUDIES = (
         Variants(
             ["wise-merge"],
             {
-                rule: REFINED | {"merge": rule, "density": 0.53}  # trims, else TIES and sign are the same
+                rule: REFINED | {"merge": rule}
                 for rule in ("ties", "linear", "slerp", "dare", "dare_ties", "magnitude", "sign")
             },
             edits=100,
