@@ -46,8 +46,8 @@ def draw(cells: pd.DataFrame) -> Figure:
                 rows = group[(group["metric"] == metric) & (group["replay"] == replay)].sort_values("T")
                 colour = editor_style(group["editor"].iloc[0]).colour if replay else "#888888"
                 axes.fill_between(rows["T"], rows["low"], rows["high"], color=colour, alpha=0.16, linewidth=0)
-                axes.plot(rows["T"], rows["mean"], color=colour, linestyle=line, marker="o" if replay else "x", label=label,
-                          zorder=2 if replay else 3)  # fmt: skip
+                axes.plot(rows["T"], rows["mean"], color=colour, linestyle=line, marker="o" if replay else "x",
+                          zorder=2 if replay else 3, label=label)  # fmt: skip
             metric_axis(axes, "rel")
             edits_axis(axes, group["T"].unique())
             axes.set_title(title)
