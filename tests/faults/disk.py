@@ -61,18 +61,19 @@ def full(lab: Lab, most: int) -> Iterator[Tally]:
         with tmpfs(lab.root / "small") as place:
             for at in changes:
                 with lab.before(job, place) as workspace:
-                    tally.count(_when_full(lab, job, workspace, place / "ballast", at), told=True)
+                    tally.count(*_when_full(lab, job, workspace, place / "ballast", at))
         yield tally
 
 
-def _when_full(lab: Lab, job: Job, workspace: Workspace, ballast: Path, at: int) -> str | None:
+def _when_full(lab: Lab, job: Job, workspace: Workspace, ballast: Path, at: int) -> tuple[str | None, bool]:
+    """What is wrong with how a job ended on a full disk and, with space again, in its next attempt; whether it told."""
     end = carry_out(job, workspace.folder, at, partial(_fill, ballast))
     ballast.unlink(missing_ok=True)
     if end.status == 0:
-        return lab.differs(workspace.results)
+        return lab.differs(workspace.results), False
     if not end.is_clear:
-        return f"change {at}: {end.said[-600:]}"
-    return again(lab, job, workspace, f"change {at}")
+        return f"change {at}: {end.said[-600:]}", True
+    return again(lab, job, workspace, f"change {at}"), True
 
 
 def _fill(ballast: Path) -> None:
