@@ -68,15 +68,14 @@ def main() -> int:
             _preload(lab)
             for name, area in areas(args).items():
                 if not args.only or name in args.only:
-                    tallies += _tried(lab, name, area, started)
+                    _try(lab, name, area, started, tallies)
     finally:
         write(tallies, args, time.monotonic() - started)
     return int(any(tally.faults for tally in tallies))
 
 
-def _tried(lab: Lab, name: str, area: Area, started: float) -> list[Tally]:
-    """What was tried of an area; one that cannot be tried here says why."""
-    tallies = []
+def _try(lab: Lab, name: str, area: Area, started: float, tallies: list[Tally]) -> None:
+    """Add what was tried of an area, as it comes; one that cannot be tried here says why."""
     try:
         for tally in area(lab):
             tallies.append(tally)
@@ -84,7 +83,6 @@ def _tried(lab: Lab, name: str, area: Area, started: float) -> list[Tally]:
             say(f"[{time.monotonic() - started:.0f} s] {tally.area}: {tally.what}: {tally.skipped or ends}")
     except PermissionError as error:
         tallies.append(Tally(name, "", skipped=str(error)))
-    return tallies
 
 
 def write(tallies: list[Tally], args: argparse.Namespace, seconds: float) -> None:
