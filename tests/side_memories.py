@@ -12,6 +12,7 @@ from wise.editors.base import EditOutcome
 from wise.editors.registry import make_editor
 from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories import Sequential
+from wise.editors.wise.subject_scope import SubjectScope
 from wise.editors.wise.training import Edit, Iteration, Trained, Trainer
 from wise.lm.batch import Batch
 from wise.records import EditRecord, Probe
@@ -101,6 +102,7 @@ class ByHand:
             **defaults | {"threshold": "recorded", "replay": False, "capacity": 0, "whiten": 0.0} | options
         )
         self.metric = None
+        self.unrelated = None
         self.merges: list[tuple[list[float], list[float], int]] = []
 
     def zero(self):
@@ -111,6 +113,9 @@ class ByHand:
 
     def end(self, frozen):
         return AnswerEnd(torch.zeros(0, 2), torch.zeros(0, 2))
+
+    def subject(self, rows):
+        return SubjectScope(torch.zeros(0, 2), torch.zeros(0))
 
     def merge(self, deltas, weights, index):
         self.merges.append(([delta.item() for delta in deltas], [round(weight, 9) for weight in weights], index))

@@ -36,6 +36,7 @@ NEEDS = {
     "order": {"sequential": BLOCKS},
     "positions": dict.fromkeys(("prompt", "tokens", "padded"), {"threshold": "recorded"}),
     "units": {"whitened": {"whiten": 0.1, "rho": 1.0, "density": 1.0}},
+    "scope": dict.fromkeys(("subject", "measured"), {"units": "whitened", "whiten": 0.1, "rho": 1.0, "density": 1.0}),
 }
 
 
@@ -44,6 +45,7 @@ UNFIT = {
     "divisor": ("tokens_plus_one",),
     "positions": ("prompt", "tokens", "padded"),
     "units": ("relative", "absolute"),
+    "routing": ("per_step",),
 }
 """What does not go with whitened updates, which are the default."""
 CHOICES = [(switch, value) for switch, values in SWITCHES.items() for value in values]

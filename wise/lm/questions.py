@@ -69,10 +69,22 @@ NAMES = (
 """Their number has no divisor in common with that of `FORMS`, so that all pairs come."""
 
 
+def reworded(lm: LanguageModel) -> list[tuple[str, str, str]]:
+    """Of each of `NAMES` that the tokenizer can read: a prompt about it, the name, and another prompt about it."""
+    half = len(FORMS) // 2
+    pairs = [(FORMS[i].format(name), name, FORMS[half + i].format(name)) for i, name in enumerate(NAMES)]
+    return [(one, name, other) for one, name, other in pairs if _readable(lm, [one, other]) == [one, other]]
+
+
 def questions(lm: LanguageModel, count: int) -> list[str]:
     """`count` different questions and unfinished statements, less those that the tokenizer cannot read."""
     pairs = ((FORMS[i % len(FORMS)], NAMES[i % len(NAMES)]) for i in range(min(count, len(FORMS) * len(NAMES))))
     prompts = [form.format(name) for form, name in pairs]
+    return _readable(lm, prompts)
+
+
+def _readable(lm: LanguageModel, prompts: list[str]) -> list[str]:
+    """Those that the tokenizer writes without its unknown token."""
     unknown = lm.tokenizer.unk_token_id
     read = lm.tokenizer(prompts, add_special_tokens=False)["input_ids"]
     return [prompt for prompt, ids in zip(prompts, read, strict=True) if unknown not in ids]

@@ -57,7 +57,7 @@ def build_request(
     if token == "prompt_last":
         edited = [sequence.start - 1 for sequence in sequences]
     else:
-        behind = len(record.prompt) - _subject_end(record)  # characters behind the subject
+        behind = len(record.prompt) - subject_end(record)  # characters behind the subject
         edited = last_tokens(lm, prompts, [len(prompt) - behind for prompt in prompts], targets)
     if neighbour and record.subject.strip():
         text = NEIGHBOUR.format(record.subject)
@@ -78,7 +78,7 @@ def last_tokens(
     ]
 
 
-def _subject_end(record: EditRecord) -> int:
+def subject_end(record: EditRecord) -> int:
     """Position behind the subject's last occurrence in the prompt."""
     place = record.prompt.rfind(record.subject) if record.subject.strip() else -1
     if place < 0:

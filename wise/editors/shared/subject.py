@@ -43,4 +43,4 @@ def with_subject(record: EditRecord) -> tuple[EditRecord, str]:
     if found:
         return replace(record, subject=found), f"subject {found!r}, the longest name in the prompt"
     last = record.prompt.split()[-1]
-    return replace(record, subject=last), f"no subject was found: edited at the prompt's last word {last!r}"
+    return replace(record, subject=last), f"no subject was found: the prompt's last word {last!r} takes its place"

@@ -94,6 +94,12 @@ class WiseConfig:
     """How many past edits take part in one iteration."""
 
     # Routing: a prompt whose score reaches the threshold is answered by the side memory.
+    scope: Literal["measured", "subject", "activation"] = "measured"
+    """What a prompt is scored by: how near one of its tokens comes to the subject of an edit (`subject`, see
+    `wise.editors.wise.subject_scope`), or how far the memory moves the matrix's output (`activation`, equation 4).
+    With `measured`, by the subject where the model recognises subjects in other wordings at this layer, which training
+    records tell, and by activation where it does not. All but `activation` need whitened updates and routing `prefill`.
+    """
     routing: Policy = "prefill"
     """A text is routed once, on its prompt (`prefill`), or anew in every forward call (`per_step`), as in the released
     code."""
@@ -139,6 +145,10 @@ class WiseConfig:
         require(
             (self.units == "whitened") == (self.whiten > 0),
             "units 'whitened' belong to whitened updates: set whiten above 0 with them, and only then",
+        )
+        require(
+            self.scope == "activation" or (self.whiten > 0 and self.routing == "prefill"),
+            f"scope '{self.scope}' needs whitened updates and routing 'prefill': set scope 'activation' without them",
         )
         if self.whiten:
             require(self.rho == 1, "whitened updates have no masks: rho must be 1")

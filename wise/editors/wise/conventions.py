@@ -23,6 +23,7 @@ REFINED: dict[str, Any] = {
     "stop": "loss",
     "context_prefixes": 10,
     "threshold": "current",
+    "scope": "activation",
     "until": "always",
 }
 """The paper's method with scales relative to the model, and the decision at the prompt's last token."""

@@ -18,17 +18,29 @@ from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.config import WiseConfig, WiseMergeConfig
 from wise.editors.wise.memories import BANKS, MemoryBank, Served, Tools
 from wise.editors.wise.memories.bank import Train
-from wise.editors.wise.routing import LONG, Calibration, Margins, Scope, span_of
+from wise.editors.wise.routing import HELD_BACK, LONG, Calibration, Margins, Scope, span_of
 from wise.editors.wise.rows import UNPREPARED, edit_rows
+from wise.editors.wise.subject_keys import prompt_tokens, subjects_recognised
+from wise.editors.wise.subject_scope import PromptTokens, SubjectScope
 from wise.editors.wise.training import Edit, Rows, Step, Trainer
 from wise.editors.wise.whitening import SQUARES, WhitenedTrainer, joined_moments, key_moments, whitening
 from wise.errors import ConfigError
 from wise.lm.architectures import Site
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord
+from wise.seeds import generator
 
 FEWEST = 3
 """Unrelated prompts of which at least one takes no part in learning."""
+
+UNRELATED = 256
+"""Most of these prompts whose tokens are all kept."""
+
+RECOGNISED = 0.5
+"""Share of prompts from which on subjects count as recognised in other wordings."""
+
+TIED = 0.1
+"""Most that scores of subjects differ by where they count as one."""
 
 
 class Wise(RoutedEditor):
@@ -61,6 +73,7 @@ class Wise(RoutedEditor):
         self._empty_bank = partial(BANKS[config.order].empty, self.tools, self.retrieve) if bank is None else bank
         self._calibration: Calibration | None = None
         self._moments: Tensor | None = None
+        self._recognised: float | None = None
         self._forget()
 
     @classmethod
@@ -75,6 +88,11 @@ class Wise(RoutedEditor):
     # Learning
 
     needs_irrelevant = True
+
+    @property
+    def needs_subject(self) -> bool:
+        """Whether prompts are recognised by the subject of an edit."""
+        return self.tools.unrelated is not None
 
     def learns_from_records(self) -> bool:
         """See `Editor.learns_from_records`: the model's own scales, where options are relative."""
@@ -101,6 +119,18 @@ class Wise(RoutedEditor):
         self._calibrate(pooled_prompts(self, texts, "last"))
         if self.config.whiten:
             self._whiten(key_moments(self.tail, training_texts(records)))
+        if self._by_subject(records):
+            draw = generator(self.seed, "unrelated tokens")
+            held_back = texts[HELD_BACK]
+            chosen = torch.randperm(len(held_back), generator=draw)[:UNRELATED].tolist()
+            self.tools.unrelated = prompt_tokens(self, [held_back[i] for i in chosen])
+
+    def _by_subject(self, records: Sequence[EditRecord]) -> bool:
+        """Whether scopes are told by subjects, see `WiseConfig.scope`."""
+        if self.config.scope == "measured":
+            self._recognised = subjects_recognised(self, records, cast(Tensor, self.tools.metric))
+            return self._recognised >= RECOGNISED
+        return self.config.scope == "subject"
 
     def _calibrate(self, queries: Tensor) -> None:
         """Take the inputs (n, f) of the matrix at the last tokens of unrelated prompts."""
@@ -120,7 +150,8 @@ class Wise(RoutedEditor):
         """The units of the margins and of the learning rate, see `Calibration`."""
         if self._calibration is None:
             return {}
-        return {"output_norm": self._calibration.output_norm, "input_power": self._calibration.input_power}
+        found = {"output_norm": self._calibration.output_norm, "input_power": self._calibration.input_power}
+        return found if self._recognised is None else found | {"subjects_recognised": self._recognised}
 
     def learn_rows(self, rows: Rows, record: EditRecord) -> EditOutcome:
         """Teach one edit from rows that are at hand; nothing is kept when training fails."""
@@ -144,7 +175,7 @@ class Wise(RoutedEditor):
         return Step(lr, margins, weight, self.tools.activation(), config)
 
     def _learn(self, record: EditRecord) -> EditOutcome:
-        return self.learn_rows(edit_rows(self, record, self._calibration), record)
+        return self.learn_rows(edit_rows(self, record, self._calibration, self.needs_subject), record)
 
     # Answering
 
@@ -153,11 +184,27 @@ class Wise(RoutedEditor):
         served = self.bank.served()
         if not served:
             return None
-        scores = self.scores(reading, served)  # (B, k)
+        scopes = [memory.scope for memory in served if memory.scope is not None]
+        scores = self.subject_scores(reading, scopes) if scopes else self.scores(reading, served)  # (B, k)
         thresholds = torch.stack([memory.threshold for memory in served]).to(scores)  # (k,)
         choice = self.bank.choose(scores, thresholds)
+        if len(scopes) > 1:
+            choice = torch.where(choice > 0, self._moved_most(reading, served, scores), 0)
         nearest = torch.where(choice > 0, choice - 1, (scores / thresholds).argmax(1))  # what came closest, if none
         return Routing(scores.gather(1, nearest[:, None])[:, 0], thresholds[nearest], choice)
+
+    def subject_scores(self, reading: Reading, scopes: Sequence[SubjectScope]) -> Tensor:
+        """Scores (B, k) of prompts by their subjects."""
+        span = span_of(reading, "prompt")
+        return torch.stack([scope.scores(reading.inner, span) for scope in scopes], 1)
+
+    def _moved_most(self, reading: Reading, served: Sequence[Served], scores: Tensor) -> Tensor:
+        """Number (B,) of the memory among those nearest to the subject which moves the last prompt token most.
+
+        Several may hold edits of one subject; the one of this relation, and the later one of the same prompt, moves it.
+        """
+        near = scores >= scores.amax(1, keepdim=True) - TIED
+        return self.scores(reading, served).masked_fill(~near, -1).argmax(1) + 1
 
     def scores(self, reading: Reading, served: Sequence[Served]) -> Tensor:
         """Routing scores (B, k), equation 4."""
@@ -198,10 +245,12 @@ class Wise(RoutedEditor):
         return next(holders, 0)
 
     def extra_parameters(self) -> int:
-        """The memories that answer: one matrix each, and what tells where their answers end."""
+        """The memories that answer: one matrix each, and what tells which prompts are its own and where answers end."""
         served = self.bank.served()
         ends = [memory.end for memory in served if memory.end is not None]
-        return sum(memory.delta.numel() for memory in served) + sum(e.rest.numel() + e.ends.numel() for e in ends)
+        scopes = [memory.scope for memory in served if memory.scope is not None]
+        rows = [rows for end in ends for rows in (end.rest, end.ends)] + [scope.ways for scope in scopes]
+        return sum(memory.delta.numel() for memory in served) + sum(r.numel() for r in rows)
 
     def merged(self) -> dict[Site, nn.Parameter]:
         """See `Editor.merged`: W0 + update, in the wider of the two precisions."""
@@ -236,12 +285,17 @@ class Wise(RoutedEditor):
         """See `Editor.memory`; also the queries and moments of the calibration, which later edits are learned with."""
         calibration = {} if self._calibration is None else {"calibration.queries": self._calibration.queries}
         moments = {} if self._moments is None else {"calibration.moments": self._moments}
+        unrelated = self.tools.unrelated
+        if unrelated is not None:
+            moments |= {"calibration.tokens": unrelated.inner, "calibration.prompts": unrelated.prompt}
         return self.bank.state() | calibration | moments
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self.bank = self.bank.restored(memory)
         if "calibration.queries" in memory:
             self._calibrate(memory["calibration.queries"])
+        if "calibration.tokens" in memory:
+            self.tools.unrelated = PromptTokens(memory["calibration.tokens"], memory["calibration.prompts"])
         if "calibration.moments" in memory:
             self._whiten(memory["calibration.moments"])
 

@@ -16,6 +16,9 @@ Activation = Callable[[Tensor], Tensor] | None
 LONG = 100
 """Texts of more positions are scored by their largest gap where `pool` is mean_or_max."""
 
+HELD_BACK = slice(2, None, 3)
+"""Which unrelated prompts take no part in learning: one of every three. Thresholds are set on them."""
+
 
 @dataclass(frozen=True)
 class Margins:
@@ -46,7 +49,7 @@ class Calibration:
     @property
     def held_back(self) -> Tensor:
         """The others, on which thresholds are set."""
-        return self.queries[torch.arange(len(self.queries)) % 3 == 2]
+        return self.queries[HELD_BACK]
 
     @classmethod
     def measure(cls, queries: Tensor, weight: Tensor) -> Calibration:

@@ -12,6 +12,7 @@ from wise.editors.base import Editor
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.config import WiseConfig
 from wise.editors.wise.routing import Calibration, Scope, training_span
+from wise.editors.wise.subject_keys import subject_keys
 from wise.editors.wise.training import Rows
 from wise.errors import ConfigError
 from wise.lm.batch import Batch, collate, encode, encode_prompts, tokenize
@@ -23,11 +24,11 @@ from wise.tail.tail import FrozenStates, Tail
 UNPREPARED = "{}: call prepare(train_records) before the first edit, margins depend on it"
 
 
-def edit_rows(editor: Editor, record: EditRecord, calibration: Calibration | None) -> Rows:
+def edit_rows(editor: Editor, record: EditRecord, calibration: Calibration | None, by_subject: bool = False) -> Rows:
     """The edit's prompt, alone and behind random contexts, with its target; and what is outside of its scope.
 
-    `calibration` has the unrelated prompts that are outside beside the record's own text. Raises `ConfigError` where
-    it is missing, and where there is nothing outside.
+    `calibration` has the unrelated prompts that are outside beside the record's own text; scopes are told `by_subject`
+    or by activation. Raises `ConfigError` where it is missing, and where there is nothing outside.
     """
     config: WiseConfig = editor.config
     if config.positions == "padded":
@@ -36,7 +37,9 @@ def edit_rows(editor: Editor, record: EditRecord, calibration: Calibration | Non
         prompts = editor.augmented(record, config.context_prefixes)
         return padded_rows(editor.tail, editor.lm, prompts, record.target, record.irrelevant)
     frozen = editor.rows(record, config.context_prefixes)
-    return Rows(frozen, training_span(frozen.batch, config.positions), _outside(editor, record, calibration))
+    subject = subject_keys(editor, record, frozen) if by_subject else None
+    outside = _outside(editor, record, calibration)
+    return Rows(frozen, training_span(frozen.batch, config.positions), outside, subject=subject)
 
 
 def _outside(editor: Editor, record: EditRecord, calibration: Calibration | None) -> Scope:

@@ -48,6 +48,8 @@ class Rows:
     span: Tensor
     outside: Scope | Tensor
     recorded: Tensor | None = None
+    subject: Tensor | None = None
+    """Inputs (B, f) of the matrix at the subject's last token of each row, where scopes are told by it."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from wise.editors.base import EditOutcome
 from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories.tools import Tools
+from wise.editors.wise.subject_scope import SubjectScope
 from wise.editors.wise.training import Edit, Replay, Trained
 
 Train = Callable[[Edit, Tensor, Tensor, Replay | None], Trained]
@@ -21,13 +22,15 @@ Train = Callable[[Edit, Tensor, Tensor, Replay | None], Trained]
 class Served:
     """A memory that can answer: its update (d, f), its threshold (), and positions of its edits in the log.
 
-    `end` tells where its answers end; None where it answers at every token.
+    `end` tells where its answers end; None where it answers at every token. `scope` tells which prompts are its own;
+    None where that is read from how far it moves the matrix's output.
     """
 
     delta: Tensor
     threshold: Tensor
     edits: tuple[int, ...]
     end: AnswerEnd | None = None
+    scope: SubjectScope | None = None
 
 
 class MemoryBank(Protocol):

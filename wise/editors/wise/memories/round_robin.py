@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -16,6 +16,7 @@ from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import query_replay, sampled
 from wise.editors.wise.routing import Scope
+from wise.editors.wise.subject_scope import SubjectScope, threshold
 from wise.editors.wise.thresholds import between
 from wise.editors.wise.training import Edit, Replay
 from wise.editors.wise.whitening import released
@@ -40,10 +41,11 @@ class Memory:
     `queries` (n, f): inputs of the matrix at their last prompt tokens. `scores` (n,): their routing scores
     when each was learned. `edits` (n,): their positions in the log. `keys` (m, f): inputs at all tokens that predict
     their answers, which later edits spare; none without whitened updates. `rest` (m, f + 1) and `ends` (n, f + 1): see
-    `AnswerEnd`; none where a memory answers at every token.
+    `AnswerEnd`; none where a memory answers at every token. `ways` (l, f + 1) and `reach` (n,): see `SubjectScope`;
+    none where scopes are told by scores.
     """
 
-    PARTS = ("delta", "queries", "scores", "edits", "keys", "rest", "ends")
+    PARTS = ("delta", "queries", "scores", "edits", "keys", "rest", "ends", "ways", "reach")
 
     delta: Tensor
     queries: Tensor
@@ -52,30 +54,33 @@ class Memory:
     keys: Tensor
     rest: Tensor
     ends: Tensor
+    ways: Tensor
+    reach: Tensor
 
     @classmethod
     def begun(cls, delta: Tensor, queries: Tensor) -> Memory:
         """Without edits; `queries` (0, f)."""
         none = torch.empty(0, dtype=torch.long, device=delta.device)
         rows = delta.new_empty(0, delta.shape[1] + 1)
-        return cls(delta, queries, delta.new_empty(0), none, queries, rows, rows)
+        return cls(delta, queries, delta.new_empty(0), none, queries, rows, rows, rows, rows[:, 0])
 
-    def learned(self, delta: Tensor, query: Tensor, score: Tensor, edit: int, keys: Tensor, end: AnswerEnd) -> Memory:
-        """With one more edit, of `query` (1, f) and `keys` (m, f), whose answer ends at `end`."""
-        return Memory(
-            delta,
-            torch.cat([self.queries, query]),
-            torch.cat([self.scores, score.reshape(1).to(self.scores)]),
-            torch.cat([self.edits, self.edits.new_tensor([edit])]),
-            torch.cat([self.keys, keys]),
-            torch.cat([self.rest, end.rest]),
-            torch.cat([self.ends, end.ends]),
-        )
+    def learned(self, delta: Tensor, **more: Tensor) -> Memory:
+        """With one more edit: `more` has its row of each of the other parts."""
+        return Memory(delta, *(torch.cat([part, more[name].to(part)]) for name, part in self.parts()))
+
+    def parts(self) -> Iterator[tuple[str, Tensor]]:
+        """What is known of its edits, by name."""
+        return ((name, getattr(self, name)) for name in self.PARTS[1:])
 
     @property
     def end(self) -> AnswerEnd | None:
         """Where its answers end; None where it was not told of every edit."""
         return AnswerEnd(self.rest, self.ends) if len(self.ends) == len(self.edits) > 0 else None
+
+    @property
+    def scope(self) -> SubjectScope | None:
+        """Which prompts are its own; None where it was not told of every edit."""
+        return SubjectScope(self.ways, self.reach) if len(self.reach) == len(self.edits) > 0 else None
 
 
 def answer_keys(edit: Edit) -> Tensor:
@@ -124,7 +129,18 @@ class RoundRobin:
             edit = replace(edit, past=bank._past(index, edit))
         trained = train(edit, shard.delta, bank.masks[index], bank._replay(index, edit))
         keys = answer_keys(edit) if config.whiten else query[:0]
-        taught = shard.learned(trained.delta, query, trained.score, edit.number, keys, self.tools.end(edit.rows.frozen))
+        end, scope = self.tools.end(edit.rows.frozen), self.tools.subject(edit.rows)
+        taught = shard.learned(
+            trained.delta,
+            queries=query,
+            scores=trained.score.reshape(1),
+            edits=torch.tensor([edit.number]),
+            keys=keys,
+            rest=end.rest,
+            ends=end.ends,
+            ways=scope.ways,
+            reach=scope.reach,
+        )
         return bank._released(index, query)._with(index, taught), trained.outcome
 
     def _opened(self, queries: Tensor, edit: Edit) -> Self:
@@ -211,13 +227,16 @@ class RoundRobin:
             memories = (joined(memories, self._merged, 0),)
         thresholds = self._thresholds(memories) if memories else ()
         return tuple(
-            Served(memory.delta, threshold, tuple(memory.edits.tolist()), memory.end)
-            for memory, threshold in zip(memories, thresholds, strict=True)
+            Served(memory.delta, threshold, tuple(memory.edits.tolist()), memory.end, scope)
+            for memory, threshold, scope in zip(memories, thresholds, self._scopes(memories), strict=True)
         )
 
     def _thresholds(self, memories: Sequence[Memory]) -> Tensor:
         """Thresholds (k,), see `WiseConfig.threshold`."""
         config, tools = self.tools.config, self.tools
+        scopes = [scope for scope in self._scopes(memories) if scope is not None]
+        if scopes and tools.unrelated is not None:
+            return (threshold(scopes, tools.unrelated) * (1 - HAIR)).expand(len(scopes))
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
         else:
@@ -226,6 +245,11 @@ class RoundRobin:
             return config.act_ratio * (1 - HAIR) * smallest
         unrelated = torch.stack([tools.scores(tools.held_back, memory.delta) for memory in memories], 1)  # (n, k)
         return (1 - HAIR) * between(smallest.float(), unrelated.float()).to(smallest)
+
+    def _scopes(self, memories: Sequence[Memory]) -> Sequence[SubjectScope | None]:
+        """Of each memory; None for all where one has none, as those that were saved before there were any."""
+        scopes = [memory.scope for memory in memories]
+        return [None] * len(memories) if None in scopes or self.tools.unrelated is None else scopes
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """See `MemoryBank.choose`: the largest score among those that reach their threshold.
@@ -276,8 +300,9 @@ class RoundRobin:
         def part_of(name: str, part: str) -> Tensor:
             if part == "keys" and f"{name}.keys" not in state:  # saved by a version that kept none
                 part = "queries"
-            if part in ("rest", "ends") and f"{name}.{part}" not in state:
-                return state[f"{name}.delta"].new_empty(0, self.tools.tail.site.weight.shape[1] + 1)
+            if part in ("rest", "ends", "ways", "reach") and f"{name}.{part}" not in state:
+                rows = state[f"{name}.delta"].new_empty(0, self.tools.tail.site.weight.shape[1] + 1)
+                return rows[:, 0] if part == "reach" else rows
             return state[f"{name}.{part}"]
 
         shards = memories("shard")

@@ -14,6 +14,8 @@ from wise.editors.wise.merging import merge
 from wise.editors.wise.routing import Activation, Scope
 from wise.editors.wise.rows import queries_scope, scope_of
 from wise.editors.wise.sharding import draw_mask
+from wise.editors.wise.subject_scope import PromptTokens, SubjectScope
+from wise.editors.wise.training import Rows
 from wise.lm.architectures import activation
 from wise.lm.batch import Batch
 from wise.seeds import derive_seed, generator
@@ -30,6 +32,8 @@ class Tools:
         self.seed = seed
         self.held_back = torch.empty(0)
         """Inputs (n, f) of the matrix at the last tokens of unrelated prompts that take no part in learning."""
+        self.unrelated: PromptTokens | None = None
+        """All tokens of some of these prompts, where scopes are told by the subject."""
         self.metric: Tensor | None = None
         """P (f, f) of whitened updates, where there are any."""
 
@@ -65,6 +69,14 @@ class Tools:
         metric = self.metric
         rest, ends = (nearness(keys.to(metric), metric).to(like) for keys in target_keys(frozen))
         return AnswerEnd(rest, ends)
+
+    def subject(self, rows: Rows) -> SubjectScope:
+        """Where one edit answers, from its rows; nothing where that is not told by its subject."""
+        like = self.zero()
+        if rows.subject is None or self.metric is None or self.unrelated is None:
+            return SubjectScope(like.new_empty(0, rows.frozen.inner.shape[-1] + 1), like.new_empty(0))
+        scope = SubjectScope.learned(rows.subject, self.metric, self.unrelated)
+        return SubjectScope(scope.ways.to(like), scope.reach.to(like))
 
     def batch_scope(self, batch: Batch) -> Scope:
         """Texts as they are scored at all their positions, on the unedited model."""

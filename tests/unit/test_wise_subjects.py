@@ -1,0 +1,108 @@
+"""Scopes that are told by subjects: functions of a token, thresholds, and which of several memories answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.side_memories import STREAM, edited
+from wise.editors.base import EditOutcome
+from wise.editors.decision import Reading
+from wise.editors.shared.pooling import pooled_prompts
+from wise.editors.wise.subject_scope import PromptTokens, SubjectScope, threshold, values
+from wise.lm.batch import encode_prompts
+from wise.memory.store import load_into, save
+
+METRIC = torch.diag(torch.tensor([1.0, 4.0]))
+UNRELATED = PromptTokens(torch.tensor([[0.0, 0.1], [0.0, 0.2], [0.0, -1.0]]), torch.tensor([0, 0, 1]))
+"""Two prompts, of two tokens and of one; the largest share of the key (0, 1) is .2 in the first, -1 in the second."""
+
+
+def made(name: str = "wise-retrieve", count: int = 4, **options):
+    return edited(
+        name,
+        count,
+        **{"convention": "whitened", "scope": "subject", "steps": 30, "capacity": 1, "irrelevant": 4} | options,
+    )
+
+
+def asked(editor, prompts):
+    """The decision on some prompts."""
+    return editor.decide(Reading.of(editor.frozen(encode_prompts(editor.lm, prompts))))
+
+
+def test_a_prompt_has_the_largest_score_of_its_tokens():
+    assert UNRELATED.largest(torch.tensor([1.0, 3.0, -2.0])).tolist() == [3.0, -2.0]
+
+
+def test_an_edit_s_function_is_one_at_its_subject_and_zero_at_the_bound_of_unrelated_prompts():
+    scope = SubjectScope.learned(torch.tensor([[0.0, 1.0], [1.0, 0.5]]), METRIC, UNRELATED)
+    bound = torch.tensor([0.2, -1.0]).quantile(0.98)
+    at = values(torch.tensor([[0.0, 1.0], [5.0, bound]]), scope.ways)[:, 0]
+    torch.testing.assert_close(at, torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(scope.reach, ((0.5 - bound) / (1 - bound))[None])
+
+
+def test_a_subject_like_unrelated_ones_is_measured_by_the_least_distance():
+    common = PromptTokens(torch.tensor([[0.0, 3.0]]), torch.tensor([0]))
+    scope = SubjectScope.learned(torch.tensor([[0.0, 1.0]]), METRIC, common)
+    torch.testing.assert_close(
+        values(torch.tensor([[0.0, 1.0], [0.0, 0.95]]), scope.ways)[:, 0], torch.tensor([1.0, 0.0])
+    )
+
+
+def test_texts_are_scored_by_the_tokens_of_their_span():
+    scope = SubjectScope(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.5]]), torch.ones(2))
+    inner = torch.tensor([[[1.0, 2.0], [9.0, 9.0]], [[0.0, 0.0], [3.0, 1.0]]])  # (2, 2, f)
+    span = torch.tensor([[True, False], [True, True]])
+    assert scope.scores(inner, span).tolist() == [2.0, 3.5]
+
+
+@pytest.mark.parametrize(("reach", "expected"), [(0.9, 0.6), (0.1, 0.3), (5.0, 1.0)])
+def test_the_threshold_lies_between_unrelated_prompts_and_what_subjects_reach(reach, expected):
+    scope = SubjectScope(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([reach]))
+    unrelated = PromptTokens(torch.tensor([[0.3, 0.0]] * 3), torch.arange(3))
+    assert threshold([scope], unrelated).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["wise-retrieve", "wise-merge"])
+def test_prompts_of_edits_are_answered_by_the_memory_that_holds_them(name):
+    editor = made(name)
+    choice = asked(editor, [record.prompt for record in STREAM[:4]]).choice.tolist()
+    assert choice == ([1, 2, 3, 4] if name == "wise-retrieve" else [1] * 4)
+
+
+def test_of_two_edits_of_one_subject_the_one_of_this_relation_answers():
+    editor = made(count=1)
+    other = replace(STREAM[0], id="other", prompt="Ada lives in the city of", target="West East")
+    assert isinstance(editor.edit(other), EditOutcome)
+    assert asked(editor, [STREAM[0].prompt, other.prompt]).choice.tolist() == [1, 2]
+
+
+def test_another_wording_about_the_subject_is_in_scope_where_activation_leaves_it_out():
+    subject = made()
+    reading = Reading.of(subject.frozen(encode_prompts(subject.lm, ["the person Ada works in"])))
+    near, far = asked(subject, ["the person Ada works in", "the person works for"]).score.tolist()
+    assert near > far and reading.inner.shape[0] == 1
+
+
+def test_saved_scopes_load_onto_a_fresh_model(tmp_path):
+    editor = made()
+    save(editor, tmp_path / "memory.safetensors")
+    fresh = made(count=0)
+    load_into(fresh, tmp_path / "memory.safetensors")
+    prompts = [record.prompt for record in STREAM]
+    one, other = asked(editor, prompts), asked(fresh, prompts)
+    assert torch.equal(one.score, other.score) and torch.equal(one.choice, other.choice)
+
+
+def test_memories_saved_without_scopes_are_chosen_by_activation():
+    editor = made()
+    old = {name: tensor for name, tensor in editor.memory().items() if not name.endswith((".ways", ".reach"))}
+    editor._take_memory(old)
+    served = editor.bank.served()
+    assert [memory.scope for memory in served] == [None] * 4
+    query = pooled_prompts(editor, [STREAM[0].prompt], "last")
+    torch.testing.assert_close(asked(editor, [STREAM[0].prompt]).score, editor.tools.scores(query, served[0].delta))
