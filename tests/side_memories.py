@@ -115,7 +115,7 @@ class ByHand:
         return AnswerEnd(torch.zeros(0, 2), torch.zeros(0, 2))
 
     def subject(self, rows):
-        return SubjectScope(torch.zeros(0, 2), torch.zeros(0))
+        return SubjectScope(torch.zeros(0, 2))
 
     def merge(self, deltas, weights, index):
         self.merges.append(([delta.item() for delta in deltas], [round(weight, 9) for weight in weights], index))

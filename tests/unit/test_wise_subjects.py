@@ -11,9 +11,11 @@ from tests.side_memories import STREAM, edited
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
-from wise.editors.wise.subject_scope import PromptTokens, SubjectScope, threshold, values
+from wise.editors.wise.subject_keys import _pairs
+from wise.editors.wise.subject_scope import PromptTokens, SubjectScope, recognised, threshold, values
 from wise.lm.batch import encode_prompts
 from wise.memory.store import load_into, save
+from wise.records import Probe
 
 METRIC = torch.diag(torch.tensor([1.0, 4.0]))
 UNRELATED = PromptTokens(torch.tensor([[0.0, 0.1], [0.0, 0.2], [0.0, -1.0]]), torch.tensor([0, 0, 1]))
@@ -37,34 +39,49 @@ def test_a_prompt_has_the_largest_score_of_its_tokens():
     assert UNRELATED.largest(torch.tensor([1.0, 3.0, -2.0])).tolist() == [3.0, -2.0]
 
 
-def test_an_edit_s_function_is_one_at_its_subject_and_zero_at_the_bound_of_unrelated_prompts():
-    scope = SubjectScope.learned(torch.tensor([[0.0, 1.0], [1.0, 0.5]]), METRIC, UNRELATED)
+def test_an_edit_s_functions_are_one_at_its_subject_and_zero_at_the_bound_of_unrelated_prompts():
+    scope = SubjectScope.learned(torch.tensor([[0.0, 1.0], [2.0, 0.0]]), METRIC, UNRELATED)
     bound = torch.tensor([0.2, -1.0]).quantile(0.98)
-    at = values(torch.tensor([[0.0, 1.0], [5.0, bound]]), scope.ways)[:, 0]
-    torch.testing.assert_close(at, torch.tensor([1.0, 0.0]))
-    torch.testing.assert_close(scope.reach, ((0.5 - bound) / (1 - bound))[None])
+    at = values(torch.tensor([[0.0, 1.0], [5.0, bound], [2.0, 0.0], [0.0, 0.0]]), scope.ways)
+    torch.testing.assert_close(at[:2, 0], torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(at[2:, 1], torch.tensor([1.0, 0.0]))
 
 
 def test_a_subject_like_unrelated_ones_is_measured_by_the_least_distance():
     common = PromptTokens(torch.tensor([[0.0, 3.0]]), torch.tensor([0]))
     scope = SubjectScope.learned(torch.tensor([[0.0, 1.0]]), METRIC, common)
-    torch.testing.assert_close(
-        values(torch.tensor([[0.0, 1.0], [0.0, 0.95]]), scope.ways)[:, 0], torch.tensor([1.0, 0.0])
-    )
+    at = values(torch.tensor([[0.0, 1.0], [0.0, 0.95]]), scope.ways)[:, 0]
+    torch.testing.assert_close(at, torch.tensor([1.0, 0.0]))
 
 
 def test_texts_are_scored_by_the_tokens_of_their_span():
-    scope = SubjectScope(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.5]]), torch.ones(2))
+    scope = SubjectScope(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.5]]))
     inner = torch.tensor([[[1.0, 2.0], [9.0, 9.0]], [[0.0, 0.0], [3.0, 1.0]]])  # (2, 2, f)
     span = torch.tensor([[True, False], [True, True]])
     assert scope.scores(inner, span).tolist() == [2.0, 3.5]
 
 
-@pytest.mark.parametrize(("reach", "expected"), [(0.9, 0.6), (0.1, 0.3), (5.0, 1.0)])
-def test_the_threshold_lies_between_unrelated_prompts_and_what_subjects_reach(reach, expected):
-    scope = SubjectScope(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([reach]))
-    unrelated = PromptTokens(torch.tensor([[0.3, 0.0]] * 3), torch.arange(3))
-    assert threshold([scope], unrelated).item() == pytest.approx(expected)
+@pytest.mark.parametrize(("score", "expected"), [(0.3, 0.6), (0.7, 1.0)])
+def test_the_threshold_bounds_what_unrelated_prompts_reach_in_any_memory(score, expected):
+    scopes = [SubjectScope(torch.tensor([[factor, 0.0, 0.0]])) for factor in (1.0, 2.0)]
+    unrelated = PromptTokens(torch.tensor([[score, 0.0]] * 3), torch.arange(3))
+    assert threshold(scopes, unrelated).item() == pytest.approx(expected)
+
+
+def test_a_subject_is_recognised_where_its_own_prompt_is_the_nearest():
+    keys = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    apart = PromptTokens(torch.tensor([[0.9, 0.1], [0.2, 0.8]]), torch.tensor([0, 1]))
+    swapped = PromptTokens(apart.inner.flip(0), apart.prompt)
+    assert recognised(keys, apart, METRIC) == 1.0
+    assert recognised(keys, swapped, METRIC) == 0.0
+
+
+def test_scopes_are_measured_on_other_wordings_and_told_by_activation_where_subjects_are_not_recognised():
+    same_words = made(count=1, scope="measured")
+    assert same_words.measured()["subjects_recognised"] == 0.0, "no record has another wording"
+    assert same_words.bank.served()[0].scope is None
+    reworded = [replace(r, probes=(Probe("paraphrase", f"{r.subject} is", "x"),)) for r in STREAM]
+    assert len(_pairs(reworded)) == len(STREAM) and not _pairs(STREAM)
 
 
 @pytest.mark.parametrize("name", ["wise-retrieve", "wise-merge"])
@@ -81,11 +98,9 @@ def test_of_two_edits_of_one_subject_the_one_of_this_relation_answers():
     assert asked(editor, [STREAM[0].prompt, other.prompt]).choice.tolist() == [1, 2]
 
 
-def test_another_wording_about_the_subject_is_in_scope_where_activation_leaves_it_out():
-    subject = made()
-    reading = Reading.of(subject.frozen(encode_prompts(subject.lm, ["the person Ada works in"])))
-    near, far = asked(subject, ["the person Ada works in", "the person works for"]).score.tolist()
-    assert near > far and reading.inner.shape[0] == 1
+def test_another_wording_about_the_subject_is_nearer_than_one_about_another():
+    near, far = asked(made(), ["the person Ada works in", "the person works for"]).score.tolist()
+    assert near > far
 
 
 def test_saved_scopes_load_onto_a_fresh_model(tmp_path):
@@ -100,7 +115,8 @@ def test_saved_scopes_load_onto_a_fresh_model(tmp_path):
 
 def test_memories_saved_without_scopes_are_chosen_by_activation():
     editor = made()
-    old = {name: tensor for name, tensor in editor.memory().items() if not name.endswith((".ways", ".reach"))}
+    new = (".ways", ".tokens", ".prompts")
+    old = {name: tensor for name, tensor in editor.memory().items() if not name.endswith(new)}
     editor._take_memory(old)
     served = editor.bank.served()
     assert [memory.scope for memory in served] == [None] * 4

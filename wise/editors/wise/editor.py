@@ -294,6 +294,7 @@ class Wise(RoutedEditor):
         self.bank = self.bank.restored(memory)
         if "calibration.queries" in memory:
             self._calibrate(memory["calibration.queries"])
+        self.tools.unrelated = None
         if "calibration.tokens" in memory:
             self.tools.unrelated = PromptTokens(memory["calibration.tokens"], memory["calibration.prompts"])
         if "calibration.moments" in memory:

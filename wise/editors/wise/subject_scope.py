@@ -49,12 +49,10 @@ class PromptTokens:
 @dataclass(frozen=True)
 class SubjectScope:
     """`ways` (m, f + 1): affine functions of a token, each 1 at the subject of an edit, alone or behind a random text,
-    and 0 where all but few unrelated prompts stay below. `reach` (n,): for each edit the smallest value that its
-    subject has in one of its rows by the functions of the others.
+    and 0 where all but few unrelated prompts stay below.
     """
 
     ways: Tensor
-    reach: Tensor
 
     @classmethod
     def learned(cls, keys: Tensor, metric: Tensor, unrelated: PromptTokens) -> Self:
@@ -67,11 +65,7 @@ class SubjectScope:
         scores = unrelated.inner.to(ways) @ ways.T  # (N, f) x (f, B)
         outside = torch.stack([unrelated.largest(column) for column in scores.T]).quantile(1 - OUTSIDE, dim=1)  # (B,)
         apart = (1 - outside).clamp(min=LEAST)[:, None]
-        ways = torch.cat([ways, apart - 1], 1) / apart
-        among = values(keys, ways)  # (B, B)
-        if len(keys) > 1:
-            among = among.masked_fill(torch.eye(len(keys), dtype=torch.bool, device=among.device), -torch.inf)
-        return cls(ways, among.amax(1).amin()[None])
+        return cls(torch.cat([ways, apart - 1], 1) / apart)
 
     def scores(self, inner: Tensor, span: Tensor) -> Tensor:
         """The largest value of any edit at any token in the `span` (B, L) of texts `inner` (B, L, f), (B,)."""
@@ -99,11 +93,8 @@ def values(inner: Tensor, ways: Tensor) -> Tensor:
 def threshold(scopes: Sequence[SubjectScope], unrelated: PromptTokens) -> Tensor:
     """Threshold () of all memories, whose scores are on one scale.
 
-    A prompt is asked of all of them, so the bound is a quantile of the largest score of unrelated prompts. The
-    threshold is in the middle between it and what subjects behind other texts reach on average, never below the bound
-    and never above 1, an edit's own prompt.
+    A prompt is asked of all of them, so it is a quantile of the largest score of unrelated prompts, but at most 1, the
+    score of an edit's own prompt.
     """
     largest = torch.stack([values(unrelated.inner, scope.ways).amax(1) for scope in scopes]).amax(0)  # (k, N) -> (N,)
-    bound = unrelated.largest(largest).quantile(1 - OUTSIDE)
-    reach = torch.cat([scope.reach for scope in scopes]).mean()
-    return torch.maximum((bound + reach) / 2, bound).clamp(max=1.0)
+    return unrelated.largest(largest).quantile(1 - OUTSIDE).clamp(max=1.0)

@@ -41,11 +41,11 @@ class Memory:
     `queries` (n, f): inputs of the matrix at their last prompt tokens. `scores` (n,): their routing scores
     when each was learned. `edits` (n,): their positions in the log. `keys` (m, f): inputs at all tokens that predict
     their answers, which later edits spare; none without whitened updates. `rest` (m, f + 1) and `ends` (n, f + 1): see
-    `AnswerEnd`; none where a memory answers at every token. `ways` (l, f + 1) and `reach` (n,): see `SubjectScope`;
-    none where scopes are told by scores.
+    `AnswerEnd`; none where a memory answers at every token. `ways` (l, f + 1): see `SubjectScope`; none where scopes
+    are told by scores.
     """
 
-    PARTS = ("delta", "queries", "scores", "edits", "keys", "rest", "ends", "ways", "reach")
+    PARTS = ("delta", "queries", "scores", "edits", "keys", "rest", "ends", "ways")
 
     delta: Tensor
     queries: Tensor
@@ -55,14 +55,13 @@ class Memory:
     rest: Tensor
     ends: Tensor
     ways: Tensor
-    reach: Tensor
 
     @classmethod
     def begun(cls, delta: Tensor, queries: Tensor) -> Memory:
         """Without edits; `queries` (0, f)."""
         none = torch.empty(0, dtype=torch.long, device=delta.device)
         rows = delta.new_empty(0, delta.shape[1] + 1)
-        return cls(delta, queries, delta.new_empty(0), none, queries, rows, rows, rows, rows[:, 0])
+        return cls(delta, queries, delta.new_empty(0), none, queries, rows, rows, rows)
 
     def learned(self, delta: Tensor, **more: Tensor) -> Memory:
         """With one more edit: `more` has its row of each of the other parts."""
@@ -76,11 +75,6 @@ class Memory:
     def end(self) -> AnswerEnd | None:
         """Where its answers end; None where it was not told of every edit."""
         return AnswerEnd(self.rest, self.ends) if len(self.ends) == len(self.edits) > 0 else None
-
-    @property
-    def scope(self) -> SubjectScope | None:
-        """Which prompts are its own; None where it was not told of every edit."""
-        return SubjectScope(self.ways, self.reach) if len(self.reach) == len(self.edits) > 0 else None
 
 
 def answer_keys(edit: Edit) -> Tensor:
@@ -129,7 +123,7 @@ class RoundRobin:
             edit = replace(edit, past=bank._past(index, edit))
         trained = train(edit, shard.delta, bank.masks[index], bank._replay(index, edit))
         keys = answer_keys(edit) if config.whiten else query[:0]
-        end, scope = self.tools.end(edit.rows.frozen), self.tools.subject(edit.rows)
+        end = self.tools.end(edit.rows.frozen)
         taught = shard.learned(
             trained.delta,
             queries=query,
@@ -138,8 +132,7 @@ class RoundRobin:
             keys=keys,
             rest=end.rest,
             ends=end.ends,
-            ways=scope.ways,
-            reach=scope.reach,
+            ways=self.tools.subject(edit.rows).ways,
         )
         return bank._released(index, query)._with(index, taught), trained.outcome
 
@@ -227,15 +220,15 @@ class RoundRobin:
             memories = (joined(memories, self._merged, 0),)
         thresholds = self._thresholds(memories) if memories else ()
         return tuple(
-            Served(memory.delta, threshold, tuple(memory.edits.tolist()), memory.end, scope)
-            for memory, threshold, scope in zip(memories, thresholds, self._scopes(memories), strict=True)
+            Served(memory.delta, threshold, tuple(memory.edits.tolist()), memory.end, self._scope(memory))
+            for memory, threshold in zip(memories, thresholds, strict=True)
         )
 
     def _thresholds(self, memories: Sequence[Memory]) -> Tensor:
         """Thresholds (k,), see `WiseConfig.threshold`."""
         config, tools = self.tools.config, self.tools
-        scopes = [scope for scope in self._scopes(memories) if scope is not None]
-        if scopes and tools.unrelated is not None:
+        if tools.unrelated is not None:
+            scopes = [SubjectScope(memory.ways) for memory in memories]
             return (threshold(scopes, tools.unrelated) * (1 - HAIR)).expand(len(scopes))
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
@@ -246,10 +239,9 @@ class RoundRobin:
         unrelated = torch.stack([tools.scores(tools.held_back, memory.delta) for memory in memories], 1)  # (n, k)
         return (1 - HAIR) * between(smallest.float(), unrelated.float()).to(smallest)
 
-    def _scopes(self, memories: Sequence[Memory]) -> Sequence[SubjectScope | None]:
-        """Of each memory; None for all where one has none, as those that were saved before there were any."""
-        scopes = [memory.scope for memory in memories]
-        return [None] * len(memories) if None in scopes or self.tools.unrelated is None else scopes
+    def _scope(self, memory: Memory) -> SubjectScope | None:
+        """Which prompts are its own, where that is told by subjects."""
+        return None if self.tools.unrelated is None else SubjectScope(memory.ways)
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """See `MemoryBank.choose`: the largest score among those that reach their threshold.
@@ -300,9 +292,8 @@ class RoundRobin:
         def part_of(name: str, part: str) -> Tensor:
             if part == "keys" and f"{name}.keys" not in state:  # saved by a version that kept none
                 part = "queries"
-            if part in ("rest", "ends", "ways", "reach") and f"{name}.{part}" not in state:
-                rows = state[f"{name}.delta"].new_empty(0, self.tools.tail.site.weight.shape[1] + 1)
-                return rows[:, 0] if part == "reach" else rows
+            if part in ("rest", "ends", "ways") and f"{name}.{part}" not in state:
+                return state[f"{name}.delta"].new_empty(0, self.tools.tail.site.weight.shape[1] + 1)
             return state[f"{name}.{part}"]
 
         shards = memories("shard")

@@ -74,9 +74,8 @@ class Tools:
         """Where one edit answers, from its rows; nothing where that is not told by its subject."""
         like = self.zero()
         if rows.subject is None or self.metric is None or self.unrelated is None:
-            return SubjectScope(like.new_empty(0, rows.frozen.inner.shape[-1] + 1), like.new_empty(0))
-        scope = SubjectScope.learned(rows.subject, self.metric, self.unrelated)
-        return SubjectScope(scope.ways.to(like), scope.reach.to(like))
+            return SubjectScope(like.new_empty(0, rows.frozen.inner.shape[-1] + 1))
+        return SubjectScope(SubjectScope.learned(rows.subject, self.metric, self.unrelated).ways.to(like))
 
     def batch_scope(self, batch: Batch) -> Scope:
         """Texts as they are scored at all their positions, on the unedited model."""
