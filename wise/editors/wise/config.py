@@ -98,8 +98,8 @@ class WiseConfig:
     """What a prompt is scored by: how near one of its tokens comes to the subject of an edit (`subject`, see
     `wise.editors.wise.subject_scope`), or how far the memory moves the matrix's output (`activation`, equation 4).
     With `measured`, by the subject where the model recognises subjects in other wordings at this layer, which training
-    records tell, and by activation where it does not. All but `activation` need whitened updates and routing `prefill`.
-    """
+    records tell, and by activation where it does not. Without whitened updates or routing `prefill`, `measured` is
+    `activation`, and `subject` is an error."""
     routing: Policy = "prefill"
     """A text is routed once, on its prompt (`prefill`), or anew in every forward call (`per_step`), as in the released
     code."""
@@ -147,8 +147,8 @@ class WiseConfig:
             "units 'whitened' belong to whitened updates: set whiten above 0 with them, and only then",
         )
         require(
-            self.scope == "activation" or (self.whiten > 0 and self.routing == "prefill"),
-            f"scope '{self.scope}' needs whitened updates and routing 'prefill': set scope 'activation' without them",
+            self.scope != "subject" or (self.whiten > 0 and self.routing == "prefill"),
+            "scope 'subject' needs whitened updates and routing 'prefill': set scope 'activation' without them",
         )
         if self.whiten:
             require(self.rho == 1, "whitened updates have no masks: rho must be 1")

@@ -127,7 +127,7 @@ class Wise(RoutedEditor):
 
     def _by_subject(self, records: Sequence[EditRecord]) -> bool:
         """Whether scopes are told by subjects, see `WiseConfig.scope`."""
-        if self.config.scope == "measured":
+        if self.config.scope == "measured" and self.config.whiten and self.config.routing == "prefill":
             self._recognised = subjects_recognised(self, records, cast(Tensor, self.tools.metric))
             return self._recognised >= RECOGNISED
         return self.config.scope == "subject"
