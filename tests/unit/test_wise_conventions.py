@@ -45,7 +45,6 @@ UNFIT = {
     "divisor": ("tokens_plus_one",),
     "positions": ("prompt", "tokens", "padded"),
     "units": ("relative", "absolute"),
-    "routing": ("per_step",),
 }
 """What does not go with whitened updates, which are the default."""
 CHOICES = [(switch, value) for switch, values in SWITCHES.items() for value in values]
