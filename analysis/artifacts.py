@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wise.config.studies import STUDIES, Study
+from wise.config.studies import STUDIES
+from wise.config.study import Study
 
 UNEDITED = "none"
 MAIN, STUDY, TUNING, CLAIMS = "Main comparison", "Ablations", "Search of options", "Claims"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wise.config import plan
-from wise.config.studies import STUDIES, Study
+from wise.config.studies import STUDIES
+from wise.config.study import Study
 from wise.config.study_kinds import Measured, Override
 from wise.config.tuned import BASES
 from wise.editors.registry import editor_class

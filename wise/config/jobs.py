@@ -9,8 +9,8 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from wise.config import plan
-from wise.config.studies import STUDIES, Point
-from wise.config.study_kinds import STREAM
+from wise.config.studies import STUDIES
+from wise.config.study_kinds import STREAM, Point
 from wise.config.tuned import Entry
 from wise.editors.entries import EDITORS
 from wise.errors import ConfigError

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from wise.config.model import DataFiles
-from wise.config.studies import STUDIES, TIMED_AFTER, Study
+from wise.config.studies import STUDIES, TIMED_AFTER
+from wise.config.study import Study
 from wise.config.study_kinds import STREAM
 from wise.config.tuned import BASES, Entry, entry_of, read_tuned
 from wise.datasets import registry
