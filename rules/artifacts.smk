@@ -84,6 +84,7 @@ def analysis_options(artifact, input):
     if "studies" in input.keys():
         options += [f"--study {name} {' '.join(folders)}" for name, folders in studies_of(artifact).items()]
         options += [f"--place {STUDY_DATASET} {STUDY_MODEL}"]
+    if "studies" in artifact.reads:  # the ledger, whether studies are included or not
         levels = [f"{name}={level(name, model)}" for name, model in config["models"].items()]
         options += [f"--levels {' '.join(levels)}"]
     return " ".join(options)

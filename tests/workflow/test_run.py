@@ -82,7 +82,7 @@ def test_a_second_run_has_nothing_to_do(finished: Workspace):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("analysis/triangle.py", {"triangle": 1}),
+        ("analysis/triangle.py", {"triangle": 1, "reproduction": 1}),
         ("wise/editors/grace.py", {"edit": 1}),  # one editor; what follows from its edits is checked below
         ("wise/evaluate/metrics.py", {"score": 3, "study_score": 8}),
         ("wise/tracking/store.py", {}),
@@ -99,7 +99,7 @@ def test_a_changed_module_repeats_only_what_it_is_part_of(finished: Workspace, m
     else:
         assert "edit" not in jobs and "study_edit" not in jobs
     if module == "analysis/triangle.py":
-        assert set(jobs) == {"triangle", *ALWAYS}
+        assert set(jobs) == {"triangle", "reproduction", *ALWAYS}
     if module == "wise/tracking/store.py":
         assert set(jobs) == ALWAYS
 

@@ -285,6 +285,8 @@ class Wise(RoutedEditor):
         """See `Editor.memory`; also the queries and moments of the calibration, which later edits are learned with."""
         calibration = {} if self._calibration is None else {"calibration.queries": self._calibration.queries}
         moments = {} if self._moments is None else {"calibration.moments": self._moments}
+        if self._recognised is not None:
+            moments |= {"calibration.recognised": torch.tensor(self._recognised, dtype=torch.float64)}
         unrelated = self.tools.unrelated
         if unrelated is not None:
             moments |= {"calibration.tokens": unrelated.inner, "calibration.prompts": unrelated.prompt}
@@ -294,6 +296,8 @@ class Wise(RoutedEditor):
         self.bank = self.bank.restored(memory)
         if "calibration.queries" in memory:
             self._calibrate(memory["calibration.queries"])
+        share = memory.get("calibration.recognised")
+        self._recognised = None if share is None else share.item()
         self.tools.unrelated = None
         if "calibration.tokens" in memory:
             self.tools.unrelated = PromptTokens(memory["calibration.tokens"], memory["calibration.prompts"])
