@@ -72,8 +72,8 @@ def to_markdown(traced: pd.DataFrame, edited: pd.DataFrame | None, document: dic
     header += [f"edit {METRICS[metric].title}" for metric in shown]
     lines = []
     for layer in sorted(traced["layer"].unique()):
-        cells = [wide.loc[(*key, layer), ["effect", "low", "high"]] for key in LINES]
-        line = [str(layer), *(with_interval(*cell, 3) for cell in cells)]
+        cells = [wide.loc[(*key, layer)] for key in LINES]
+        line = [str(layer), *(with_interval(cell["effect"], cell["low"], cell["high"], 3) for cell in cells)]
         if edited is not None:
             there = edited[edited["layer"] == layer].set_index("metric")["mean"]
             line += [number(there.get(metric, float("nan"))) for metric in shown]
