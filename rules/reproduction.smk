@@ -18,7 +18,7 @@ rule reproduction:
         mem_mb=1000,
     params:
         code=code("analysis.reproduction.__main__"),
-        results=R,
+        results=lambda wildcards, output: str(Path(output.text).parent),
         config=(workflow.configfiles or ["config/default.yaml"])[0],
     message:
         "Describing the run in {output.text}"
