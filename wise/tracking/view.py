@@ -54,15 +54,15 @@ def shared_view(params: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> 
 
 def numbers_varied(params: Sequence[Mapping[str, Any]]) -> list[str]:
     """Options, and the layer, that are numbers in all runs and differ between runs of one editor."""
-    found = []
-    for name in dict.fromkeys(name for run in params for name in run):
-        values = {run.get(name) for run in params if not isinstance(run.get(name), list | dict)}
-        number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-        of_one = any(len({run.get(name) for run in params if run["editor"] == one}) > 1 for one in _editors(params))
-        if name not in RUN_LISTS and number and of_one:
-            found.append(name)
-    return found
+    names = dict.fromkeys(name for run in params for name in run if name not in RUN_LISTS)
+    return [name for name in names if all(_number(run.get(name)) for run in params) and _differs(name, params)]
 
 
-def _editors(params: Sequence[Mapping[str, Any]]) -> set[str]:
-    return {str(run["editor"]) for run in params}
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _differs(name: str, params: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether runs of one editor have several values of it."""
+    pairs = {(run["editor"], run[name]) for run in params}
+    return len(pairs) > len({editor for editor, _ in pairs})
