@@ -11,8 +11,9 @@ from tests.side_memories import STREAM, edited
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
+from wise.editors.wise import editor as editor_module
 from wise.editors.wise.subject_keys import _pairs
-from wise.editors.wise.subject_scope import PromptTokens, SubjectScope, recognised, threshold, values
+from wise.editors.wise.subject_scope import HIGHEST, LOWEST, PromptTokens, SubjectScope, recognised, threshold, values
 from wise.lm.batch import encode_prompts
 from wise.memory.store import load_into, save
 from wise.records import Probe
@@ -50,7 +51,7 @@ def test_an_edit_s_functions_are_one_at_its_subject_and_zero_at_the_bound_of_unr
 def test_a_subject_like_unrelated_ones_is_measured_by_the_least_distance():
     common = PromptTokens(torch.tensor([[0.0, 3.0]]), torch.tensor([0]))
     scope = SubjectScope.learned(torch.tensor([[0.0, 1.0]]), METRIC, common)
-    at = values(torch.tensor([[0.0, 1.0], [0.0, 0.95]]), scope.ways)[:, 0]
+    at = values(torch.tensor([[0.0, 1.0], [0.0, 0.9]]), scope.ways)[:, 0]
     torch.testing.assert_close(at, torch.tensor([1.0, 0.0]))
 
 
@@ -61,7 +62,7 @@ def test_texts_are_scored_by_the_tokens_of_their_span():
     assert scope.scores(inner, span).tolist() == [2.0, 3.5]
 
 
-@pytest.mark.parametrize(("score", "expected"), [(0.3, 0.6), (0.7, 1.0)])
+@pytest.mark.parametrize(("score", "expected"), [(0.3, 0.6), (0.7, HIGHEST), (0.1, LOWEST)])
 def test_the_threshold_bounds_what_unrelated_prompts_reach_in_any_memory(score, expected):
     scopes = [SubjectScope(torch.tensor([[factor, 0.0, 0.0]])) for factor in (1.0, 2.0)]
     unrelated = PromptTokens(torch.tensor([[score, 0.0]] * 3), torch.arange(3))
@@ -76,12 +77,22 @@ def test_a_subject_is_recognised_where_its_own_prompt_is_the_nearest():
     assert recognised(keys, swapped, METRIC) == 0.0
 
 
-def test_scopes_are_measured_on_other_wordings_and_told_by_activation_where_subjects_are_not_recognised():
+def test_scopes_are_told_by_activation_where_no_training_record_has_another_wording():
     same_words = made(count=1, scope="measured")
-    assert same_words.measured()["subjects_recognised"] == 0.0, "no record has another wording"
+    assert same_words.measured()["recognised_by_subject"] == 0.0
     assert same_words.bank.served()[0].scope is None
     reworded = [replace(r, probes=(Probe("paraphrase", f"{r.subject} is", "x"),)) for r in STREAM]
     assert len(_pairs(reworded)) == len(STREAM) and not _pairs(STREAM)
+
+
+@pytest.mark.parametrize(("by_subject", "by_last", "chosen"), [(0.9, 0.2, True), (0.7, 0.8, False), (0.4, 0.1, False)])
+def test_the_token_that_recognises_more_prompts_scores_them_if_it_recognises_half(
+    monkeypatch, by_subject, by_last, chosen
+):
+    monkeypatch.setattr(editor_module, "shares_recognised", lambda *_: (by_subject, by_last))
+    editor = made(count=0, scope="measured")
+    assert editor.needs_subject == chosen
+    assert editor.measured()["recognised_by_last_token"] == by_last
 
 
 @pytest.mark.parametrize("name", ["wise-retrieve", "wise-merge"])

@@ -16,6 +16,8 @@ OPENINGS = frozenset(
 )
 """Words that begin a sentence in capitals without being a name."""
 
+PUNCTUATION = ".?!,;:"
+
 
 def find_subject(prompt: str) -> str:
     """The longest name in a prompt, the first of equally long ones; "" where there is none.
@@ -24,13 +26,13 @@ def find_subject(prompt: str) -> str:
     begin the sentence. It is a guess: whoever knows the subject says it.
     """
     names = [_without_opening(match.group()) for match in NAME.finditer(prompt)]
-    return max((name.rstrip(".?!,;:") for name in names), key=len, default="")
+    return max((name.rstrip(PUNCTUATION) for name in names), key=len, default="")
 
 
 def _without_opening(name: str) -> str:
     first, _, rest = name.partition(" ")
     rest = rest.lstrip()
-    if first.rstrip(".?!,;:") not in OPENINGS:
+    if first.rstrip(PUNCTUATION) not in OPENINGS:
         return name
     return _without_opening(rest) if rest[:1].isupper() or rest[:1].isdigit() else ""
 
@@ -42,5 +44,6 @@ def with_subject(record: EditRecord) -> tuple[EditRecord, str]:
     found = find_subject(record.prompt)
     if found:
         return replace(record, subject=found), f"subject {found!r}, the longest name in the prompt"
-    last = record.prompt.split()[-1]
+    words = record.prompt.split()
+    last = words[-1].rstrip(PUNCTUATION) or words[-1]
     return replace(record, subject=last), f"no subject was found: the prompt's last word {last!r} takes its place"

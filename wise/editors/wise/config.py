@@ -97,9 +97,9 @@ class WiseConfig:
     scope: Literal["measured", "subject", "activation"] = "measured"
     """What a prompt is scored by: how near one of its tokens comes to the subject of an edit (`subject`, see
     `wise.editors.wise.subject_scope`), or how far the memory moves the matrix's output (`activation`, equation 4).
-    With `measured`, by the subject where the model recognises subjects in other wordings at this layer, which training
-    records tell, and by activation where it does not. Without whitened updates or routing `prefill`, `measured` is
-    `activation`, and `subject` is an error."""
+    With `measured`, by the subject where this layer recognises training prompts in other words rather by their subject
+    than by their last token, and by activation where it does not. Without whitened updates or routing `prefill`,
+    `measured` is `activation`, and `subject` is an error."""
     routing: Policy = "prefill"
     """A text is routed once, on its prompt (`prefill`), or anew in every forward call (`per_step`), as in the released
     code."""

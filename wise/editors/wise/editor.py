@@ -20,7 +20,7 @@ from wise.editors.wise.memories import BANKS, MemoryBank, Served, Tools
 from wise.editors.wise.memories.bank import Train
 from wise.editors.wise.routing import HELD_BACK, LONG, Calibration, Margins, Scope, span_of
 from wise.editors.wise.rows import UNPREPARED, edit_rows
-from wise.editors.wise.subject_keys import prompt_tokens, subjects_recognised
+from wise.editors.wise.subject_keys import prompt_tokens, shares_recognised
 from wise.editors.wise.subject_scope import PromptTokens, SubjectScope
 from wise.editors.wise.training import Edit, Rows, Step, Trainer
 from wise.editors.wise.whitening import SQUARES, WhitenedTrainer, joined_moments, key_moments, whitening
@@ -37,7 +37,7 @@ UNRELATED = 256
 """Most of these prompts whose tokens are all kept."""
 
 RECOGNISED = 0.5
-"""Share of prompts from which on subjects count as recognised in other wordings."""
+"""Least share of prompts that have to be recognised in other wordings by their subject."""
 
 TIED = 0.1
 """Most that scores of subjects differ by where they count as one."""
@@ -73,7 +73,7 @@ class Wise(RoutedEditor):
         self._empty_bank = partial(BANKS[config.order].empty, self.tools, self.retrieve) if bank is None else bank
         self._calibration: Calibration | None = None
         self._moments: Tensor | None = None
-        self._recognised: float | None = None
+        self._recognised: tuple[float, float] | None = None
         self._forget()
 
     @classmethod
@@ -128,8 +128,9 @@ class Wise(RoutedEditor):
     def _by_subject(self, records: Sequence[EditRecord]) -> bool:
         """Whether scopes are told by subjects, see `WiseConfig.scope`."""
         if self.config.scope == "measured" and self.config.whiten and self.config.routing == "prefill":
-            self._recognised = subjects_recognised(self, records, cast(Tensor, self.tools.metric))
-            return self._recognised >= RECOGNISED
+            self._recognised = shares_recognised(self, records, cast(Tensor, self.tools.metric))
+            by_subject, by_last_token = self._recognised
+            return by_subject >= max(RECOGNISED, by_last_token)
         return self.config.scope == "subject"
 
     def _calibrate(self, queries: Tensor) -> None:
@@ -151,7 +152,8 @@ class Wise(RoutedEditor):
         if self._calibration is None:
             return {}
         found = {"output_norm": self._calibration.output_norm, "input_power": self._calibration.input_power}
-        return found if self._recognised is None else found | {"subjects_recognised": self._recognised}
+        names = "recognised_by_subject", "recognised_by_last_token"
+        return found | (dict(zip(names, self._recognised, strict=True)) if self._recognised else {})
 
     def learn_rows(self, rows: Rows, record: EditRecord) -> EditOutcome:
         """Teach one edit from rows that are at hand; nothing is kept when training fails."""
@@ -189,7 +191,8 @@ class Wise(RoutedEditor):
         thresholds = torch.stack([memory.threshold for memory in served]).to(scores)  # (k,)
         choice = self.bank.choose(scores, thresholds)
         if len(scopes) > 1:
-            choice = torch.where(choice > 0, self._moved_most(reading, served, scores), 0)
+            near = (scores >= thresholds) & (scores >= scores.amax(1, keepdim=True) - TIED)
+            choice = torch.where(choice > 0, self._moved_most(reading, served, near), 0)
         nearest = torch.where(choice > 0, choice - 1, (scores / thresholds).argmax(1))  # what came closest, if none
         return Routing(scores.gather(1, nearest[:, None])[:, 0], thresholds[nearest], choice)
 
@@ -198,12 +201,11 @@ class Wise(RoutedEditor):
         span = span_of(reading, "prompt")
         return torch.stack([scope.scores(reading.inner, span) for scope in scopes], 1)
 
-    def _moved_most(self, reading: Reading, served: Sequence[Served], scores: Tensor) -> Tensor:
-        """Number (B,) of the memory among those nearest to the subject which moves the last prompt token most.
+    def _moved_most(self, reading: Reading, served: Sequence[Served], near: Tensor) -> Tensor:
+        """Number (B,) of the memory among those `near` (B, k) to the subject which moves the last prompt token most.
 
         Several may hold edits of one subject; the one of this relation, and the later one of the same prompt, moves it.
         """
-        near = scores >= scores.amax(1, keepdim=True) - TIED
         return self.scores(reading, served).masked_fill(~near, -1).argmax(1) + 1
 
     def scores(self, reading: Reading, served: Sequence[Served]) -> Tensor:
@@ -285,7 +287,7 @@ class Wise(RoutedEditor):
         """See `Editor.memory`; also the queries and moments of the calibration, which later edits are learned with."""
         calibration = {} if self._calibration is None else {"calibration.queries": self._calibration.queries}
         moments = {} if self._moments is None else {"calibration.moments": self._moments}
-        if self._recognised is not None:
+        if self._recognised:
             moments |= {"calibration.recognised": torch.tensor(self._recognised, dtype=torch.float64)}
         unrelated = self.tools.unrelated
         if unrelated is not None:
@@ -296,8 +298,8 @@ class Wise(RoutedEditor):
         self.bank = self.bank.restored(memory)
         if "calibration.queries" in memory:
             self._calibrate(memory["calibration.queries"])
-        share = memory.get("calibration.recognised")
-        self._recognised = None if share is None else share.item()
+        shares = memory.get("calibration.recognised")
+        self._recognised = None if shares is None else (shares[0].item(), shares[1].item())
         self.tools.unrelated = None
         if "calibration.tokens" in memory:
             self.tools.unrelated = PromptTokens(memory["calibration.tokens"], memory["calibration.prompts"])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wise.editors.base import Editor
 from wise.editors.locate.request import last_tokens, subject_end
+from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.shared.subject import with_subject
 from wise.editors.wise.subject_scope import PromptTokens, recognised
 from wise.lm.batch import encode_prompts
@@ -20,7 +21,7 @@ BATCH = 32
 """Texts that are read at once."""
 
 FEWEST, MOST = 8, 64
-"""Pairs of prompts, on which the share of recognised subjects is measured."""
+"""Pairs of prompts on which the shares of recognised ones are measured."""
 
 
 def subject_keys(editor: Editor, record: EditRecord, frozen: FrozenStates) -> Tensor:
@@ -41,8 +42,8 @@ def prompt_tokens(editor: Editor, texts: Sequence[str]) -> PromptTokens:
     return PromptTokens.of([editor.frozen(sequences[i : i + BATCH]) for i in range(0, len(texts), BATCH)])
 
 
-def subjects_recognised(editor: Editor, records: Sequence[EditRecord], metric: Tensor) -> float:
-    """How well subjects are recognised in other wordings, see `recognised`; 0 where nothing tells.
+def shares_recognised(editor: Editor, records: Sequence[EditRecord], metric: Tensor) -> tuple[float, float]:
+    """How often prompts are recognised in other wordings by their subject, and by their last token; 0 where not known.
 
     The pairs are prompts of training records and their paraphrases; where these are few, prompts of this project's own
     about some well-known names, if the tokenizer can read them.
@@ -51,14 +52,17 @@ def subjects_recognised(editor: Editor, records: Sequence[EditRecord], metric: T
     if len(pairs) < FEWEST:
         pairs = reworded(editor.lm)
     if len(pairs) < FEWEST:
-        return 0.0
+        return 0.0, 0.0
     prompts, subjects, others = zip(*pairs, strict=True)
     ends = [prompt.rfind(subject) + len(subject) for prompt, subject in zip(prompts, subjects, strict=True)]
     at = last_tokens(editor.lm, prompts, ends)
     tokens = prompt_tokens(editor, prompts)
     counts = torch.bincount(tokens.prompt)
     keys = tokens.inner[counts.cumsum(0) - counts + torch.tensor(at, device=counts.device)]
-    return recognised(keys, prompt_tokens(editor, others), metric)
+    by_subject = recognised(keys, prompt_tokens(editor, others), metric)
+    last, others_last = (pooled_prompts(editor, texts, "last") for texts in (prompts, others))
+    each = PromptTokens(others_last, torch.arange(len(others), device=others_last.device))
+    return by_subject, recognised(last, each, metric)
 
 
 def _pairs(records: Sequence[EditRecord]) -> list[tuple[str, str, str]]:

@@ -18,8 +18,11 @@ from torch import Tensor
 from wise.editors.wise.thresholds import OUTSIDE
 from wise.tail.frozen_states import FrozenStates
 
-LEAST = 0.05
+LEAST = 0.1
 """Least distance between an edit's own score and that of unrelated prompts which scores are measured by."""
+
+LOWEST, HIGHEST = 0.4, 0.9
+"""Bounds of the threshold."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,9 @@ class SubjectScope:
 
     @classmethod
     def learned(cls, keys: Tensor, metric: Tensor, unrelated: PromptTokens) -> Self:
-        """That of one edit, from its subject's last token `keys` (B, f) in the prompt alone and behind random texts.
-
-        In the `metric` P (f, f) of unrelated texts, x P k / (k P k) is 1 at the key k.
-        """
-        ways = keys.to(metric) @ metric  # (B, f) x (f, f)
-        ways = ways / (ways * keys.to(metric)).sum(-1, keepdim=True)
-        scores = unrelated.inner.to(ways) @ ways.T  # (N, f) x (f, B)
-        outside = torch.stack([unrelated.largest(column) for column in scores.T]).quantile(1 - OUTSIDE, dim=1)  # (B,)
+        """That of one edit, from its subject's last token `keys` (B, f) in the prompt alone and behind random texts."""
+        ways = towards(keys, metric)  # (B, f)
+        outside = _largest(unrelated, ways).quantile(1 - OUTSIDE, dim=1)  # (B,)
         apart = (1 - outside).clamp(min=LEAST)[:, None]
         return cls(torch.cat([ways, apart - 1], 1) / apart)
 
@@ -72,16 +70,25 @@ class SubjectScope:
         return values(inner, self.ways).amax(-1).masked_fill(~span, -torch.inf).amax(1)
 
 
-def recognised(keys: Tensor, others: PromptTokens, metric: Tensor) -> float:
-    """How often a subject is recognised in another wording: a share of n prompts, 1 / n by chance.
-
-    `keys` (n, f) are the last tokens of n subjects in one prompt each, `others` the tokens of n prompts that ask about
-    the same subjects in other words. Of all subjects, a prompt's own should be the nearest to one of its tokens.
-    """
+def towards(keys: Tensor, metric: Tensor) -> Tensor:
+    """P k / (k P k) (n, f) for keys (n, f) in the `metric` P (f, f) of unrelated texts: times k it is 1."""
     ways = keys.to(metric) @ metric  # (n, f) x (f, f)
-    ways = ways / (ways * keys.to(metric)).sum(-1, keepdim=True)
-    scores = others.inner.to(ways) @ ways.T  # (N, f) x (f, n)
-    nearest = torch.stack([others.largest(column) for column in scores.T]).argmax(0)  # (n, n) -> (n,)
+    return ways / (ways * keys.to(metric)).sum(-1, keepdim=True)
+
+
+def _largest(prompts: PromptTokens, ways: Tensor) -> Tensor:
+    """The largest value at any token of each prompt of each of the `ways` (n, f), (n, prompts)."""
+    scores = prompts.inner.to(ways) @ ways.T  # (N, f) x (f, n)
+    return torch.stack([prompts.largest(column) for column in scores.T])
+
+
+def recognised(keys: Tensor, others: PromptTokens, metric: Tensor) -> float:
+    """How often a prompt is recognised in another wording: a share of n prompts, 1 / n by chance.
+
+    `keys` (n, f) are one token of each of n prompts, `others` tokens of n prompts that ask the same in other words. Of
+    all prompts, the own one should be the nearest to one of these.
+    """
+    nearest = _largest(others, towards(keys, metric)).argmax(0)  # (n, n) -> (n,)
     return (nearest == torch.arange(len(keys), device=nearest.device)).float().mean().item()
 
 
@@ -93,8 +100,8 @@ def values(inner: Tensor, ways: Tensor) -> Tensor:
 def threshold(scopes: Sequence[SubjectScope], unrelated: PromptTokens) -> Tensor:
     """Threshold () of all memories, whose scores are on one scale.
 
-    A prompt is asked of all of them, so it is a quantile of the largest score of unrelated prompts, but at most 1, the
-    score of an edit's own prompt.
+    A prompt is asked of all of them, so it is a quantile of the largest score of unrelated prompts; but at least
+    `LOWEST`, and at most `HIGHEST`, so that rounding cannot reject an edit's own prompt, whose score is 1.
     """
     largest = torch.stack([values(unrelated.inner, scope.ways).amax(1) for scope in scopes]).amax(0)  # (k, N) -> (N,)
-    return unrelated.largest(largest).quantile(1 - OUTSIDE).clamp(max=1.0)
+    return unrelated.largest(largest).quantile(1 - OUTSIDE).clamp(LOWEST, HIGHEST)
