@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import torch
 
-from tests.contract.test_editors import CONTEXTS, OTHERS, QUICK
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, OTHERS, QUICK
 from wise.editors.base import EditOutcome
 from wise.editors.registry import make_editor
 from wise.editors.wise.answer_end import AnswerEnd

@@ -27,12 +27,19 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; results are for everybody
+        make_readable(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_readable(path: str | Path) -> None:
+    """Give a file, or each inside a folder, the mode of ordinary new files: some libraries make theirs private."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for file in [path] if (path := Path(path)).is_file() else path.rglob("*"):
+        if file.is_file():
+            file.chmod(0o666 & ~umask)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from tests.contract.test_editors import STREAM, edited
 from tests.contract.test_generation import (
     NEW,
     PROMPTS,
@@ -21,6 +20,7 @@ from tests.contract.test_generation import (
     routed,
     variants,
 )
+from tests.tiny_edits import STREAM, edited
 from wise.errors import EditError
 
 

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 
 from tests.accelerator import CPU, accelerator
 from tests.closeness import assert_same_to_rounding
-from tests.contract.test_editors import BLOCKS, CONTEXTS, OTHERS, QUICK, STREAM
+from tests.contract.test_editors import BLOCKS
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, OTHERS, QUICK, STREAM
 from wise.cli import main
 from wise.editors.registry import EDITORS, editor_class, make_editor
 from wise.evaluate.ask import ask, preedit_rows, questions_of

@@ -10,8 +10,8 @@ import pytest
 import torch
 from transformers import pipeline
 
-from tests.contract.test_editors import OTHERS, STREAM, edited
 from tests.models import tiny_language_model
+from tests.tiny_edits import OTHERS, STREAM, edited
 from wise.editors.decision import Reading
 from wise.editors.registry import editor_class
 from wise.errors import ConfigError

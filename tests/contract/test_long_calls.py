@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.closeness import TRAINED, assert_states_alike
-from tests.contract.test_editors import STREAM, Cut, before, ready
+from tests.contract.test_editors import Cut, before
+from tests.tiny_edits import STREAM, ready
 from wise.editors.registry import EDITORS, editor_class
 from wise.errors import EditError
 from wise.evaluate.checkpoint import Checkpoints

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import STREAM, edited, ready
+from tests.tiny_edits import STREAM, edited, ready
 from wise.editors.locate.solve import null_space, null_space_update
 from wise.errors import ConfigError
 

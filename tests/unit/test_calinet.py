@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import STREAM, logits, ready
 from tests.models import FAMILY_MODELS, tiny_language_model
+from tests.tiny_edits import STREAM, logits, ready
 from wise.editors.calinet.slots import Slots, SlotsDescent
 from wise.editors.registry import make_editor
 from wise.editors.shared.loss import edit_loss

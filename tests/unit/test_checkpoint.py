@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS
 from wise.cli import main
 from wise.errors import DataError
 from wise.evaluate import checkpoint

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from tests.contract.test_editors import OTHERS, STREAM, edited, logits, ready
+from tests.tiny_edits import OTHERS, STREAM, edited, logits, ready
 from wise.editors.decision import Reading
 from wise.editors.defer import Layers, soft_output
 from wise.lm.batch import encode, encode_prompts

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.contract.test_editors import STREAM, edited, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import STREAM, edited, ready
 from wise.editors.wise.answer_end import AnswerEnd, nearness
 from wise.evaluate.ask import before_by_question, preedit_rows
 from wise.evaluate.free import ENDING_TOKENS, free_answers, own_endings

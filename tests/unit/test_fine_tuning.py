@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.closeness import TRAINED, assert_states_alike
-from tests.contract.test_editors import STREAM, edited, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import STREAM, edited, ready
 from wise.editors.ft_ewc import fisher
 from wise.editors.registry import make_editor
 from wise.editors.shared.descent import Descent, Preservation

@@ -7,8 +7,8 @@ from statistics import mean
 import pytest
 import torch
 
-from tests.contract.test_editors import STREAM, edited, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import STREAM, edited, ready
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.grace import COVER, GraceConfig

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, QUICK, STREAM, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, QUICK, STREAM, ready
 from wise.editors.mend.training import Trainer
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError, DataError

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, QUICK, STREAM, logits, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, QUICK, STREAM, logits, ready
 from wise.editors.hypernetworks.gradients import token_gradients
 from wise.editors.ke.condition import conditions
 from wise.editors.ke.network import UpdateNetwork

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, STREAM, edited, ready
 from wise.editors.locate import moments
 from wise.editors.locate.moments import second_moments, training_texts
 from wise.editors.locate.request import Token, build_request, last_tokens

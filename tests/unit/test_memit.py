@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import STREAM, edited, ready
+from tests.tiny_edits import STREAM, edited, ready
 from wise.editors.locate.solve import factor, memit_update
 
 D, F, N = 4, 9, 3

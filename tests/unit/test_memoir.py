@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, STREAM, edited, ready
 from wise.editors.decision import Reading, Routing
 from wise.editors.registry import make_editor
 from wise.editors.shared.loss import edit_loss

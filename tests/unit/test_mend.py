@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, QUICK, STREAM, logits, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, QUICK, STREAM, logits, ready
 from wise.editors.hypernetworks.gradients import token_gradients
 from wise.editors.hypernetworks.lessons import Lessons
 from wise.editors.mend.network import GradientTransform, LowRankLayer

@@ -9,8 +9,8 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.closeness import TRAINED, assert_states_alike, tolerance
-from tests.contract.test_editors import CONTEXTS, QUICK, STREAM
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, QUICK, STREAM
 from wise.cli import main
 from wise.files import write_json
 from wise.records import write_records

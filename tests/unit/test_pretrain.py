@@ -229,7 +229,9 @@ def test_the_verb_leaves_no_checkpoint_behind(folder, tmp_path):
 def test_saved_folder_loads_and_answers(tmp_path, folder, trained):
     model, tokenizer, _ = trained
     save_pretrained(model, tokenizer, tmp_path)
-    assert (tmp_path / "model.safetensors").exists()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    (tmp_path / "new").touch()
+    assert modes == {(tmp_path / "new").stat().st_mode}, "everybody reads it who reads ordinary files"
     lm = load_language_model(tmp_path, device="cpu")
     question = read_questions(folder / "facts.jsonl")[0]
     (answer,) = answer_pairs(lm, [question.prompt], [question.target])

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.contract.test_editors import CONTEXTS, QUICK, STREAM
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, QUICK, STREAM
 from wise.cli import main
 from wise.commands import instruct
 from wise.errors import DataError

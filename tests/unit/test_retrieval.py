@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, OTHERS, STREAM, edited, logits
 from tests.models import tiny_language_model
 from tests.rounding import other_rounding
+from tests.tiny_edits import CONTEXTS, OTHERS, STREAM, edited, logits
 from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
 from wise.editors.shared.pooling import pooled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import STREAM, ready
+from tests.tiny_edits import STREAM, ready
 from wise.editors.locate.solve import factor, rank_one_update
 
 D, F = 5, 7

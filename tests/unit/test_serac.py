@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, STREAM, edited, ready
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, STREAM, edited, ready
 from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
 from wise.editors.serac.config import SeracConfig

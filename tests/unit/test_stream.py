@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 import torch
 
-from tests.contract.test_editors import STREAM, ready
+from tests.tiny_edits import STREAM, ready
 from wise.errors import EditError
 from wise.evaluate.ask import ask, before_by_question, generated, preedit_rows, questions_of
 from wise.evaluate.checkpoint import Checkpoints

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.test_editors import STREAM
 from tests.models import tiny_language_model
+from tests.tiny_edits import STREAM
 from wise.cli import main
 from wise.evaluate.tracing import known, trace
 from wise.files import read_json

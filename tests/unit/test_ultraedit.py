@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.closeness import TRAINED, assert_states_alike
-from tests.contract.test_editors import STREAM, edited, ready
+from tests.tiny_edits import STREAM, edited, ready
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.running_moments import RunningStatistics
 from wise.editors.ultraedit import ridge_update, target_shifts

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS, STREAM
 from tests.models import tiny_language_model
+from tests.tiny_edits import CONTEXTS, STREAM
 from wise.editors.registry import make_editor
 from wise.editors.shared.own_texts import FEWEST, completed, training_records
 from wise.editors.shared.pooling import pooled_prompts

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tests.closeness import TRAINED, assert_states_alike
-from tests.contract.test_editors import CONTEXTS, OTHERS, ask_all, assert_same_answers, logits
 from tests.models import tiny_language_model
 from tests.side_memories import STREAM, edited, same, watched
+from tests.tiny_edits import CONTEXTS, OTHERS, ask_all, assert_same_answers, logits
 from wise.editors.decision import Reading
 from wise.editors.registry import make_editor
 from wise.editors.shared.pooling import pooled_prompts

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS
-from tests.contract.test_editors import STREAM as EDITS
 from tests.models import tiny_language_model
 from tests.side_memories import STREAM
+from tests.tiny_edits import CONTEXTS
+from tests.tiny_edits import STREAM as EDITS
 from tests.unit.test_wise_whitening import made, metric_of
 from wise.editors.registry import make_editor
 from wise.editors.wise.whitening import KEPT, released, sparing

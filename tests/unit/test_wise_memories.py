@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import OTHERS
 from tests.side_memories import PROMPTS, STREAM, edited, watched
+from tests.tiny_edits import OTHERS
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.merging import merge

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.contract.test_editors import CONTEXTS
 from tests.models import taught_language_model, tiny_language_model
 from tests.side_memories import STREAM
+from tests.tiny_edits import CONTEXTS
 from wise.editors.registry import make_editor
 from wise.editors.wise.rows import edit_rows
 from wise.editors.wise.thresholds import between

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from wise.benchmark.measure import alternated, ratios, summary
 from wise.benchmark.model import random_texts, words
 from wise.editors.base import Editor
 from wise.editors.registry import make_editor
+from wise.lm.generate import answer_of_length
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord
 
@@ -46,11 +45,11 @@ def _ratios(editor: Editor, prompts: tuple[str, str], repeats: int) -> dict[str,
 
     def unedited() -> None:
         with editor.unedited():
-            generate(editor.lm, outside)
+            answer_of_length(editor.lm, outside, NEW_TOKENS)
 
     ways = {
-        "side": lambda: generate(editor.lm, inside),
-        "main": lambda: generate(editor.lm, outside),
+        "side": lambda: answer_of_length(editor.lm, inside, NEW_TOKENS),
+        "main": lambda: answer_of_length(editor.lm, outside, NEW_TOKENS),
         "unedited": unedited,
     }
     for way in ways.values():
@@ -58,19 +57,6 @@ def _ratios(editor: Editor, prompts: tuple[str, str], repeats: int) -> dict[str,
     costs, _ = alternated(ways, repeats, editor.lm.device)
     result = {name: summary(values) for name, values in costs.items()}
     return result | {f"ratio_{name}_to_unedited": ratios(result[name], result["unedited"]) for name in ("side", "main")}
-
-
-def generate(lm: LanguageModel, prompt: str) -> None:
-    """A greedy answer of exactly `NEW_TOKENS` tokens, with a KV cache."""
-    inputs = lm.tokenizer([prompt], return_tensors="pt")
-    with torch.inference_mode():
-        lm.model.generate(
-            input_ids=inputs["input_ids"].to(lm.device),
-            attention_mask=inputs["attention_mask"].to(lm.device),
-            min_new_tokens=NEW_TOKENS,
-            max_new_tokens=NEW_TOKENS,
-            do_sample=False,
-        )
 
 
 def _random_edits(lm: LanguageModel, seed: int) -> list[EditRecord]:

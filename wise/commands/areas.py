@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.torch import load_file
 
-from wise.commands.common import add_model_arguments, json_argument, load_contexts
+from wise.commands.common import add_model_arguments, add_place_arguments, json_argument, load_contexts
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model
 from wise.editors.mend.editor import Mend
@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("--records", type=Path, required=True, help="JSONL file of edits")
     parser.add_argument("--edits", type=int, required=True, help="how many of them, from the first on")
-    parser.add_argument("--contexts", type=Path, required=True, help="random prefixes, from the verb 'contexts'")
-    parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
+    add_place_arguments(parser)
     parser.add_argument("--editor", required=True)
     parser.add_argument("--options", type=json_argument, default={}, help="JSON of the editor's options")
     parser.add_argument("--artifact", type=Path, required=True, help="what the verb 'prepare' made for this editor")

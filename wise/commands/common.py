@@ -28,6 +28,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chat", action="store_true", help="ask every prompt in the tokenizer's chat template")
 
 
+def add_place_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where a model is edited, and behind which prefixes."""
+    parser.add_argument("--contexts", type=Path, required=True, help="random prefixes, from the verb 'contexts'")
+    parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
+
+
 def add_editing_arguments(parser: argparse.ArgumentParser) -> None:
     """What every verb needs that edits a model."""
     add_model_arguments(parser)
@@ -35,8 +41,7 @@ def add_editing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train", type=Path, required=True, help="JSONL file of training records that prepare an editor"
     )
-    parser.add_argument("--contexts", type=Path, required=True, help="random prefixes, from the verb 'contexts'")
-    parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
+    add_place_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="order of edits and every draw of the editor")
     parser.add_argument("--batch-size", type=int, default=64, help="questions asked at once (default: %(default)s)")
 

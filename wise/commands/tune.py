@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from wise.code_inputs import editor_code
-from wise.commands.common import add_model_arguments, json_argument, load_contexts
+from wise.commands.common import add_model_arguments, add_place_arguments, json_argument, load_contexts
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.own_units import Measures
@@ -34,10 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("--records", type=Path, required=True, help="JSONL file of development edits")
     parser.add_argument("--train", type=Path, required=True, help="JSONL file of training records")
-    parser.add_argument("--contexts", type=Path, required=True, help="random prefixes, from the verb 'contexts'")
+    add_place_arguments(parser)
     parser.add_argument("--editor", required=True)
     parser.add_argument("--options", type=json_argument, default={}, help="JSON of options that are not searched")
-    parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
     parser.add_argument(
         "--tuning", type=json_argument, required=True, help="JSON of the budget: trials, edits, grid, ..."
     )

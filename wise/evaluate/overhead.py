@@ -14,12 +14,11 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from wise.editors.base import Editor
 from wise.evaluate.statistics import median_interval
-from wise.lm.batch import opened
+from wise.lm.generate import answer_of_length
 from wise.lm.peak_memory import peak_memory, start_peak
 from wise.records import EditRecord
 
@@ -85,7 +84,7 @@ def measure_overhead(
 def _alternate(editor: Editor, prompts: Sequence[str], precision: Precision) -> tuple[np.ndarray, np.ndarray]:
     """Seconds of the same answers, (pairs,) each, of the edited and of the unedited model, who begins in turn."""
     edited, unedited = [], []
-    _answer(editor, prompts[0])  # the first call warms caches up and is not counted
+    answer_of_length(editor.lm, prompts[0], NEW_TOKENS)  # the first call warms caches up and is not counted
     started = time.perf_counter()
     for index, prompt in enumerate(cycle(prompts)):
         pair = [_timed(editor, prompt, own) for own in ((True, False) if index % 2 else (False, True))]
@@ -106,9 +105,9 @@ def _enough(ratios: np.ndarray, elapsed: float, precision: Precision) -> bool:
 def _timed(editor: Editor, prompt: str, own: bool) -> float:
     """Seconds of one answer of the edited model (`own`) or of the unedited one."""
     if own:
-        return _seconds(partial(_answer, editor, prompt))
+        return _seconds(partial(answer_of_length, editor.lm, prompt, NEW_TOKENS))
     with editor.unedited():
-        return _seconds(partial(_answer, editor, prompt))
+        return _seconds(partial(answer_of_length, editor.lm, prompt, NEW_TOKENS))
 
 
 def _operations(editor: Editor, prompts: Sequence[str], own: bool) -> int:
@@ -117,21 +116,6 @@ def _operations(editor: Editor, prompts: Sequence[str], own: bool) -> int:
         for prompt in prompts:
             _timed(editor, prompt, own)
     return counter.get_total_flops()
-
-
-def _answer(editor: Editor, prompt: str) -> None:
-    """A greedy answer of exactly `NEW_TOKENS` tokens: one that ends earlier would take less time."""
-    lm = editor.lm
-    inputs = lm.tokenizer(opened(lm, [prompt]), return_tensors="pt", add_special_tokens=not lm.chat)
-    with torch.inference_mode():
-        lm.model.generate(
-            input_ids=inputs["input_ids"].to(lm.device),
-            attention_mask=inputs["attention_mask"].to(lm.device),
-            min_new_tokens=NEW_TOKENS,
-            max_new_tokens=NEW_TOKENS,
-            do_sample=False,
-            pad_token_id=lm.pad,
-        )
 
 
 def _seconds(call: Callable[[], Any]) -> float:

@@ -29,6 +29,20 @@ def generate_tokens(
     return continue_tokens(lm, tokens["input_ids"], max_new_tokens, batch_size)
 
 
+def answer_of_length(lm: LanguageModel, prompt: str, new_tokens: int) -> None:
+    """A greedy answer of exactly `new_tokens` tokens, to be timed: one that ends earlier would take less time."""
+    inputs = lm.tokenizer(opened(lm, [prompt]), return_tensors="pt", add_special_tokens=not lm.chat)
+    with torch.inference_mode():
+        lm.model.generate(
+            input_ids=inputs["input_ids"].to(lm.device),
+            attention_mask=inputs["attention_mask"].to(lm.device),
+            min_new_tokens=new_tokens,
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            pad_token_id=lm.pad,
+        )
+
+
 def continue_tokens(
     lm: LanguageModel, texts: Sequence[Sequence[int]], max_new_tokens: int = 16, batch_size: int = 64
 ) -> list[list[int]]:

@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from wise.errors import ConfigError, unknown
-from wise.files import sha256, write_json
+from wise.files import make_readable, sha256, write_json
 from wise.lm.architectures import default_layer
 from wise.lm.load import DTYPES
 
@@ -94,6 +94,7 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
     plain.tie_weights()
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    make_readable(folder)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import nn
 
 from wise.editors.base import Editor
 from wise.errors import ConfigError
-from wise.files import write_text
+from wise.files import make_readable, write_text
 from wise.lm.architectures import Site
 from wise.memory.model_card import LOST, NOTHING_LOST, checkpoint_card
 
@@ -52,6 +52,7 @@ def write_checkpoint(
             finally:
                 put(original)
         lm.tokenizer.save_pretrained(new)
+        make_readable(new)
         write_text(new / "README.md", checkpoint_card(config, lost))
         os.replace(new, folder)  # an empty folder gives way
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from wise.errors import WiseError
+from wise.files import make_readable
 from wise.pretraining.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from wise.pretraining.packing import NO_DOCUMENT, CorpusText, Rows, batches, pack, tokenize
 from wise.pretraining.recipe import PretrainOptions, TrainingReport
@@ -147,6 +148,7 @@ def save_pretrained(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase,
     """Write an ordinary Hugging Face folder: float32 safetensors, config and tokenizer."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    make_readable(folder)
 
 
 def _stages(
