@@ -186,10 +186,13 @@ class Grace(RoutedEditor):
         value = start.clone().requires_grad_(True)
         last = frozen.batch.start - 1  # (B,)
 
-        def loss() -> Tensor:
-            return edit_loss(self.tail, frozen, self._replaced(frozen.output, value, last))  # (B, L, d)
-
         config = self.config
+        since = last if config.replacement == "replace_last" else None  # else tokens in front of it are replaced too
+
+        def loss() -> Tensor:
+            output = self._replaced(frozen.output, value, last)  # (B, L, d)
+            return edit_loss(self.tail, frozen, output, since=since)
+
         outcome = minimise(loss, adam([value], config.lr), config.steps, config.stop_loss, record)
         return value.detach(), outcome
 

@@ -23,6 +23,7 @@ from wise.tail.frozen_states import FrozenStates
 from wise.tail.layer_inputs import Keywords, record_calls
 from wise.tail.states import States, read_states
 from wise.tail.trim import can_trim, keywords_at, run_at, take
+from wise.tail.window import Window
 
 Text = tuple[int, ...]
 """The tokens of one text."""
@@ -134,24 +135,31 @@ class Tail:
         """Final hidden states (B, L, d) when the matrix gives `output` (B, L, d); gradients flow."""
         return self._final(self._before_last(frozen, output, last=True))
 
-    def at(self, frozen: FrozenStates, output: Tensor, positions: Tensor) -> Tensor:
-        """Final hidden states (B, m, d) at `positions` (B, m) alone, see `hidden`."""
+    def at(self, frozen: FrozenStates, output: Tensor, positions: Tensor, since: Tensor | None = None) -> Tensor:
+        """Final hidden states (B, m, d) at `positions` (B, m) alone, see `hidden`.
+
+        Where `output` is the frozen one in front of the tokens `since` (B,), and no position is, only the tokens from
+        there on are run. What this needs is kept for the same tensor `since`.
+        """
         blocks = self.site.blocks
         if self.site.layer == len(blocks) - 1:
             parts = (take(states, positions) for states in (frozen.hidden, frozen.output, output))
             return self._final(self._injected(*parts))
         calls = self._called(frozen)
-        keywords, attention = calls.keywords[-1], self.lm.model.config._attn_implementation or ""
+        window = None if since is None else self._window(calls, frozen, since)
+        if window is not None:
+            return self._final(self._at_window(window, calls, frozen, output, positions))
+        keywords, attention = calls.keywords[-1], self._attention
         if not self.trim or not can_trim(blocks[-1], keywords, attention):
             return take(self.hidden(frozen, output), positions)
         hidden = self._before_last(frozen, output)
         chosen = calls.last_at(positions, hidden, attention)
         return self._final(run_at(blocks[-1], hidden, positions, keywords, chosen, self.site.family.query))
 
-    def logits(self, frozen: FrozenStates, output: Tensor) -> Tensor:
-        """Logits (N, V) at the tokens that predict target tokens, see `Batch.predicting`."""
+    def logits(self, frozen: FrozenStates, output: Tensor, since: Tensor | None = None) -> Tensor:
+        """Logits (N, V) at the tokens that predict target tokens, see `Batch.predicting`; `since` as in `at`."""
         targets = frozen.targets
-        hidden = self.at(frozen, output, targets.positions)  # (B, m, d)
+        hidden = self.at(frozen, output, targets.positions, since)  # (B, m, d)
         return self.lm.logits(hidden[targets.rows, targets.columns])  # (N, d) x (d, V)
 
     def _injected(self, hidden: Tensor, before: Tensor, output: Tensor) -> Tensor:
@@ -171,10 +179,36 @@ class Tail:
             hidden = result[0] if isinstance(result, tuple) else result
         return hidden
 
+    def _window(self, calls: _Calls, frozen: FrozenStates, since: Tensor) -> Window | None:
+        """The layers behind the site from the tokens `since` (B,) on; found once for a tensor."""
+        if not self.trim:
+            return None
+        if calls.window is None or calls.window[0] is not since:
+            blocks = list(self.site.blocks[self.site.layer + 1 :])
+            with torch.inference_mode(False):
+                window = Window.of(since, frozen.batch.length, frozen.hidden, blocks, calls.keywords, self._attention)
+            calls.window = since, window
+        return calls.window[1]
+
+    def _at_window(
+        self, window: Window, calls: _Calls, frozen: FrozenStates, output: Tensor, positions: Tensor
+    ) -> Tensor:
+        """Output (B, m, d) of the last layer at `positions` (B, m), when all run from the window's tokens on."""
+        hidden = self._injected(*(take(states, window.positions) for states in (frozen.hidden, frozen.output, output)))
+        *blocks, last = self.site.blocks[self.site.layer + 1 :]
+        for index, block in enumerate(blocks):
+            hidden = window.run(index, block, hidden)
+        chosen = calls.last_at(positions, frozen.hidden, self._attention)
+        return window.run_at(len(blocks), last, hidden, positions, chosen)
+
     def _final(self, hidden: Tensor) -> Tensor:
         for module in self.site.final:
             hidden = module(hidden)
         return hidden
+
+    @property
+    def _attention(self) -> str:
+        return self.lm.model.config._attn_implementation or ""
 
     def _called(self, frozen: FrozenStates) -> _Calls:
         """What the layers behind the site are called with for this batch; found once."""
@@ -187,9 +221,10 @@ class Tail:
 
 @dataclass
 class _Calls:
-    """Arguments of the layers behind the site, and of the last one at the positions it was last read at."""
+    """Arguments of the layers behind the site, of the last one at the positions it was last read at, and a window."""
 
     keywords: list[Keywords]
+    window: tuple[Tensor, Window | None] | None = None
     _trimmed: tuple[Tensor, Keywords] | None = None
 
     def last_at(self, positions: Tensor, hidden: Tensor, attention: str) -> Keywords:

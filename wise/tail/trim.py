@@ -25,7 +25,7 @@ def can_trim(block: nn.Module, keywords: Keywords, attention: str) -> bool:
     """Whether `run_at` holds for this layer: it has a cache and an attention with a mask row for each query."""
     mask = keywords.get("attention_mask")
     masked = mask is None or (isinstance(mask, Tensor) and mask.dim() == 4)
-    return masked and attention in MASKED_ATTENTION and _cache_name(block) is not None
+    return masked and attention in MASKED_ATTENTION and cache_name(block) is not None
 
 
 def keywords_at(keywords: Keywords, positions: Tensor, hidden: Tensor, attention: str) -> Keywords:
@@ -54,14 +54,14 @@ def run_at(
     `keywords` are its arguments for all positions, `chosen` those of `keywords_at`. `query` is the path
     of its query projection, which then only runs at the positions; None where it gives keys as well.
     """
-    cache = cast(str, _cache_name(block))  # see `can_trim`
-    harvest = _Harvest()
+    cache = cast(str, cache_name(block))  # see `can_trim`
+    harvest = Harvest()
     with _without(cast(nn.Linear, block.get_submodule(query)) if query else None):
         try:
             block(hidden, **keywords | {cache: harvest})
-        except _Harvested:
+        except Harvested:
             pass  # nothing behind keys and values is wanted at all positions
-    output = block(take(hidden, positions), **chosen | {cache: _Given(harvest.key, harvest.value)})
+    output = block(take(hidden, positions), **chosen | {cache: Given(harvest.key, harvest.value)})
     return output[0] if isinstance(output, tuple) else output
 
 
@@ -71,16 +71,16 @@ def take(values: Tensor, positions: Tensor) -> Tensor:
     return values.expand(len(positions), *values.shape[1:])[rows, positions]
 
 
-def _cache_name(block: nn.Module) -> str | None:
+def cache_name(block: nn.Module) -> str | None:
     names = inspect.signature(block.forward).parameters
     return next((name for name in CACHE_NAMES if name in names), None)
 
 
-class _Harvested(Exception):
+class Harvested(Exception):
     """Ends a layer's pass as soon as its keys and values are known."""
 
 
-class _Harvest:
+class Harvest:
     """A cache that keeps the keys and values (B, heads, L, d_head) offered to it, and stops the layer there."""
 
     key: Tensor
@@ -88,10 +88,10 @@ class _Harvest:
 
     def update(self, key: Tensor, value: Tensor, *_args: Any, **_kwargs: Any) -> tuple[Tensor, Tensor]:
         self.key, self.value = key, value
-        raise _Harvested
+        raise Harvested
 
 
-class _Given:
+class Given:
     """A cache that holds the keys and values of all positions already."""
 
     def __init__(self, key: Tensor, value: Tensor) -> None:

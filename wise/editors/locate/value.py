@@ -85,7 +85,7 @@ class _Objective:
     def __init__(self, tail: Tail, frozen: FrozenStates, request: Request) -> None:
         targets = frozen.targets
         positions = torch.arange(frozen.output.shape[1], device=request.token.device)
-        self.tail, self.frozen, self.neighbour = tail, frozen, request.neighbour
+        self.tail, self.frozen, self.neighbour, self.since = tail, frozen, request.neighbour, request.token
         self.here = (positions == request.token[:, None])[..., None]  # (B, L, 1)
         self.positions = targets.positions.clone()  # (B, m)
         if self.neighbour:
@@ -96,7 +96,8 @@ class _Objective:
 
     def __call__(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         targets, lm = self.frozen.targets, self.tail.lm
-        hidden = self.tail.at(self.frozen, self.frozen.output + self.here * delta, self.positions)  # (B, m, d)
+        output = self.frozen.output + self.here * delta  # (B, L, d)
+        hidden = self.tail.at(self.frozen, output, self.positions, self.since)  # (B, m, d)
         logits = lm.logits(hidden[targets.rows, targets.columns])  # (N, d) x (d, V)
         nll = (token_nll(logits, targets.tokens) * self.share).sum()
         if not self.neighbour:

@@ -17,20 +17,25 @@ Objective = Literal["target_new", "prompt_last"]
 
 
 def edit_loss(
-    tail: Tail, frozen: FrozenStates, output: Tensor, objective: str = "target_new", divisor_extra: int = 0
+    tail: Tail,
+    frozen: FrozenStates,
+    output: Tensor,
+    objective: str = "target_new",
+    divisor_extra: int = 0,
+    since: Tensor | None = None,
 ) -> Tensor:
     """Mean over rows of the mean negative log-likelihood of the target's tokens, in nats.
 
-    `target_new` is the ordinary autoregressive likelihood. `prompt_last` reads every target token from
-    the distribution behind the last *prompt* token, as the released FT-L does. `output` (B, L, d)
-    is what the edited matrix gives. A row of t target tokens is divided by t + `divisor_extra`; the
-    released WISE divides by t + 1.
+    `target_new` is the ordinary autoregressive likelihood. `prompt_last` reads every target token from the
+    distribution behind the last *prompt* token, as the released FT-L does. `output` (B, L, d) is what the edited
+    matrix gives, the unedited output in front of the tokens `since` (B,), where that is known. A row of t target
+    tokens is divided by t + `divisor_extra`; the released WISE divides by t + 1.
     """
     targets = frozen.targets
     if objective == "target_new":
-        logits = tail.logits(frozen, output)  # (N, V)
+        logits = tail.logits(frozen, output, since)  # (N, V)
     else:
-        hidden = tail.at(frozen, output, frozen.batch.start[:, None] - 1)  # (B, 1, d)
+        hidden = tail.at(frozen, output, frozen.batch.start[:, None] - 1, since)  # (B, 1, d)
         logits = tail.lm.logits(hidden[:, 0])[targets.rows]  # (B, d) x (d, V) -> (N, V)
     return rows_loss(frozen, logits, divisor_extra)
 
