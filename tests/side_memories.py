@@ -37,10 +37,10 @@ def record(index: int) -> EditRecord:
 STREAM = [record(index) for index in range(len(PROMPTS))]
 
 
-def edited(name: str, count: int, **options):
+def edited(name: str, count: int, family: str = "llama", layer: int = 2, **options):
     """An editor with so many edits, in the refined convention, which has masks and shards, if no other is named."""
     options = QUICK[name] | {"convention": "refined", "steps": 8} | options
-    editor = make_editor(name, tiny_language_model(), 2, options, CONTEXTS)
+    editor = make_editor(name, tiny_language_model(family), layer, options, CONTEXTS)
     editor.prepare(STREAM)
     for item in STREAM[:count]:
         editor.edit(item)
@@ -115,7 +115,7 @@ class ByHand:
         return AnswerEnd(torch.zeros(0, 2), torch.zeros(0, 2))
 
     def subject(self, rows):
-        return SubjectScope(torch.zeros(0, 2))
+        return SubjectScope(torch.zeros(0, 1))
 
     def merge(self, deltas, weights, index):
         self.merges.append(([delta.item() for delta in deltas], [round(weight, 9) for weight in weights], index))

@@ -1,4 +1,4 @@
-"""Scopes that are told by subjects: functions of a token, thresholds, and which of several memories answers."""
+"""Scopes that are told by subjects: how they are read, thresholds, and which of several memories answers."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.models import FAMILY_MODELS, tiny_language_model
 from tests.side_memories import STREAM, edited
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
-from wise.editors.wise import editor as editor_module
-from wise.editors.wise.subject_keys import _pairs
-from wise.editors.wise.subject_scope import HIGHEST, LOWEST, PromptTokens, SubjectScope, recognised, threshold, values
+from wise.editors.wise import subject_pairs
+from wise.editors.wise.subject_pairs import _pairs
+from wise.editors.wise.subject_reader import SubjectReader, hidden_states, subject_site
+from wise.editors.wise.subject_scope import HIGHEST, LOWEST, PromptTokens, SubjectScope, recognised, threshold
+from wise.errors import ConfigError
 from wise.lm.batch import encode_prompts
 from wise.memory.store import load_into, save
 from wise.records import Probe
-
-METRIC = torch.diag(torch.tensor([1.0, 4.0]))
-UNRELATED = PromptTokens(torch.tensor([[0.0, 0.1], [0.0, 0.2], [0.0, -1.0]]), torch.tensor([0, 0, 1]))
-"""Two prompts, of two tokens and of one; the largest share of the key (0, 1) is .2 in the first, -1 in the second."""
 
 
 def made(name: str = "wise-retrieve", count: int = 4, **options):
@@ -37,50 +36,72 @@ def asked(editor, prompts):
 
 
 def test_a_prompt_has_the_largest_score_of_its_tokens():
-    assert UNRELATED.largest(torch.tensor([1.0, 3.0, -2.0])).tolist() == [3.0, -2.0]
+    tokens = PromptTokens(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
+    assert tokens.largest(torch.tensor([1.0, 3.0, -2.0])).tolist() == [3.0, -2.0]
 
 
-def test_an_edit_s_functions_are_one_at_its_subject_and_zero_at_the_bound_of_unrelated_prompts():
-    scope = SubjectScope.learned(torch.tensor([[0.0, 1.0], [2.0, 0.0]]), METRIC, UNRELATED)
-    bound = torch.tensor([0.2, -1.0]).quantile(0.98)
-    at = values(torch.tensor([[0.0, 1.0], [5.0, bound], [2.0, 0.0], [0.0, 0.0]]), scope.ways)
-    torch.testing.assert_close(at[:2, 0], torch.tensor([1.0, 0.0]))
-    torch.testing.assert_close(at[2:, 1], torch.tensor([1.0, 0.0]))
-
-
-def test_a_subject_like_unrelated_ones_is_measured_by_the_least_distance():
-    common = PromptTokens(torch.tensor([[0.0, 3.0]]), torch.tensor([0]))
-    scope = SubjectScope.learned(torch.tensor([[0.0, 1.0]]), METRIC, common)
-    at = values(torch.tensor([[0.0, 1.0], [0.0, 0.9]]), scope.ways)[:, 0]
-    torch.testing.assert_close(at, torch.tensor([1.0, 0.0]))
-
-
-def test_texts_are_scored_by_the_tokens_of_their_span():
-    scope = SubjectScope(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.5]]))
-    inner = torch.tensor([[[1.0, 2.0], [9.0, 9.0]], [[0.0, 0.0], [3.0, 1.0]]])  # (2, 2, f)
+def test_texts_are_scored_by_the_nearest_token_of_their_span():
+    scope = SubjectScope(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    units = torch.tensor([[[0.6, 0.8], [1.0, 0.0]], [[0.0, -1.0], [0.8, 0.6]]])  # (2, 2, d)
     span = torch.tensor([[True, False], [True, True]])
-    assert scope.scores(inner, span).tolist() == [2.0, 3.5]
+    torch.testing.assert_close(scope.scores(units, span), torch.tensor([0.8, 0.8]))
 
 
-@pytest.mark.parametrize(("score", "expected"), [(0.3, 0.6), (0.7, HIGHEST), (0.1, LOWEST)])
+@pytest.mark.parametrize(("score", "expected"), [(0.8, 0.8), (0.95, HIGHEST), (0.1, LOWEST)])
 def test_the_threshold_bounds_what_unrelated_prompts_reach_in_any_memory(score, expected):
-    scopes = [SubjectScope(torch.tensor([[factor, 0.0, 0.0]])) for factor in (1.0, 2.0)]
-    unrelated = PromptTokens(torch.tensor([[score, 0.0]] * 3), torch.arange(3))
+    scopes = [SubjectScope(torch.tensor([[1.0, 0.0]])), SubjectScope(torch.tensor([[0.0, 1.0]]))]
+    unrelated = PromptTokens(torch.tensor([[0.0, score]] * 3), torch.arange(3))
     assert threshold(scopes, unrelated).item() == pytest.approx(expected)
 
 
 def test_a_subject_is_recognised_where_its_own_prompt_is_the_nearest():
-    keys = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    subjects = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     apart = PromptTokens(torch.tensor([[0.9, 0.1], [0.2, 0.8]]), torch.tensor([0, 1]))
-    swapped = PromptTokens(apart.inner.flip(0), apart.prompt)
-    assert recognised(keys, apart, METRIC) == 1.0
-    assert recognised(keys, swapped, METRIC) == 0.0
+    swapped = PromptTokens(apart.units.flip(0), apart.prompt)
+    assert recognised(subjects, apart) == 1.0
+    assert recognised(subjects, swapped) == 0.0
+
+
+@pytest.mark.parametrize("family", sorted(FAMILY_MODELS))
+def test_a_reader_sees_the_states_behind_an_early_layer_of_every_family(family):
+    lm = tiny_language_model(family)
+    site, texts = subject_site(lm, 2), [record.prompt for record in STREAM]
+    reader = SubjectReader.measured(lm, site, texts)
+    batch = lm.tokenizer(texts[:1], return_tensors="pt")
+    with torch.no_grad():
+        states = lm.model(**batch, output_hidden_states=True, use_cache=False).hidden_states[site.layer + 1]
+    torch.testing.assert_close(hidden_states(lm, site, texts)[0], states[0], rtol=1e-4, atol=1e-5)
+    units = reader.tokens(lm, texts).units
+    torch.testing.assert_close(units.norm(dim=-1), torch.ones(len(units)))
+
+
+def test_cosines_are_those_in_the_metric_of_unrelated_texts():
+    metric = torch.tensor([[2.0, 0.6], [0.6, 1.0]])
+    reader = SubjectReader(subject_site(tiny_language_model(), 2), torch.linalg.cholesky(metric))
+    one, other = torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 3.0])
+    expected = (one @ metric @ other) / ((one @ metric @ one) * (other @ metric @ other)).sqrt()
+    torch.testing.assert_close(reader.units(one) @ reader.units(other), expected)
+
+
+def test_subjects_are_read_in_front_of_the_edited_layer():
+    lm = tiny_language_model()
+    assert subject_site(lm, 3).layer == len(lm.model.model.layers) * 5 // 32
+    assert subject_site(lm, 0) is None
+    with pytest.raises(ConfigError, match="not layer 0"):
+        edited("wise-retrieve", 1, layer=0, convention="whitened", scope="subject", irrelevant=4)
+
+
+def test_a_subject_is_known_at_the_start_of_a_text_too():
+    editor = made(count=1)
+    scope = editor.bank.served()[0].scope
+    units = editor.tools.reader.tokens(editor.lm, [f"{STREAM[0].subject} works"]).units
+    assert scope.cosines(units).max().item() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_scopes_are_told_by_activation_where_no_training_record_has_another_wording():
     same_words = made(count=1, scope="measured")
     assert same_words.measured()["recognised_by_subject"] == 0.0
-    assert same_words.bank.served()[0].scope is None
+    assert same_words.bank.served()[0].scope is None and same_words.tail.early is None
     reworded = [replace(r, probes=(Probe("paraphrase", f"{r.subject} is", "x"),)) for r in STREAM]
     assert len(_pairs(reworded)) == len(STREAM) and not _pairs(STREAM)
 
@@ -89,7 +110,7 @@ def test_scopes_are_told_by_activation_where_no_training_record_has_another_word
 def test_the_token_that_recognises_more_prompts_scores_them_if_it_recognises_half(
     monkeypatch, by_subject, by_last, chosen
 ):
-    monkeypatch.setattr(editor_module, "shares_recognised", lambda *_: (by_subject, by_last))
+    monkeypatch.setattr(subject_pairs, "shares_recognised", lambda *_: (by_subject, by_last))
     editor = made(count=0, scope="measured")
     assert editor.needs_subject == chosen
     assert editor.measured()["recognised_by_last_token"] == by_last
@@ -126,10 +147,22 @@ def test_saved_scopes_load_onto_a_fresh_model(tmp_path):
 
 def test_memories_saved_without_scopes_are_chosen_by_activation():
     editor = made()
-    new = (".ways", ".tokens", ".prompts")
+    new = (".subjects", ".factor", ".tokens", ".prompts")
     old = {name: tensor for name, tensor in editor.memory().items() if not name.endswith(new)}
-    editor._take_memory(old)
+    editor.restore(STREAM[:4], old)
     served = editor.bank.served()
     assert [memory.scope for memory in served] == [None] * 4
     query = pooled_prompts(editor, [STREAM[0].prompt], "last")
     torch.testing.assert_close(asked(editor, [STREAM[0].prompt]).score, editor.tools.scores(query, served[0].delta))
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "opt"])
+def test_the_running_model_decides_as_an_evaluation_does(family):
+    editor = made(family=family)
+    for record in STREAM[:2]:
+        ids = editor.lm.tokenizer([record.prompt], return_tensors="pt")
+        with torch.inference_mode():
+            editor.lm.model(**ids)
+        found, expected = editor._routing, asked(editor, [record.prompt])
+        torch.testing.assert_close(found.score, expected.score, rtol=1e-4, atol=1e-5)
+        assert found.choice.tolist() == expected.choice.tolist()

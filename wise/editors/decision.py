@@ -41,6 +41,7 @@ class Reading:
     `inner` (B, L, f) and `base` (B, L, d) are the matrix's input and its unedited output, `real` (B, L)
     tells tokens from padding, `last` (B,) is the last prompt token, `end` (B,) the last token that may be
     looked at: the same when the decision falls on the prompt, a later one when an answer is read along.
+    `early` (B, L, d) are the hidden states behind an earlier layer, where the editor's tail keeps them.
     """
 
     inner: Tensor
@@ -48,13 +49,15 @@ class Reading:
     real: Tensor
     last: Tensor
     end: Tensor
+    early: Tensor | None = None
 
     @classmethod
     def of(cls, frozen: FrozenStates, whole: bool = False) -> Reading:
         """The prompts of a batch, or its `whole` texts with their targets."""
         batch = frozen.batch
         last = batch.start - 1
-        return cls(frozen.inner, frozen.output, batch.attention_mask.bool(), last, batch.length - 1 if whole else last)
+        end = batch.length - 1 if whole else last
+        return cls(frozen.inner, frozen.output, batch.attention_mask.bool(), last, end, frozen.early)
 
     def query(self) -> Tensor:
         """The matrix's input at the last prompt token, (B, f)."""

@@ -28,12 +28,16 @@ class Targets:
 
 @dataclass(frozen=True, eq=False)
 class FrozenStates:
-    """A batch with its `inner` = x (B, L, f), `output` = y = W0 x (B, L, d), `hidden` = h (B, L, d)."""
+    """A batch with its `inner` = x (B, L, f), `output` = y = W0 x (B, L, d), `hidden` = h (B, L, d).
+
+    `early` (B, L, d) are the hidden states behind an earlier layer, where the tail keeps them.
+    """
 
     batch: Batch
     inner: Tensor
     output: Tensor
     hidden: Tensor
+    early: Tensor | None = None
 
     def query(self) -> Tensor:
         """The matrix's input at the last prompt token, (B, f): what routing decides on."""

@@ -28,8 +28,8 @@ from wise.tail.window import Window
 Text = tuple[int, ...]
 """The tokens of one text."""
 
-TextStates = tuple[Tensor, Tensor, Tensor]
-"""x (L, f), y (L, d) and h (L, d) of one text."""
+TextStates = tuple[Tensor, ...]
+"""x (L, f), y (L, d) and h (L, d) of one text, and the states (L, d) behind an earlier layer where they are kept."""
 
 
 class Tail:
@@ -49,12 +49,19 @@ class Tail:
         self.site = site
         self.cache_bytes = cache_bytes
         self.trim = True
+        self.early: Site | None = None
         self._states: dict[Text, TextStates] = {}
         self._groups: list[tuple[Text, ...]] = []  # the batches of all texts that are kept
         self._group_of: dict[Text, int] = {}
         self._cached_bytes = 0
         self._returns_tuple = False
         self._calls: WeakKeyDictionary[FrozenStates, _Calls] = WeakKeyDictionary()
+
+    def keep_early(self, early: Site | None) -> None:
+        """Read the hidden states behind the layer of `early` as well from now on, or no more."""
+        if early != self.early:
+            self.early = early
+            self._states = {}  # read again, in the same batches, when they are asked for
 
     # What never changes
 
@@ -85,7 +92,7 @@ class Tail:
         In a batch padded on the left `start` counts from the padded beginning and `length` is L.
         """
         states = self._read(batch)
-        return FrozenStates(batch, states.inner, states.output, states.hidden)
+        return FrozenStates(batch, states.inner, states.output, states.hidden, states.early)
 
     def groups(self) -> dict[str, Tensor]:
         """Which texts were computed together, as tensors by name: all tokens, texts by size, groups by size."""
@@ -120,12 +127,11 @@ class Tail:
         """The states of some texts, cut out of one batch into one entry a text."""
         batch = collate([Encoded(ids, 0) for ids in texts], self.lm.pad, self.lm.device)
         states = self._read(batch)
-        kinds = states.inner, states.output, states.hidden
-        cut = ([kind[row, : len(ids)].clone() for kind in kinds] for row, ids in enumerate(texts))
-        return {ids: (inner, output, hidden) for ids, (inner, output, hidden) in zip(texts, cut, strict=True)}
+        kinds = [states.inner, states.output, states.hidden, *([] if states.early is None else [states.early])]
+        return {ids: tuple(kind[row, : len(ids)].clone() for kind in kinds) for row, ids in enumerate(texts)}
 
     def _read(self, batch: Batch) -> States:
-        states = read_states(self.site, batch)
+        states = read_states(self.site, batch, self.early)
         self._returns_tuple = states.as_tuple
         return states
 

@@ -31,6 +31,7 @@ class RoutedEditor(Editor):
         self._hooks: list[Any] = []
         self._generation: _Generation | None = None  # while generate() runs
         self._call: Call | None = None
+        self._early: Tensor | None = None  # states of the call that runs, where the tail keeps them
         self._routing: Routing | None = None  # of the call that runs
         self._decisions: WeakKeyDictionary[Cache, Routing | None] = WeakKeyDictionary()
 
@@ -44,6 +45,8 @@ class RoutedEditor(Editor):
             self.site.module.register_forward_hook(self._at_site),
             backbone.register_forward_hook(self._after_model),
         ]
+        if self.tail.early is not None:
+            self._hooks.append(self.tail.early.block.register_forward_hook(self._at_early))
         generate = model.generate
 
         def generate_edited(*args: Any, **kwargs: Any) -> Any:
@@ -58,7 +61,7 @@ class RoutedEditor(Editor):
         if self._hooks:
             del self.lm.model.generate  # the class's own method shows again
         self._hooks = []
-        self._routing = self._call = None
+        self._routing = self._call = self._early = None
         if not self._aside:  # an editor that only steps aside goes on with what it has decided
             self._decisions.clear()
 
@@ -91,13 +94,17 @@ class RoutedEditor(Editor):
             call = call.up_to(generation.end)
         self._call, self._routing = call, None
 
+    def _at_early(self, _module: nn.Module, _args: tuple, output: Any) -> None:
+        self._early = output[0] if isinstance(output, tuple) else output
+
     def _at_site(self, _module: nn.Module, args: tuple, base: Tensor) -> Tensor:
         """Replace the matrix's output by the chosen memory's, shapes as they come: (B, L, d) or (B * L, d)."""
         call = cast(Call, self._call)  # the model's own hook ran before
         shape = call.real.shape
         inner, before = args[0].view(*shape, -1), base.view(*shape, -1)
         if call.decides:
-            self._routing = self.decide(Reading(inner, before, call.real, call.last, call.last))
+            early = None if self._early is None else self._early.to(inner.device)
+            self._routing = self.decide(Reading(inner, before, call.real, call.last, call.last, early))
         else:
             self._routing = self._decision_of(call)
         return self.output(inner, before, self._routing, call.last if call.decides else None).view_as(base)

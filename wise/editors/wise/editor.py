@@ -20,7 +20,8 @@ from wise.editors.wise.memories import BANKS, MemoryBank, Served, Tools
 from wise.editors.wise.memories.bank import Train
 from wise.editors.wise.routing import HELD_BACK, LONG, Calibration, Margins, Scope, span_of
 from wise.editors.wise.rows import UNPREPARED, edit_rows
-from wise.editors.wise.subject_keys import prompt_tokens, shares_recognised
+from wise.editors.wise.subject_pairs import chosen_reader
+from wise.editors.wise.subject_reader import SubjectReader, subject_site
 from wise.editors.wise.subject_scope import PromptTokens, SubjectScope
 from wise.editors.wise.training import Edit, Rows, Step, Trainer
 from wise.editors.wise.whitening import SQUARES, WhitenedTrainer, joined_moments, key_moments, whitening
@@ -35,9 +36,6 @@ FEWEST = 3
 
 UNRELATED = 256
 """Most of these prompts whose tokens are all kept."""
-
-RECOGNISED = 0.5
-"""Least share of prompts that have to be recognised in other wordings by their subject."""
 
 TIED = 0.1
 """Most that scores of subjects differ by where they count as one."""
@@ -92,7 +90,7 @@ class Wise(RoutedEditor):
     @property
     def needs_subject(self) -> bool:
         """Whether prompts are recognised by the subject of an edit."""
-        return self.tools.unrelated is not None
+        return self.tools.reader is not None
 
     def learns_from_records(self) -> bool:
         """See `Editor.learns_from_records`: the model's own scales, where options are relative."""
@@ -119,19 +117,18 @@ class Wise(RoutedEditor):
         self._calibrate(pooled_prompts(self, texts, "last"))
         if self.config.whiten:
             self._whiten(key_moments(self.tail, training_texts(records)))
-        if self._by_subject(records):
+        reader, self._recognised = chosen_reader(self, records, texts, self.tools.metric)
+        self._read_subjects(reader)
+        if reader is not None:
             draw = generator(self.seed, "unrelated tokens")
             held_back = texts[HELD_BACK]
             chosen = torch.randperm(len(held_back), generator=draw)[:UNRELATED].tolist()
-            self.tools.unrelated = prompt_tokens(self, [held_back[i] for i in chosen])
+            self.tools.unrelated = reader.tokens(self.lm, [held_back[i] for i in chosen])
 
-    def _by_subject(self, records: Sequence[EditRecord]) -> bool:
-        """Whether scopes are told by subjects, see `WiseConfig.scope`."""
-        if self.config.scope == "measured" and self.config.whiten and self.config.routing == "prefill":
-            self._recognised = shares_recognised(self, records, cast(Tensor, self.tools.metric))
-            by_subject, by_last_token = self._recognised
-            return by_subject >= max(RECOGNISED, by_last_token)
-        return self.config.scope == "subject"
+    def _read_subjects(self, reader: SubjectReader | None) -> None:
+        """Tell scopes by subjects, which `reader` reads, or without one by activation."""
+        self.tools.reader, self.tools.unrelated = reader, None
+        self.tail.keep_early(None if reader is None else reader.site)
 
     def _calibrate(self, queries: Tensor) -> None:
         """Take the inputs (n, f) of the matrix at the last tokens of unrelated prompts."""
@@ -177,7 +174,7 @@ class Wise(RoutedEditor):
         return Step(lr, margins, weight, self.tools.activation(), config)
 
     def _learn(self, record: EditRecord) -> EditOutcome:
-        return self.learn_rows(edit_rows(self, record, self._calibration, self.needs_subject), record)
+        return self.learn_rows(edit_rows(self, record, self._calibration, self.tools.reader), record)
 
     # Answering
 
@@ -199,7 +196,8 @@ class Wise(RoutedEditor):
     def subject_scores(self, reading: Reading, scopes: Sequence[SubjectScope]) -> Tensor:
         """Scores (B, k) of prompts by their subjects."""
         span = span_of(reading, "prompt")
-        return torch.stack([scope.scores(reading.inner, span) for scope in scopes], 1)
+        units = cast(SubjectReader, self.tools.reader).units(cast(Tensor, reading.early))  # (B, L, d)
+        return torch.stack([scope.scores(units, span) for scope in scopes], 1)
 
     def _moved_most(self, reading: Reading, served: Sequence[Served], near: Tensor) -> Tensor:
         """Number (B,) of the memory among those `near` (B, k) to the subject which moves the last prompt token most.
@@ -251,8 +249,9 @@ class Wise(RoutedEditor):
         served = self.bank.served()
         ends = [memory.end for memory in served if memory.end is not None]
         scopes = [memory.scope for memory in served if memory.scope is not None]
-        rows = [rows for end in ends for rows in (end.rest, end.ends)] + [scope.ways for scope in scopes]
-        return sum(memory.delta.numel() for memory in served) + sum(r.numel() for r in rows)
+        rows = [rows for end in ends for rows in (end.rest, end.ends)] + [scope.subjects for scope in scopes]
+        reader = 0 if self.tools.reader is None else self.tools.reader.factor.numel()
+        return reader + sum(memory.delta.numel() for memory in served) + sum(r.numel() for r in rows)
 
     def merged(self) -> dict[Site, nn.Parameter]:
         """See `Editor.merged`: W0 + update, in the wider of the two precisions."""
@@ -289,9 +288,10 @@ class Wise(RoutedEditor):
         moments = {} if self._moments is None else {"calibration.moments": self._moments}
         if self._recognised:
             moments |= {"calibration.recognised": torch.tensor(self._recognised, dtype=torch.float64)}
-        unrelated = self.tools.unrelated
-        if unrelated is not None:
-            moments |= {"calibration.tokens": unrelated.inner, "calibration.prompts": unrelated.prompt}
+        reader, unrelated = self.tools.reader, self.tools.unrelated
+        if reader is not None and unrelated is not None:
+            moments |= {"subjects.factor": reader.factor}
+            moments |= {"subjects.tokens": unrelated.units, "subjects.prompts": unrelated.prompt}
         return self.bank.state() | calibration | moments
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
@@ -300,9 +300,10 @@ class Wise(RoutedEditor):
             self._calibrate(memory["calibration.queries"])
         shares = memory.get("calibration.recognised")
         self._recognised = None if shares is None else (shares[0].item(), shares[1].item())
-        self.tools.unrelated = None
-        if "calibration.tokens" in memory:
-            self.tools.unrelated = PromptTokens(memory["calibration.tokens"], memory["calibration.prompts"])
+        site = subject_site(self.lm, self.layer) if "subjects.factor" in memory else None
+        self._read_subjects(None if site is None else SubjectReader(site, memory["subjects.factor"]))
+        if site is not None:
+            self.tools.unrelated = PromptTokens(memory["subjects.tokens"], memory["subjects.prompts"])
         if "calibration.moments" in memory:
             self._whiten(memory["calibration.moments"])
 

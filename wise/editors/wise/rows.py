@@ -12,7 +12,7 @@ from wise.editors.base import Editor
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.config import WiseConfig
 from wise.editors.wise.routing import Calibration, Scope, training_span
-from wise.editors.wise.subject_keys import subject_keys
+from wise.editors.wise.subject_reader import SubjectReader
 from wise.editors.wise.training import Rows
 from wise.errors import ConfigError
 from wise.lm.batch import Batch, collate, encode, encode_prompts, tokenize
@@ -24,11 +24,13 @@ from wise.tail.tail import FrozenStates, Tail
 UNPREPARED = "{}: call prepare(train_records) before the first edit, margins depend on it"
 
 
-def edit_rows(editor: Editor, record: EditRecord, calibration: Calibration | None, by_subject: bool = False) -> Rows:
+def edit_rows(
+    editor: Editor, record: EditRecord, calibration: Calibration | None, reader: SubjectReader | None = None
+) -> Rows:
     """The edit's prompt, alone and behind random contexts, with its target; and what is outside of its scope.
 
-    `calibration` has the unrelated prompts that are outside beside the record's own text; scopes are told `by_subject`
-    or by activation. Raises `ConfigError` where it is missing, and where there is nothing outside.
+    `calibration` has the unrelated prompts that are outside beside the record's own text; with a `reader`
+    of subjects they tell the scope. Raises `ConfigError` where it is missing, and where there is nothing outside.
     """
     config: WiseConfig = editor.config
     if config.positions == "padded":
@@ -37,7 +39,7 @@ def edit_rows(editor: Editor, record: EditRecord, calibration: Calibration | Non
         prompts = editor.augmented(record, config.context_prefixes)
         return padded_rows(editor.tail, editor.lm, prompts, record.target, record.irrelevant)
     frozen = editor.rows(record, config.context_prefixes)
-    subject = subject_keys(editor, record, frozen) if by_subject else None
+    subject = None if reader is None else reader.subjects(editor, record)
     outside = _outside(editor, record, calibration)
     return Rows(frozen, training_span(frozen.batch, config.positions), outside, subject=subject)
 
@@ -97,7 +99,8 @@ def subset(frozen: FrozenStates, rows: slice) -> FrozenStates:
     """Some rows of a batch, padded as they are."""
     batch = frozen.batch
     part = Batch(batch.input_ids[rows], batch.attention_mask[rows], batch.start[rows], batch.length[rows])
-    return replace(frozen, batch=part, inner=frozen.inner[rows], output=frozen.output[rows], hidden=frozen.hidden[rows])
+    kinds = {kind: getattr(frozen, kind) for kind in ("inner", "output", "hidden", "early")}
+    return replace(frozen, batch=part, **{kind: None if of is None else of[rows] for kind, of in kinds.items()})
 
 
 def subject_span(lm: LanguageModel, prompts: Sequence[str], target: str, subject: str, batch: Batch) -> Tensor:

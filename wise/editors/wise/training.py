@@ -49,7 +49,7 @@ class Rows:
     outside: Scope | Tensor
     recorded: Tensor | None = None
     subject: Tensor | None = None
-    """Inputs (B, f) of the matrix at the subject's last token of each row, where scopes are told by it."""
+    """The subject (n, d) as a reader of subjects sees it in several texts, where scopes are told by it."""
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,11 @@ class Memory:
     `queries` (n, f): inputs of the matrix at their last prompt tokens. `scores` (n,): their routing scores
     when each was learned. `edits` (n,): their positions in the log. `keys` (m, f): inputs at all tokens that predict
     their answers, which later edits spare; none without whitened updates. `rest` (m, f + 1) and `ends` (n, f + 1): see
-    `AnswerEnd`; none where a memory answers at every token. `ways` (l, f + 1): see `SubjectScope`; none where scopes
+    `AnswerEnd`; none where a memory answers at every token. `subjects` (l, d): see `SubjectScope`; none where scopes
     are told by scores.
     """
 
-    PARTS = ("delta", "queries", "scores", "edits", "keys", "rest", "ends", "ways")
+    PARTS = ("delta", "queries", "scores", "edits", "keys", "rest", "ends", "subjects")
 
     delta: Tensor
     queries: Tensor
@@ -54,14 +54,14 @@ class Memory:
     keys: Tensor
     rest: Tensor
     ends: Tensor
-    ways: Tensor
+    subjects: Tensor
 
     @classmethod
     def begun(cls, delta: Tensor, queries: Tensor) -> Memory:
         """Without edits; `queries` (0, f)."""
         none = torch.empty(0, dtype=torch.long, device=delta.device)
         rows = delta.new_empty(0, delta.shape[1] + 1)
-        return cls(delta, queries, delta.new_empty(0), none, queries, rows, rows, rows)
+        return cls(delta, queries, delta.new_empty(0), none, queries, rows, rows, delta.new_empty(0, len(delta)))
 
     def learned(self, delta: Tensor, **more: Tensor) -> Memory:
         """With one more edit: `more` has its row of each of the other parts."""
@@ -132,7 +132,7 @@ class RoundRobin:
             keys=keys,
             rest=end.rest,
             ends=end.ends,
-            ways=self.tools.subject(edit.rows).ways,
+            subjects=self.tools.subject(edit.rows).subjects,
         )
         return bank._released(index, query)._with(index, taught), trained.outcome
 
@@ -228,7 +228,7 @@ class RoundRobin:
         """Thresholds (k,), see `WiseConfig.threshold`."""
         config, tools = self.tools.config, self.tools
         if tools.unrelated is not None:
-            scopes = [SubjectScope(memory.ways) for memory in memories]
+            scopes = [SubjectScope(memory.subjects) for memory in memories]
             return (threshold(scopes, tools.unrelated) * (1 - HAIR)).expand(len(scopes))
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
@@ -241,7 +241,7 @@ class RoundRobin:
 
     def _scope(self, memory: Memory) -> SubjectScope | None:
         """Which prompts are its own, where that is told by subjects."""
-        return None if self.tools.unrelated is None else SubjectScope(memory.ways)
+        return None if self.tools.unrelated is None else SubjectScope(memory.subjects)
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """See `MemoryBank.choose`: the largest score among those that reach their threshold.
@@ -292,7 +292,7 @@ class RoundRobin:
         def part_of(name: str, part: str) -> Tensor:
             if part == "keys" and f"{name}.keys" not in state:  # saved by a version that kept none
                 part = "queries"
-            if part in ("rest", "ends", "ways") and f"{name}.{part}" not in state:
+            if part in ("rest", "ends", "subjects") and f"{name}.{part}" not in state:
                 return state[f"{name}.delta"].new_empty(0, self.tools.tail.site.weight.shape[1] + 1)
             return state[f"{name}.{part}"]
 

@@ -14,6 +14,7 @@ from wise.editors.wise.merging import merge
 from wise.editors.wise.routing import Activation, Scope
 from wise.editors.wise.rows import queries_scope, scope_of
 from wise.editors.wise.sharding import draw_mask
+from wise.editors.wise.subject_reader import SubjectReader
 from wise.editors.wise.subject_scope import PromptTokens, SubjectScope
 from wise.editors.wise.training import Rows
 from wise.lm.architectures import activation
@@ -32,8 +33,10 @@ class Tools:
         self.seed = seed
         self.held_back = torch.empty(0)
         """Inputs (n, f) of the matrix at the last tokens of unrelated prompts that take no part in learning."""
+        self.reader: SubjectReader | None = None
+        """What subjects are read with, where scopes are told by them."""
         self.unrelated: PromptTokens | None = None
-        """All tokens of some of these prompts, where scopes are told by the subject."""
+        """All tokens of some of the held back prompts, as the reader sees them."""
         self.metric: Tensor | None = None
         """P (f, f) of whitened updates, where there are any."""
 
@@ -72,10 +75,9 @@ class Tools:
 
     def subject(self, rows: Rows) -> SubjectScope:
         """Where one edit answers, from its rows; nothing where that is not told by its subject."""
-        like = self.zero()
-        if rows.subject is None or self.metric is None or self.unrelated is None:
-            return SubjectScope(like.new_empty(0, rows.frozen.inner.shape[-1] + 1))
-        return SubjectScope(SubjectScope.learned(rows.subject, self.metric, self.unrelated).ways.to(like))
+        return SubjectScope(
+            self.zero().new_empty(0, self.tail.site.weight.shape[0]) if rows.subject is None else rows.subject
+        )
 
     def batch_scope(self, batch: Batch) -> Scope:
         """Texts as they are scored at all their positions, on the unedited model."""
