@@ -7,6 +7,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+SIGNS = {character: "\\" + character for character in "&%$#_{}"}
+SIGNS |= {"^": r"\^{}", "~": r"\~{}", "\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "≥": r"$\ge$", "≤": r"$\le$"}
+SIGNS |= {"–": "--", "±": r"$\pm$", "ρ": r"$\rho$", "τ": r"$\tau$", "×": r"$\times$"}
+"""Characters that LaTeX writes in another way."""
+
 
 def number(value: float, digits: int = 2) -> str:
     """A number with `digits` decimals, in powers of ten from a million on; a dash for NaN, and `inf` spelled out."""
@@ -39,10 +44,8 @@ def markdown_frame(frame: pd.DataFrame, digits: int = 3, left: int = 1) -> str:
 
 
 def escape(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text
+    """Text as LaTeX writes it."""
+    return "".join(SIGNS.get(character, character) for character in text)
 
 
 def booktabs(text: str) -> str:
@@ -76,14 +79,9 @@ def _booktabs(rows: list[list[str]], align: list[str], said: list[str]) -> str:
     ])  # fmt: skip
 
 
-SIGNS = {"[": "{[}", "–": "--", "±": r"$\pm$", "ρ": r"$\rho$", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$"}
-SIGNS |= {"≥": r"$\ge$", "≤": r"$\le$", "τ": r"$\tau$"}
-"""Characters of tables that LaTeX writes in another way."""
-
-
 def _in_latex(text: str) -> str:
     """A cell or sentence of Markdown; code and bold as such, links by their words."""
     text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text).replace("<br>", " ")
-    text = "".join(SIGNS.get(character, character) for character in escape(text.replace("\\", "")))
+    text = escape(text.replace("\\", "")).replace("[", "{[}")  # behind the end of a row [ begins an option
     text = re.sub(r"`([^`]+)`", r"\\texttt{\1}", text)
     return re.sub(r"\*\*([^*]+)\*\*", r"\\textbf{\1}", text)

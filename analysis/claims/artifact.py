@@ -108,13 +108,13 @@ def to_latex(found: pd.DataFrame) -> str:
     parts = []
     for place, group in found[found["verdict"] != Verdict.UNTESTED].groupby(PLACE, sort=False):
         lines = [
-            " & ".join(map(_tex, (row["short"], _who(row), _effect(row), number(row["p_holm"], 3), row["verdict"])))
+            " & ".join(map(escape, (row["short"], _who(row), _effect(row), number(row["p_holm"], 3), row["verdict"])))
             + r" \\"
             for row in group.to_dict("records")
         ]
         parts += [
             r"\begin{table*}[t]", r"\centering",
-            rf"\caption{{Claims tested on {_tex(', '.join(place))}.}}",
+            rf"\caption{{Claims tested on {escape(', '.join(place))}.}}",
             r"\begin{tabular}{llrrl}", r"\toprule",
             r"Claim & Editor & Effect [95\% interval] & $p$ (Holm) & Verdict \\", r"\midrule",
             *lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}", "",
@@ -180,10 +180,6 @@ def _verdict(row: dict) -> str:
         return str(row["verdict"])
     needed = row["edits_needed"]
     return f"{row['verdict']} ({'more than a million' if pd.isna(needed) else f'{needed:,.0f}'})"
-
-
-def _tex(text: str) -> str:
-    return escape(str(text)).replace("–", "--").replace("<", "$<$").replace(">", "$>$")
 
 
 def _cell(axes: Axes, column: int, height: float, cell: pd.Series | None, columns: int) -> None:

@@ -123,6 +123,7 @@ def test_latex_layout(scores):
     assert len(body) == 5 and all(line.count("&") == 4 * len(GRID) for line in body)
     assert "2 seeds (0, 1)" in text and text.count(r"\begin{table*}") == 1
     assert escape("a_b & 5%") == r"a\_b \& 5\%"
+    assert escape("rho^k ≤ .03 ± ~1") == r"rho\^{}k $\le$ .03 $\pm$ \~{}1"
 
 
 def test_paired_table_compares_the_same_edits(scores):

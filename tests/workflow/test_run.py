@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +46,17 @@ def test_main_table_has_its_columns_and_editors(finished: Workspace):
     assert ["dataset", "model", "editor", "T", "metric", "mean", "low", "high", "seeds"] == list(main.columns)[:9]
     assert set(main["editor"]) == {"none", "grace", "wise-retrieve"}
     assert set(main["T"]) == {1, 4}
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no TeX here")
+def test_every_latex_table_compiles(finished: Workspace, tmp_path: Path):
+    tables = sorted((finished.results / "tables").glob("*.tex"))
+    inputs = "\n".join(rf"\input{{{table}}}\clearpage" for table in tables)
+    text = rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{inputs}\end{{document}}"
+    (tmp_path / "all.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert tables and done.returncode == 0, done.stdout[-2000:]
 
 
 def test_tracking_holds_every_run_and_the_report(finished: Workspace):
