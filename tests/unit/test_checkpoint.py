@@ -107,6 +107,15 @@ def last(out: Path) -> int:
     return max((int(place.name) for place in out.glob("checkpoints/[0-9]*")), default=0)
 
 
+def test_a_checkpoint_is_due_after_so_many_edits_or_so_long(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path, 50, {})
+    assert [checkpoints.due(edits) for edits in (0, 1, 49, 50)] == [False, False, False, True]
+    now[0] += checkpoint.LONGEST
+    assert [checkpoints.due(edits) for edits in (0, 1)] == [False, True]
+
+
 @pytest.mark.subprocess
 def test_a_killed_command_that_is_started_again_ends_with_the_same_bits(job, undisturbed, tmp_path, caplog):
     process = subprocess.Popen([sys.executable, "-m", "wise", *arguments(job, tmp_path)], stderr=subprocess.DEVNULL)

@@ -128,7 +128,7 @@ class Asked(Section):
     batch_size: AtLeastOne = 64
     """Questions in one forward pass; results do not depend on it."""
     checkpoint: Count = 50
-    """Edits between checkpoints, from which a killed job goes on; 0 for none."""
+    """Most edits between checkpoints, from which a killed job goes on; fewer where edits are slow. 0 for none."""
     records: Literal["per_seed", "shared"] = "per_seed"
     """`per_seed`: each seed edits other records, as far as the dataset goes: the first seed the first `edits` of them,
     the second the next, and from the first record again where they end. `shared`: all seeds edit the first ones."""

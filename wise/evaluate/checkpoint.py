@@ -18,6 +18,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from wise.evaluate.transcript import write_transcript
 from wise.files import read_json, sha256, write_json, write_text
 
 LOG = logging.getLogger(__name__)
+
+LONGEST = 300.0
+"""Seconds behind a checkpoint after which the next edit is followed by one, however few edits there were."""
 
 PROGRESS, STATE, ROWS, DIGESTS = "progress.json", "state.safetensors", "rows.parquet", "SHA256SUMS"
 
@@ -60,7 +64,7 @@ class Progress:
 
 
 class Checkpoints:
-    """The checkpoints of one job in `folder`, `every` so many edits.
+    """The checkpoints of one job in `folder`, `every` so many edits, and sooner where edits are slow.
 
     `job` is everything that the job's results depend on, as JSON: one that was made by another job is not used.
     """
@@ -69,6 +73,11 @@ class Checkpoints:
         self.folder = Path(folder)
         self.every = every
         self.job = json.loads(json.dumps(job))  # as it is read back
+        self._last = time.monotonic()
+
+    def due(self, edits: int) -> bool:
+        """Whether to write one, `edits` behind the last: after `every`, or after `LONGEST` seconds."""
+        return edits >= self.every or (edits > 0 and time.monotonic() - self._last >= LONGEST)
 
     def write(self, progress: Progress) -> None:
         """Write a checkpoint and remove those before it; `DataError` naming the folder where that fails.
@@ -91,6 +100,7 @@ class Checkpoints:
             for other in self._places():
                 if other != place:
                     shutil.rmtree(other)
+        self._last = time.monotonic()
 
     def latest(self, device: torch.device | str = "cpu") -> Progress | None:
         """The last checkpoint that is whole and of this job, its tensors on `device`; a warning for each other one."""

@@ -177,7 +177,7 @@ class Stream:
 
     def _save_if_due(self) -> None:
         since = self.done - self._saved + self._call.edits - self._call.saved
-        if self.checkpoints is not None and since >= self.checkpoints.every:
+        if self.checkpoints is not None and self.checkpoints.due(since):
             self._save()
 
     def _save(self) -> None:
