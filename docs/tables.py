@@ -41,6 +41,24 @@ def results_table() -> str:
     return _markdown(["Editor", *(title for title, _, _ in columns), "s an edit"], rows)
 
 
+def real_table() -> str:
+    """The comparison on a pretrained model with real edits, at its largest T: what is kept, for each dataset."""
+    columns = {"Rel": "rel", "Gen": "gen", "Loc": "loc_far", "near": "loc_near", "Avg": "avg"}
+    datasets = {"ZsRE": means("real", "zsre"), "CounterFact": means("real", "counterfact")}
+    largest = max(count for cells in datasets.values() for _, count, _ in cells)
+    shown = [
+        (f"{name} {title}", cells, metric)
+        for name, cells in datasets.items()
+        for title, metric in columns.items()
+        if any(found == metric for _, _, found in cells)
+    ]
+    rows = []
+    for editor in editors_of(datasets["ZsRE"]):
+        numbers = (cells.get((editor, largest, metric)) for _, cells, metric in shown)
+        rows.append([label(editor), *("" if value is None else f"{value:.2f}" for value in numbers)])
+    return _markdown(["Editor", *(title for title, _, _ in shown)], rows)
+
+
 def editors_table() -> str:
     """Rel/Gen/far Loc of every editor at each T of the default run, its cost, and its published Rel/Gen/Loc."""
     cells = means("default")
@@ -152,9 +170,9 @@ def _difference(row: dict[str, str] | None, with_interval: bool) -> str:
     return f"{text} [{float(row['low']):+.3f}, {float(row['high']):+.3f}]" if with_interval else text
 
 
-def means(folder: str) -> dict[tuple[str, int, str], float]:
-    """Every mean of a committed main table by editor, T and metric."""
-    rows = table(file_of(f"{folder}/main"))
+def means(folder: str, dataset: str = "") -> dict[tuple[str, int, str], float]:
+    """Every mean of a committed main table by editor, T and metric; of one `dataset` where there are several."""
+    rows = [row for row in table(file_of(f"{folder}/main")) if dataset in ("", row["dataset"])]
     return {(row["editor"], int(row["T"]), row["metric"]): float(row["mean"]) for row in rows}
 
 
@@ -208,7 +226,7 @@ def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]], words: int =
 
 
 PARTS: dict[str, tuple[tuple[str, Callable[[], str]], ...]] = {
-    "README.md": (("results", results_table),),
+    "README.md": (("real", real_table), ("results", results_table)),
     "docs/metrics.md": (("metrics", metrics_table),),
     "docs/editors.md": (("editors", editors_table), ("answers", answers_table)),
     "docs/tuning.md": (("spaces", spaces_table),),
