@@ -121,7 +121,7 @@ GRID = {1: 2, 3: 1}
 BLOCKS = {"convention": "official", "shards": 1, "group": 1, "steps": 5, "context_prefixes": 1, "replay": True}
 GROUPS = {"convention": "refined", "group": 2, "replay": True, "steps": 5}
 CUT = [(name, "llama", {}) for name in sorted(EDITORS)]
-CUT += [("wise-retrieve", "llama", options) for options in (BLOCKS, GROUPS, {"capacity": 1})]
+CUT += [("wise-retrieve", "llama", options) for options in (BLOCKS, GROUPS, {"capacity": 1}, {"scope": "subject"})]
 CUT += [(name, "gpt2", {}) for name in ("alphaedit", "ft-ewc", "ultraedit", "wise-merge")]
 
 
