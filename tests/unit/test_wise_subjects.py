@@ -91,6 +91,13 @@ def test_subjects_are_read_in_front_of_the_edited_layer():
         edited("wise-retrieve", 1, layer=0, convention="whitened", scope="subject", irrelevant=4)
 
 
+def test_an_edit_s_own_prompt_has_the_largest_score_wherever_its_subject_ends():
+    editor = made(count=1)
+    inside = replace(STREAM[1], id="inside", subject="cit")  # ends within a token of the prompt
+    editor.edit(inside)
+    assert asked(editor, [inside.prompt]).score.item() == pytest.approx(1.0, abs=1e-5)
+
+
 def test_a_subject_is_known_at_the_start_of_a_text_too():
     editor = made(count=1)
     scope = editor.bank.served()[0].scope

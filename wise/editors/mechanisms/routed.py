@@ -103,7 +103,7 @@ class RoutedEditor(Editor):
         shape = call.real.shape
         inner, before = args[0].view(*shape, -1), base.view(*shape, -1)
         if call.decides:
-            early = None if self._early is None else self._early.to(inner.device)
+            early, self._early = None if self._early is None else self._early.to(inner.device), None
             self._routing = self.decide(Reading(inner, before, call.real, call.last, call.last, early))
         else:
             self._routing = self._decision_of(call)

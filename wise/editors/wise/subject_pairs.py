@@ -19,7 +19,6 @@ from wise.records import EditRecord
 FEWEST, MOST = 8, 64
 """Pairs of prompts on which the shares of recognised ones are measured."""
 
-
 RECOGNISED = 0.5
 """Least share of prompts that have to be recognised in other wordings by their subject."""
 

@@ -80,9 +80,10 @@ class SubjectReader:
         record = with_subject(record)[0]
         behind = len(record.prompt) - subject_end(record)
         prompts = editor.augmented(record, editor.config.context_prefixes)
-        texts = [prompt[: len(prompt) - behind] for prompt in prompts] + [record.subject.strip()]
+        name = record.subject.strip()
+        ends = [*(len(prompt) - behind for prompt in prompts), len(name)]
         with editor.unedited():
-            return self.last(editor.lm, texts, list(map(len, texts)))
+            return self.last(editor.lm, [*prompts, name], ends)
 
     def last(self, lm: LanguageModel, texts: Sequence[str], ends: Sequence[int]) -> Tensor:
         """The token (n, d) that holds the character in front of `end` in each text."""
