@@ -75,7 +75,7 @@ class Checkpoints:
         self.job = json.loads(json.dumps(job))  # as it is read back
         self._last = time.monotonic()
 
-    def due(self, edits: int) -> bool:
+    def due(self, edits: float) -> bool:
         """Whether to write one, `edits` behind the last: after `every`, or after `LONGEST` seconds."""
         return edits >= self.every or (edits > 0 and time.monotonic() - self._last >= LONGEST)
 
