@@ -38,15 +38,16 @@ def activation(columns, features=64):
     return inner
 
 
-def test_a_mask_is_the_largest_centred_entries_moved_by_the_permutation():
-    editor = ready("memoir", share=2 / 64)
+@pytest.mark.parametrize(("top", "columns"), [("signed", [1, 2]), ("absolute", [1, 3])])
+def test_a_mask_is_the_largest_centred_entries_moved_by_the_permutation(top, columns):
+    editor = ready("memoir", share=2 / 64, top=top)
     features = editor.site.weight.shape[1]
     mean, inner = torch.zeros(features), torch.zeros(1, features)
     inner[0, :4] = torch.tensor([9.0, 5.0, 4.0, -9.0])
     mean[0] = 8.0  # 9 is nothing special in column 0
     editor.prepared["mean"] = mean
     assert editor.active == 2
-    moved = editor._permutation[torch.tensor([1, 2])].tolist()
+    moved = editor._permutation[torch.tensor(columns)].tolist()
     assert sorted(editor.masks(inner)[0].nonzero()[:, 0].tolist()) == sorted(moved)
     assert sorted(editor._permutation.tolist()) == list(range(features)) != editor._permutation.tolist()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -14,32 +14,39 @@ from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
+from wise.editors.shared.calibration import Calibration
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import minimise
-from wise.editors.shared.pooling import Pooling, pooled, pooled_prompts
+from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled, pooled_prompts, poolings
 from wise.editors.space import Among, Range
 from wise.errors import ConfigError
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, Share
 from wise.records import EditRecord
 from wise.seeds import generator
 
+Top = Literal["absolute", "signed"]
+
 
 @dataclass(frozen=True, config=STRICT)
 class MemoirConfig(OwnConstants):
-    """Published values for 7B models: 4096 of 11008 columns (a share of 0.37), tau 0.4 for question answering and 0.9
-    for hallucinations, 30 to 70 steps of SGD at 1.0, layer 27.
+    """Published values for 7B models: 4096 of 14336 columns (a share of 0.286), tau 0.4 for question answering and 0.9
+    for hallucinations, masks of the mean over the prompt, 30 to 70 steps of SGD at 1.0, layer 27.
     """
 
-    share: Annotated[PositiveShare, Range(0.05, 0.6)] = 0.37
+    share: Annotated[PositiveShare, Range(0.05, 0.6)] = 0.286
     """Share of the memory's columns that one edit may use."""
-    tau: Annotated[Share, Range(0.2, 0.95, log=False)] = 0.4
-    """A stored mask is used for a prompt when both overlap by at least this share of their columns."""
+    tau: Annotated[Share, Range(0.2, 0.95, log=False)] = 0.0
+    """A stored mask is used for a prompt when both overlap by at least this share of their columns; 0 for the share
+    that tells paraphrases from irrelevant questions best on the training records."""
+    top: Annotated[Top, Among(("absolute", "signed"))] = "absolute"
+    """A mask is made of the entries that are largest in size, as in the released code, or with their sign."""
     lr: Annotated[Positive, Own(4.0, "slope", 1.0), Range(0.4, 40.0)] = OPEN
     """Step size of SGD."""
     steps: Annotated[AtLeastOne, Range(20, 70)] = 50
     """Most steps of one edit."""
-    pooling: Annotated[Pooling, Among(("last", "mean"))] = "last"
-    """The mask of a prompt is made of the activation at its last token, or of the mean over its tokens."""
+    pooling: Annotated[AnyPooling, Among(("measured", "last", "mean"))] = "measured"
+    """The mask of a prompt is made of the activation at its last token, or of the mean over its tokens; `measured` for
+    the one that tells paraphrases from irrelevant questions best on the training records."""
     context_prefixes: Count = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     stop_loss: Annotated[NotNegative, Among((0.0, 0.02))] = 0.0
@@ -56,7 +63,7 @@ class Memoir(RoutedEditor):
     """
 
     name = "memoir"
-    artifact_options = ("pooling",)
+    artifact_options = ("pooling", "share", "top")
     remedy = "Raise 'lr' or 'steps'."
     Config = MemoirConfig
     matrices = 4
@@ -69,20 +76,42 @@ class Memoir(RoutedEditor):
         self._forget()
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
-        """The mean activation of training prompts and of their unrelated prompts, (f,)."""
-        texts = [text for record in records for text in (record.prompt, record.unrelated_prompt) if text.strip()]
-        return {"mean": pooled_prompts(self, texts, self.config.pooling).mean(0)}
+        """The mean activation (f,) of training prompts, `pooling` () as its number, and the measured `tau` ()."""
+        calibration = Calibration.of(records)
+        known = [text for r in calibration.learned for text in (r.prompt, r.unrelated_prompt) if text.strip()]
+        found = []
+        for pooling in poolings(self.config.pooling):
+            mean = pooled_prompts(self, known, pooling).mean(0)
+            asked, edits = (
+                self._largest(pooled_prompts(self, texts, pooling) - mean).float()
+                for texts in (calibration.questions, calibration.edits)
+            )
+            end = calibration.end(asked @ edits.T / self.active)  # (q, f) x (f, n)
+            found.append((end, {"mean": mean, "pooling": number_of(pooling), "tau": end.threshold}))
+        return min(found, key=lambda made: made[0].error)[1]
+
+    @property
+    def tau(self) -> float:
+        """The configured share, or the measured one."""
+        return self.config.tau or self._made("tau").item()
+
+    @property
+    def pooling(self) -> str:
+        """The configured way to pool, or the measured one."""
+        return POOLINGS[int(self._made("pooling"))]
 
     def masks(self, activations: Tensor) -> Tensor:
         """TopHash of pooled prompt activations (B, f) -> (B, f), bool with k ones a row.
 
         Raises `ConfigError` before `prepare`.
         """
-        if "mean" not in self.prepared:
-            raise ConfigError("memoir needs the mean activation of unrelated prompts: call prepare first")
-        top = (activations - self.prepared["mean"].to(activations)).topk(self.active, dim=-1).indices  # (B, k)
-        chosen = torch.zeros_like(activations, dtype=torch.bool)
-        return chosen.scatter(1, self._permutation[top], True)
+        largest = self._largest(activations - self._made("mean").to(activations))
+        return torch.zeros_like(largest).index_copy_(1, self._permutation, largest)
+
+    def _largest(self, centred: Tensor) -> Tensor:
+        """The k largest entries of each row (B, f), as bool (B, f)."""
+        top = (centred if self.config.top == "signed" else centred.abs()).topk(self.active, dim=-1).indices  # (B, k)
+        return torch.zeros_like(centred, dtype=torch.bool).scatter(1, top, True)
 
     def decide(self, reading: Reading) -> Routing | None:
         """The stored mask nearest in Hamming distance; the score is the share of its k columns that both have.
@@ -91,10 +120,10 @@ class Memoir(RoutedEditor):
         """
         if not len(self._masks):
             return None
-        own = self.masks(pooled(reading, self.config.pooling))
+        own = self.masks(pooled(reading, self.pooling))
         shared = own.float() @ self._masks.float().T / self.active  # (B, f) x (f, n)
         overlap, nearest = shared.max(1)  # (B,)
-        threshold = torch.full_like(overlap, self.config.tau)
+        threshold = torch.full_like(overlap, self.tau)
         return Routing(overlap, threshold, torch.where(overlap >= threshold, nearest + 1, 0))
 
     def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:
@@ -119,7 +148,7 @@ class Memoir(RoutedEditor):
         config: MemoirConfig = self.config
         frozen = self.rows(record, config.context_prefixes)
         first = Reading.of(frozen)  # (1 + prefixes, ...); its first row is the prompt as it is
-        mask = self.masks(pooled(first, config.pooling)[:1])  # (1, f)
+        mask = self.masks(pooled(first, self.pooling)[:1])  # (1, f)
         columns = mask[0].nonzero(as_tuple=True)[0]  # (k,)
         inner = frozen.inner[..., columns]  # (B, L, k): what lies outside of the mask has neither value nor gradient
         weight = self._memory[:, columns].clone().requires_grad_(True)  # (d, k)
@@ -136,6 +165,15 @@ class Memoir(RoutedEditor):
         memory[:, columns] = weight.detach()
         self._memory, self._masks = memory, torch.cat([self._masks, mask])
         return outcome
+
+    def measured(self) -> dict[str, float]:
+        """The share of columns from which a mask is used."""
+        return {"tau": self.tau} if self.config.tau or self.prepared else {}
+
+    def _made(self, name: str) -> Tensor:
+        if name not in self.prepared:
+            raise ConfigError("memoir needs the activations of training prompts: call prepare first")
+        return self.prepared[name]
 
     def _forget(self) -> None:
         self._memory = torch.zeros_like(self.site.weight)

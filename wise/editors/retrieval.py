@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import torch
 from annotated_types import Ge, Le
 from pydantic.dataclasses import dataclass
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from wise.editors.decision import Reading
 from wise.editors.mechanisms.in_context import RewritingEditor
-from wise.editors.shared.pooling import Pooling, pooled, pooled_prompts
-from wise.editors.shared.scope_threshold import scope_queries, scope_threshold
+from wise.editors.shared.calibration import Calibration
+from wise.editors.shared.embedding import Embedding, Metric
+from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled, pooled_prompts, poolings
+from wise.editors.shared.scope_threshold import scope_queries
 from wise.editors.space import Among
 from wise.errors import ConfigError
 from wise.lm.batch import Encoded
@@ -30,8 +30,11 @@ SAME = 1 - 1e-4
 class RetrievalConfig:
     """A control without published values: nothing is trained."""
 
-    pooling: Annotated[Pooling, Among(("last", "mean"))] = "last"
-    """A prompt's embedding is the model's state at its last token, or the mean over its tokens."""
+    pooling: Annotated[AnyPooling, Among(("measured", "last", "mean"))] = "measured"
+    """A prompt's embedding is the model's state at its last token, or the mean over its tokens; `measured` for the one
+    that tells paraphrases from irrelevant questions best on the training records."""
+    metric: Annotated[Metric, Among(("whitened", "plain"))] = "whitened"
+    """How embeddings are compared: by the cosine, in the metric of training prompts or as they are."""
     separator: Annotated[str, Among((".\n", ". ", "\n", " "))] = ".\n"
     """Text between an edit and the prompt that it is put in front of."""
     threshold: Annotated[float, Ge(-1), Le(1), Among((0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))] = 0.0
@@ -42,12 +45,12 @@ class RetrievalConfig:
 class Retrieval(RewritingEditor):
     """A prompt q near the edit (p, t) is answered by the unedited model from `p t<separator>q`.
 
-    Embeddings are the model's own states at the edited matrix, less their mean over training prompts; similarity is
-    the cosine. What it reaches is what the model can read off its context.
+    Embeddings are the model's own states at the edited matrix. What it reaches is what the model can read off its
+    context.
     """
 
     name = "retrieval"
-    artifact_options = ("pooling",)
+    artifact_options = ("pooling", "metric")
     remedy = "Lower 'threshold'; the model has to be able to read an answer off its context."
     Config = RetrievalConfig
     matrices = 0
@@ -63,23 +66,24 @@ class Retrieval(RewritingEditor):
         return min(self.config.threshold or self._made("threshold").item(), SAME)
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
-        """`mean` (f,) of the states of training prompts, and the `threshold` () between inside and outside of scopes.
-
-        Every question is compared with all training edits, as it will be with all edits of a memory.
-        """
-        inside, outside = scope_queries(records)
-        states = pooled_prompts(self, [prompt for _, prompt in (*inside, *outside)], self.config.pooling)
-        mean = states.mean(0)
-        unit = normalize(states - mean, dim=-1)  # (q, f)
-        edits = pooled_prompts(self, [record.prompt for record in records], self.config.pooling)
-        similarity = unit @ normalize(edits - mean, dim=-1).T  # (q, f) x (f, n)
-        owner = torch.tensor([index for index, _ in (*inside, *outside)], device=similarity.device)
-        return {"mean": mean, "threshold": scope_threshold(similarity, owner, len(inside))}
+        """The embedding of prompts, `pooling` () as its number, and the `threshold` () where scopes of edits end."""
+        calibration = Calibration.of(records)
+        known = [text for queries in scope_queries(calibration.learned) for _, text in queries]
+        found = []
+        for pooling in poolings(self.config.pooling):
+            embedding = Embedding.measured(pooled_prompts(self, known, pooling), self.config.metric)
+            asked, edits = (
+                embedding.of(pooled_prompts(self, texts, pooling))
+                for texts in (calibration.questions, calibration.edits)
+            )
+            end = calibration.end(asked @ edits.T)  # (q, f) x (f, n)
+            found.append((end, embedding.tensors() | {"pooling": number_of(pooling), "threshold": end.threshold}))
+        return min(found, key=lambda made: made[0].error)[1]
 
     def embed(self, reading: Reading) -> Tensor:
-        """Centred states of length 1, (B, f)."""
-        states = pooled(reading, self.config.pooling)
-        return normalize(states - self._made("mean").to(states), dim=-1)
+        """Vectors of length 1, (B, f)."""
+        embedding = Embedding(*(self._made(name) for name in ("mean", "directions", "shrinks")))
+        return embedding.of(pooled(reading, POOLINGS[int(self._made("pooling"))]))
 
     def similarity(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Cosine, (B, f) x (f, n) -> (B, n)."""

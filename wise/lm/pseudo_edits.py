@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from wise.errors import ConfigError
 from wise.lm.load import LanguageModel
+from wise.lm.questions import Asked
 from wise.records import EditRecord, Probe
 
 
@@ -28,6 +29,23 @@ def pseudo_edits(texts: Sequence[str], asked: Sequence[str] = ()) -> list[EditRe
         alone = asked[i % len(asked)] if asked else other
         text = {"irrelevant": f"{alone} {target}", "irrelevant_prompt": alone}
         records.append(EditRecord(f"sample-{i:05d}", prompt, target, subject, probes=probes, **text))
+    return records
+
+
+def question_edits(texts: Sequence[str], asked: Iterable[Asked]) -> list[EditRecord]:
+    """One record for each of `asked`, whose answer shall be as one of the texts goes on.
+
+    Prompts as people ask them, of which running text tells little: its paraphrase has other words, and questions about
+    somebody else must not change.
+    """
+    parts = [_cut(text) for text in texts]
+    records = []
+    for i, each in enumerate(asked):
+        (alone, rest), (_, target), (_, answer) = (parts[(i + step) % len(parts)] for step in range(3))
+        far = [Probe("locality_far", prompt, answer) for prompt in each.far]
+        probes = (Probe("paraphrase", each.other, target), *far)
+        text = {"irrelevant": f"{alone} {rest}", "irrelevant_prompt": alone}
+        records.append(EditRecord(f"asked-{i:05d}", each.prompt, target, each.name, probes=probes, **text))
     return records
 
 

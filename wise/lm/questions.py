@@ -6,6 +6,9 @@ somebody ends, and its last token looks unlike those of running text.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from wise.lm.load import LanguageModel
 
 FORMS = (
@@ -67,6 +70,44 @@ NAMES = (
     "the first computer",
 )
 """Their number has no divisor in common with that of `FORMS`, so that all pairs come."""
+
+
+STRANGERS = (
+    "Peter Novak",
+    "Portugal",
+    "the river Danube",
+    "Toyota",
+    "The Silent Garden",
+    "Amara Okafor",
+    "Melbourne",
+    "Stanford University",
+    "the violin",
+    "Cleopatra",
+    "Air France",
+    "Mount Elbrus",
+    "the steam engine",
+)
+"""Other names, as many."""
+
+
+class Asked(NamedTuple):
+    """A prompt about `name`, another one about the same, and some about somebody else, in yet other forms."""
+
+    prompt: str
+    name: str
+    other: str
+    far: tuple[str, ...]
+
+
+def asked_about(lm: LanguageModel) -> Iterator[Asked]:
+    """One for each of `NAMES`, where the tokenizer can read all of it."""
+    half, count = len(FORMS) // 2, len(NAMES)
+    unused = (*FORMS[count:half], *FORMS[half + count :])
+    for i, (name, stranger) in enumerate(zip(NAMES, STRANGERS, strict=True)):
+        one, other = FORMS[i].format(name), FORMS[half + i].format(name)
+        far = tuple(unused[(step + i) % len(unused)].format(stranger) for step in range(5))
+        if _readable(lm, [one, other, *far]) == [one, other, *far]:
+            yield Asked(one, name, other, far)
 
 
 def reworded(lm: LanguageModel) -> list[tuple[str, str, str]]:

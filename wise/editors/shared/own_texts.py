@@ -11,8 +11,8 @@ from wise.editors.base import Editor
 from wise.editors.shared.subject import with_subject
 from wise.lm.contexts import write_samples
 from wise.lm.load import LanguageModel
-from wise.lm.pseudo_edits import pseudo_edits, readable, unrelated
-from wise.lm.questions import questions
+from wise.lm.pseudo_edits import pseudo_edits, question_edits, readable, unrelated
+from wise.lm.questions import asked_about, questions
 from wise.records import EditRecord
 from wise.seeds import derive_seed
 
@@ -39,7 +39,9 @@ def training_records(lm: LanguageModel, given: Sequence[EditRecord], seed: int =
     texts = readable(lm, write_samples(lm, SAMPLES, TOKENS, derive_seed(seed, "irrelevant")), TOKENS)
     if lacks_texts and texts:
         records = [_beside(record, *own) for record, own in zip(records, cycle(unrelated(texts)), strict=False)]
-    return records if len(records) >= FEWEST else [*records, *pseudo_edits(texts, questions(lm, SAMPLES))]
+    if len(records) >= FEWEST:
+        return records
+    return [*records, *pseudo_edits(texts, questions(lm, SAMPLES)), *question_edits(texts, asked_about(lm))]
 
 
 def completed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -15,6 +15,21 @@ from wise.lm.batch import encode_prompts
 Pooling = Literal["last", "mean"]
 """`last`: the last prompt token. `mean`: the mean over the prompt's tokens but the first, which looks the same in
 every text and would drown the others."""
+
+AnyPooling = Literal["measured", "last", "mean"]
+"""One of them, or `measured`: the better one on the training records, for the model and layer at hand."""
+
+POOLINGS: tuple[str, ...] = get_args(Pooling)
+
+
+def poolings(choice: AnyPooling) -> tuple[str, ...]:
+    """Those to choose from."""
+    return POOLINGS if choice == "measured" else (choice,)
+
+
+def number_of(pooling: str) -> Tensor:
+    """Its number in `POOLINGS` (), as an artifact keeps it."""
+    return torch.tensor(POOLINGS.index(pooling))
 
 
 def pooled(reading: Reading, pooling: str) -> Tensor:
