@@ -10,11 +10,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.decision import Reading
-from wise.editors.mechanisms.in_context import RewritingEditor
-from wise.editors.shared.calibration import Calibration
-from wise.editors.shared.embedding import Embedding, Metric
-from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled, pooled_prompts, poolings
-from wise.editors.shared.scope_threshold import scope_queries
+from wise.editors.mechanisms.in_context import RewritingEditor, read_first
+from wise.editors.shared.embedding import Embedding, Metric, fitting_embedding
+from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled
 from wise.editors.space import Among
 from wise.errors import ConfigError
 from wise.lm.batch import Encoded
@@ -67,18 +65,8 @@ class Retrieval(RewritingEditor):
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
         """The embedding of prompts, `pooling` () as its number, and the `threshold` () where scopes of edits end."""
-        calibration = Calibration.of(records)
-        known = [text for queries in scope_queries(calibration.learned) for _, text in queries]
-        found = []
-        for pooling in poolings(self.config.pooling):
-            embedding = Embedding.measured(pooled_prompts(self, known, pooling), self.config.metric)
-            asked, edits = (
-                embedding.of(pooled_prompts(self, texts, pooling))
-                for texts in (calibration.questions, calibration.edits)
-            )
-            end = calibration.end(asked @ edits.T)  # (q, f) x (f, n)
-            found.append((end, embedding.tensors() | {"pooling": number_of(pooling), "threshold": end.threshold}))
-        return min(found, key=lambda made: made[0].error)[1]
+        pooling, embedding, end = fitting_embedding(self, records, self.config.pooling, self.config.metric)
+        return embedding.tensors() | {"pooling": number_of(pooling), "threshold": end.threshold}
 
     def embed(self, reading: Reading) -> Tensor:
         """Vectors of length 1, (B, f)."""
@@ -91,10 +79,7 @@ class Retrieval(RewritingEditor):
 
     def rewritten(self, text: Encoded, prompt: tuple[int, ...]) -> tuple[int, ...]:
         """The edit's text, the separator, and the prompt without a first token of its own."""
-        tokenizer = self.lm.tokenizer
-        between = tokenizer(self.config.separator, add_special_tokens=False)["input_ids"]
-        has_first = len(prompt) > 1 and prompt[0] == tokenizer.bos_token_id
-        return (*text.ids, *between, *(prompt[1:] if has_first else prompt))
+        return read_first(self.lm, text, self.config.separator, prompt)
 
     def measured(self) -> dict[str, float]:
         """The similarity from which an edit is used."""

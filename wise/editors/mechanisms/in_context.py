@@ -191,6 +191,13 @@ class RewritingEditor(Editor):
         self._texts = [Encoded(tuple(ids.tolist()), start) for ids, start in zip(texts, starts.tolist(), strict=True)]
 
 
+def read_first(lm: LanguageModel, text: Encoded, separator: str, prompt: tuple[int, ...]) -> tuple[int, ...]:
+    """The tokens of an edit's text, of the separator, and of a prompt without a first token of its own."""
+    between = lm.tokenizer(separator, add_special_tokens=False)["input_ids"]
+    has_first = len(prompt) > 1 and prompt[0] == lm.tokenizer.bos_token_id
+    return (*text.ids, *between, *(prompt[1:] if has_first else prompt))
+
+
 def _sequence(frozen: FrozenStates, row: int) -> Encoded:
     """One row of a batch without its padding, which is on the right."""
     batch = frozen.batch

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Gt, Lt
 from pydantic.dataclasses import dataclass
 
-from wise.editors.shared.pooling import Pooling
+from wise.editors.shared.pooling import AnyPooling
 from wise.editors.space import Among, Range
 from wise.options import STRICT, AtLeastOne, Positive, Share, require
+
+Counterfactual = Literal["fitting", "small", "base"]
 
 
 @dataclass(frozen=True, config=STRICT)
 class SeracConfig:
     """Published values for 7B models: DistilBERT and a 160M model, both pretrained, fine-tuned at 1e-5 in batches of
-    10 for up to 100000 steps, threshold 0.5. Here both are small and trained from nothing.
+    10 for up to 100000 steps, threshold 0.5. Here what is trained is small and trained from nothing.
     """
 
     # The scope classifier decides which edit a prompt belongs to.
     threshold: Annotated[float, Gt(0), Lt(1), Range(0.2, 0.8, log=False)] = 0.5
     """Similarity from which a prompt is in an edit's scope."""
-    pooling: Annotated[Pooling, Among(("last", "mean"))] = "last"
-    """The classifier reads the model's state at the prompt's last token, or the mean over its tokens."""
+    pooling: Annotated[AnyPooling, Among(("measured", "last", "mean"))] = "measured"
+    """The classifier reads the model's state at the prompt's last token, or the mean over its tokens; `measured` for
+    the one that recognises more paraphrases before any training."""
     scope_width: AtLeastOne = 128
     """Width of the classifier's hidden layer and of its embedding."""
     scope_steps: Annotated[AtLeastOne, Range(30, 300)] = 60
@@ -30,7 +33,11 @@ class SeracConfig:
     scope_lr: Annotated[Positive, Range(3e-4, 1e-2)] = 1e-3
     """Step size of Adam for the classifier."""
 
-    # The counterfactual model, a small Llama, answers prompts that are in scope.
+    # The counterfactual model answers prompts that are in scope.
+    counterfactual: Counterfactual = "fitting"
+    """Which model that is: `small`, a small Llama that is trained from nothing to repeat what an edit says; `base`, the
+    unedited model, which reads the edit in front of the prompt; `fitting` is `small` up to 16384 different tokens. Of
+    more it does not learn to repeat every one in so few steps."""
     hidden: AtLeastOne = 64
     """Width of the counterfactual model, a multiple of 2 x heads."""
     layers: AtLeastOne = 2

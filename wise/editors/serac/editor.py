@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from wise.editors.decision import Reading
-from wise.editors.mechanisms.in_context import RewritingEditor
+from wise.editors.mechanisms.in_context import RewritingEditor, read_first
 from wise.editors.serac.config import SeracConfig
 from wise.editors.serac.counterfactual import build_counterfactual, counterfactual_prompt, train_counterfactual
 from wise.editors.serac.scope import ScopeClassifier, ScopePairs, train_scope
-from wise.editors.shared.pooling import pooled, pooled_prompts
+from wise.editors.shared.embedding import fitting_embedding
+from wise.editors.shared.pooling import POOLINGS, number_of, pooled, pooled_prompts
 from wise.editors.shared.scope_threshold import scope_queries
 from wise.errors import ConfigError
 from wise.lm.batch import Encoded, encode, encode_prompts
@@ -24,6 +25,12 @@ Network = TypeVar("Network")
 
 SCOPE, COUNTERFACTUAL = "scope.", "counterfactual."
 """Prefixes of the two networks' tensors in the artifact."""
+
+VOCABULARY = 2**14
+"""Most different tokens that a small counterfactual model learns to repeat."""
+
+SENTENCE_END = ".\n"
+"""Between an edit's text and a question, where the unedited model reads both."""
 
 
 class Serac(RewritingEditor):
@@ -46,9 +53,10 @@ class Serac(RewritingEditor):
         self._counterfactual: LanguageModel | None = None
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
-        """Train both networks on training records: their weights, and the `loss` () of the counterfactual model."""
+        """Train both networks on training records: their weights, `pooling` () by its number, and the `loss` () of the
+        counterfactual model, where it is one of its own."""
         inside, outside = scope_queries(records)
-        pooling = self.config.pooling
+        pooling = fitting_embedding(self, records, self.config.pooling, "whitened")[0]
         questions = [*inside, *outside]
         pairs = ScopePairs(
             pooled_prompts(self, [record.prompt for record in records], pooling),
@@ -56,12 +64,14 @@ class Serac(RewritingEditor):
             torch.tensor([index for index, _ in questions], device=self.lm.device),
             len(inside),
         )
-        scope = train_scope(pairs, self.config)
+        made = {"pooling": number_of(pooling)} | _named(SCOPE, train_scope(pairs, self.config))
+        if not self.trains_answers:
+            return made
         texts = encode(self.lm, [record.prompt for record in records], [record.target for record in records])
         asked = encode_prompts(self.lm, [prompt for _, prompt in inside])
         examples = [(texts[index], prompt.ids) for (index, _), prompt in zip(inside, asked, strict=True)]
         model, loss = train_counterfactual(self.lm, examples, self._separator, self.config)
-        return {"loss": torch.tensor(loss)} | _named(SCOPE, scope) | _named(COUNTERFACTUAL, model.model)
+        return made | {"loss": torch.tensor(loss)} | _named(COUNTERFACTUAL, model.model)
 
     def use_artifact(self, tensors: dict[str, Tensor]) -> None:
         """See `Editor.use_artifact`: put the weights into their networks."""
@@ -69,13 +79,21 @@ class Serac(RewritingEditor):
         self._scope = ScopeClassifier(self.site.weight.shape[1], self.config.scope_width).to(self.lm.device)
         self._scope.load_state_dict(self._part(SCOPE))
         self._scope.eval().requires_grad_(False)
-        self._counterfactual = build_counterfactual(self.lm, self.config)
-        self._counterfactual.model.load_state_dict(self._part(COUNTERFACTUAL), strict=False)
+        if self.trains_answers:
+            self._counterfactual = build_counterfactual(self.lm, self.config)
+            self._counterfactual.model.load_state_dict(self._part(COUNTERFACTUAL), strict=False)
+
+    @property
+    def trains_answers(self) -> bool:
+        """Whether the counterfactual model is a small one of its own."""
+        if self.config.counterfactual == "fitting":
+            return len(self.lm.tokenizer) <= VOCABULARY
+        return self.config.counterfactual == "small"
 
     @property
     def answering(self) -> LanguageModel:
         """The counterfactual model."""
-        return self._require(self._counterfactual)
+        return self._require(self._counterfactual) if self.trains_answers else self.lm
 
     @property
     def threshold(self) -> float:
@@ -85,7 +103,7 @@ class Serac(RewritingEditor):
     def embed(self, reading: Reading) -> Tensor:
         """The classifier's embedding of the prompt, (B, e)."""
         with torch.no_grad():
-            return self._require(self._scope)(pooled(reading, self.config.pooling))
+            return self._require(self._scope)(pooled(reading, POOLINGS[int(self.prepared["pooling"])]))
 
     def similarity(self, queries: Tensor, keys: Tensor) -> Tensor:
         """exp(-||a - b||^2), (B, n)."""
@@ -93,11 +111,13 @@ class Serac(RewritingEditor):
 
     def rewritten(self, text: Encoded, prompt: tuple[int, ...]) -> tuple[int, ...]:
         """The input of the counterfactual model."""
+        if not self.trains_answers:
+            return read_first(self.lm, text, SENTENCE_END, prompt)
         return counterfactual_prompt(text, prompt, self._separator)
 
     def measured(self) -> dict[str, float]:
         """The counterfactual model's training loss, in nats per target token."""
-        return {"counterfactual_loss": self.prepared["loss"].item()} if self.prepared else {}
+        return {"counterfactual_loss": self.prepared["loss"].item()} if "loss" in self.prepared else {}
 
     def extra_parameters(self) -> int:
         """Keys and both networks."""

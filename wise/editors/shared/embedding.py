@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+
+from wise.editors.base import Editor
+from wise.editors.shared.calibration import Calibration, ScopeEnd
+from wise.editors.shared.pooling import AnyPooling, pooled_prompts, poolings
+from wise.editors.shared.scope_threshold import scope_queries
+from wise.records import EditRecord
 
 Metric = Literal["whitened", "plain"]
 """How embeddings are compared. `plain`: by the cosine, in which what all prompts share counts most. `whitened`: by the
@@ -56,3 +63,22 @@ class Embedding:
     def tensors(self) -> dict[str, Tensor]:
         """Everything, by name."""
         return {"mean": self.mean, "directions": self.directions, "shrinks": self.shrinks}
+
+
+def fitting_embedding(
+    editor: Editor, records: Sequence[EditRecord], pooling: AnyPooling, metric: Metric
+) -> tuple[str, Embedding, ScopeEnd]:
+    """The way to pool, of those that `pooling` leaves open, that recognises most paraphrases of records held back.
+
+    With the embedding of the others, and where scopes end.
+    """
+    calibration = Calibration.of(records)
+    known = [text for queries in scope_queries(calibration.learned) for _, text in queries]
+    found = []
+    for each in poolings(pooling):
+        embedding = Embedding.measured(pooled_prompts(editor, known, each), metric)
+        asked, edits = (
+            embedding.of(pooled_prompts(editor, texts, each)) for texts in (calibration.questions, calibration.edits)
+        )
+        found.append((each, embedding, calibration.end(asked @ edits.T)))  # (q, f) x (f, n)
+    return min(found, key=lambda each: each[2].error)
