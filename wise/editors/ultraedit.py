@@ -28,7 +28,7 @@ class UltraEditConfig(OwnConstants):
     Here a turn is one edit with its random prefixes.
     """
 
-    lr: Annotated[Positive, Own(1.0, "shift", 1e-06), Range(0.1, 100.0)] = OPEN
+    lr: Annotated[Positive, Own(4.0, "shift", 1e-06), Range(0.1, 100.0)] = OPEN
     """Size of an update along the normalised gradients."""
     ridge: Annotated[Positive, Own(0.1, "power", 1.0), Range(1e-3, 10.0)] = OPEN
     """Factor of the identity in the normal equations."""
