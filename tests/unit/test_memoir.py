@@ -104,3 +104,13 @@ def test_memoir_says_what_it_needs_before_the_first_edit():
         make_editor("memoir", tiny_language_model(), 2, {}, CONTEXTS).edit(STREAM[0])
     with pytest.raises(ConfigError, match="'share' must be greater than 0"):
         ready("memoir", share=0.0)
+
+
+def test_an_artifact_of_another_version_is_named():
+    editor = ready("memoir")
+    editor.use_artifact({"mean": torch.zeros(editor.site.weight.shape[1])})
+    with pytest.raises(ConfigError, match="no 'pooling': another version made it"):
+        _ = editor.pooling
+    editor.prepared = {}
+    with pytest.raises(ConfigError, match="memoir learns from training records first"):
+        _ = editor.pooling

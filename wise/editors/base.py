@@ -144,6 +144,14 @@ class Editor(ABC):
         """Take over what `make_artifact` computed, here or elsewhere, on the same model with the same options."""
         self.prepared = {name: tensor.to(self.lm.device) for name, tensor in tensors.items()}
 
+    def made(self, name: str) -> Tensor:
+        """One tensor of the artifact; raises `ConfigError` before `prepare`, and where the artifact lacks it."""
+        if not self.prepared:
+            raise ConfigError(f"{self.name} learns from training records first: call prepare")
+        if name not in self.prepared:
+            raise ConfigError(f"the artifact of {self.name} has no '{name}': another version made it; make it again")
+        return self.prepared[name]
+
     def edit(self, record: EditRecord) -> EditOutcome:
         """Make the model answer `record.prompt` with `record.target`, keeping all former edits.
 

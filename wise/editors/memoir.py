@@ -19,7 +19,6 @@ from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import minimise
 from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled, pooled_prompts, poolings
 from wise.editors.space import Among, Range
-from wise.errors import ConfigError
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, Share
 from wise.records import EditRecord
 from wise.seeds import generator
@@ -93,19 +92,19 @@ class Memoir(RoutedEditor):
     @property
     def tau(self) -> float:
         """The configured share, or the measured one."""
-        return self.config.tau or self._made("tau").item()
+        return self.config.tau or self.made("tau").item()
 
     @property
     def pooling(self) -> str:
         """The configured way to pool, or the measured one."""
-        return POOLINGS[int(self._made("pooling"))]
+        return POOLINGS[int(self.made("pooling"))]
 
     def masks(self, activations: Tensor) -> Tensor:
         """TopHash of pooled prompt activations (B, f) -> (B, f), bool with k ones a row.
 
         Raises `ConfigError` before `prepare`.
         """
-        largest = self._largest(activations - self._made("mean").to(activations))
+        largest = self._largest(activations - self.made("mean").to(activations))
         return torch.zeros_like(largest).index_copy_(1, self._permutation, largest)
 
     def _largest(self, centred: Tensor) -> Tensor:
@@ -169,11 +168,6 @@ class Memoir(RoutedEditor):
     def measured(self) -> dict[str, float]:
         """The share of columns from which a mask is used."""
         return {"tau": self.tau} if self.config.tau or self.prepared else {}
-
-    def _made(self, name: str) -> Tensor:
-        if name not in self.prepared:
-            raise ConfigError("memoir needs the activations of training prompts: call prepare first")
-        return self.prepared[name]
 
     def _forget(self) -> None:
         self._memory = torch.zeros_like(self.site.weight)

@@ -14,7 +14,6 @@ from wise.editors.mechanisms.in_context import RewritingEditor, read_first
 from wise.editors.shared.embedding import Embedding, Metric, fitting_embedding
 from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled
 from wise.editors.space import Among
-from wise.errors import ConfigError
 from wise.lm.batch import Encoded
 from wise.lm.load import LanguageModel
 from wise.options import STRICT
@@ -61,7 +60,7 @@ class Retrieval(RewritingEditor):
     @property
     def threshold(self) -> float:
         """The configured similarity, or the measured one; at most `SAME`."""
-        return min(self.config.threshold or self._made("threshold").item(), SAME)
+        return min(self.config.threshold or self.made("threshold").item(), SAME)
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
         """The embedding of prompts, `pooling` () as its number, and the `threshold` () where scopes of edits end."""
@@ -70,8 +69,8 @@ class Retrieval(RewritingEditor):
 
     def embed(self, reading: Reading) -> Tensor:
         """Vectors of length 1, (B, f)."""
-        embedding = Embedding(*(self._made(name) for name in ("mean", "directions", "shrinks")))
-        return embedding.of(pooled(reading, POOLINGS[int(self._made("pooling"))]))
+        embedding = Embedding(*(self.made(name) for name in ("mean", "directions", "shrinks")))
+        return embedding.of(pooled(reading, POOLINGS[int(self.made("pooling"))]))
 
     def similarity(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Cosine, (B, f) x (f, n) -> (B, n)."""
@@ -84,8 +83,3 @@ class Retrieval(RewritingEditor):
     def measured(self) -> dict[str, float]:
         """The similarity from which an edit is used."""
         return {"threshold": self.threshold} if self.config.threshold or self.prepared else {}
-
-    def _made(self, name: str) -> Tensor:
-        if name not in self.prepared:
-            raise ConfigError("retrieval needs the states of training prompts: call prepare first")
-        return self.prepared[name]

@@ -103,7 +103,7 @@ class Serac(RewritingEditor):
     def embed(self, reading: Reading) -> Tensor:
         """The classifier's embedding of the prompt, (B, e)."""
         with torch.no_grad():
-            return self._require(self._scope)(pooled(reading, POOLINGS[int(self.prepared["pooling"])]))
+            return self._require(self._scope)(pooled(reading, POOLINGS[int(self.made("pooling"))]))
 
     def similarity(self, queries: Tensor, keys: Tensor) -> Tensor:
         """exp(-||a - b||^2), (B, n)."""
