@@ -23,7 +23,7 @@ class SeracConfig:
     # The scope classifier decides which edit a prompt belongs to.
     threshold: Annotated[float, Gt(0), Lt(1), Range(0.2, 0.8, log=False)] = 0.5
     """Similarity from which a prompt is in an edit's scope."""
-    pooling: Annotated[AnyPooling, Among(("measured", "last", "mean"))] = "measured"
+    pooling: Annotated[AnyPooling, Among(("last", "mean"))] = "measured"
     """The classifier reads the model's state at the prompt's last token, or the mean over its tokens; `measured` for
     the one that recognises more paraphrases before any training."""
     scope_width: AtLeastOne = 128
