@@ -85,3 +85,8 @@ def test_prompts_that_are_edits_themselves_are_not_left_outside():
 def test_one_record_tells_nothing():
     with pytest.raises(DataError, match="at least two"):
         Calibration.of(records(1))
+
+
+def test_one_prompt_many_times_tells_nothing():
+    with pytest.raises(DataError, match="two different training prompts are needed, all are 'prompt 0'"):
+        Calibration.of(records(1) * 9)

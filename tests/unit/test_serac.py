@@ -115,3 +115,18 @@ def test_serac_trains_nothing_for_an_edit_and_says_what_it_needs():
         make_editor("serac", tiny_language_model(), 2, {}, CONTEXTS).edit(STREAM[0])
     with pytest.raises(ConfigError, match="multiple of 2 x heads"):
         ready("serac", hidden=33)
+
+
+def test_the_unedited_model_answers_where_no_small_one_is_trained():
+    editor = edited("serac", counterfactual="base")
+    assert not editor.measured() and not any(name.startswith("counterfactual.") for name in editor.prepared)
+    prompt = tuple(editor.lm.tokenizer("Dee was born in")["input_ids"])
+    read = editor.rewritten(editor._texts[1], prompt)
+    assert editor.answering is editor.lm and read[: len(editor._texts[1].ids)] == editor._texts[1].ids
+    assert ask(editor, questions_of([0], STREAM)[:1])[0].choice == "side 1"
+
+
+def test_a_small_model_is_trained_where_the_vocabulary_is_small(monkeypatch):
+    assert ready("serac").trains_answers
+    monkeypatch.setattr("wise.editors.serac.editor.VOCABULARY", 1)
+    assert not ready("serac").trains_answers and ready("serac", counterfactual="small").trains_answers

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.decision import Reading
-from wise.editors.mechanisms.in_context import RewritingEditor, read_first
+from wise.editors.mechanisms.in_context import SENTENCE_END, RewritingEditor, read_first
 from wise.editors.shared.embedding import Embedding, Metric, fitting_embedding
 from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled
 from wise.editors.space import Among
@@ -32,7 +32,7 @@ class RetrievalConfig:
     that tells paraphrases from irrelevant questions best on the training records."""
     metric: Annotated[Metric, Among(("whitened", "plain"))] = "whitened"
     """How embeddings are compared: by the cosine, in the metric of training prompts or as they are."""
-    separator: Annotated[str, Among((".\n", ". ", "\n", " "))] = ".\n"
+    separator: Annotated[str, Among((".\n", ". ", "\n", " "))] = SENTENCE_END
     """Text between an edit and the prompt that it is put in front of."""
     threshold: Annotated[float, Ge(-1), Le(1), Among((0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))] = 0.0
     """Cosine similarity from which an edit is used; 0 for the one that tells paraphrases from irrelevant questions

@@ -19,6 +19,9 @@ from wise.lm.load import LanguageModel
 from wise.records import EditRecord
 from wise.tail.frozen_states import FrozenStates
 
+SENTENCE_END = ".\n"
+"""Between an edit's text and the prompt that it is put in front of."""
+
 
 class RewritingEditor(Editor):
     """A memory of texts; a prompt is answered from the text of the edit that it is most similar to, if it is enough.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wise.editors.decision import Reading
-from wise.editors.mechanisms.in_context import RewritingEditor, read_first
+from wise.editors.mechanisms.in_context import SENTENCE_END, RewritingEditor, read_first
 from wise.editors.serac.config import SeracConfig
 from wise.editors.serac.counterfactual import build_counterfactual, counterfactual_prompt, train_counterfactual
 from wise.editors.serac.scope import ScopeClassifier, ScopePairs, train_scope
@@ -28,9 +28,6 @@ SCOPE, COUNTERFACTUAL = "scope.", "counterfactual."
 
 VOCABULARY = 2**14
 """Most different tokens that a small counterfactual model learns to repeat."""
-
-SENTENCE_END = ".\n"
-"""Between an edit's text and a question, where the unedited model reads both."""
 
 
 class Serac(RewritingEditor):

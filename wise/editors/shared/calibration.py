@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.shared.scope_threshold import best_threshold, scope_queries
+from wise.errors import DataError
 from wise.records import EditRecord
 
 FEWEST = 8
@@ -50,12 +51,14 @@ class Calibration:
 
     @classmethod
     def of(cls, records: Sequence[EditRecord]) -> Calibration:
-        """Raises `DataError` for fewer than two records, of which nothing can be told apart."""
+        """Raises `DataError` for fewer than two different prompts, of which nothing can be told apart."""
         reworded = {i for i, prompt in scope_queries(records)[0] if records[i].prompt not in prompt}
         telling = len(reworded) >= FEWEST
         chosen = sorted(reworded) if telling else list(range(len(records)))
         held = chosen if len(chosen) < FEW else chosen[HELD - 1 :: HELD]
         kept = list({records[i].prompt: records[i] for i in held}.values())
+        if len(kept) < 2:
+            raise DataError(f"at least two different training prompts are needed, all are {kept[0].prompt!r}")
         inside, outside = scope_queries(kept)
         prompts = [(i, record.prompt) for i, record in enumerate(kept)]
         paraphrases = [query for query in inside if query not in prompts] if telling else []
