@@ -55,8 +55,9 @@ def test_a_third_of_many_records_is_held_back_and_nothing_else_is_learned_from()
 
 
 def test_a_prompt_behind_another_text_is_no_paraphrase():
-    calibration = Calibration.of(records(FEWEST, "Before. prompt {}"))
-    assert calibration.inside == 0 and calibration.questions == [*calibration.edits, *(f"far {i}" for i in range(8))]
+    calibration = Calibration.of(records(2 * FEWEST, "Before. prompt {}"))
+    far = [f"far {i}" for i in range(1, 2 * FEWEST, 2)]
+    assert calibration.inside == 0 and calibration.questions == [*calibration.edits, *far]
     similarity = torch.eye(16, 8).flip(0)  # far prompts are the edits themselves, the edits are like nothing
     end = calibration.end(similarity)
     assert end.error == float("inf") and end.threshold == similarity.amax(1).quantile(CLOSED) == 1.0
@@ -75,11 +76,23 @@ def test_scopes_end_between_paraphrases_and_other_prompts():
 
 def test_prompts_that_are_edits_themselves_are_not_left_outside():
     alike = [
-        EditRecord(r.id, r.prompt, "x", probes=(*r.probes, Probe("locality_far", "prompt 0", "y"))) for r in records(9)
+        EditRecord(r.id, r.prompt, "x", probes=(*r.probes, Probe("locality_far", "prompt 1", "y"))) for r in records(9)
     ]
-    assert "prompt 0" in Calibration.of(alike).edits
-    assert Calibration.of(alike).questions.count("prompt 0") == 1
-    assert len(Calibration.of([*alike, *alike]).edits) < 18, "an edit that comes twice counts once"
+    assert "prompt 1" in Calibration.of(alike).edits
+    assert Calibration.of(alike).questions.count("prompt 1") == 1
+    edits = Calibration.of([*alike, *alike, *alike]).edits
+    assert len(edits) == len(set(edits)), "an edit that comes twice counts once"
+
+
+@pytest.mark.parametrize(("told", "others", "held"), [(9, 0, 4), (9, FEWEST, 9), (3, 0, 3), (30, 0, 10)])
+def test_enough_records_are_left_to_learn_from(told, others, held):
+    plain = [
+        EditRecord(f"p{i}", f"plain {i}", "x", probes=(Probe("locality_far", f"q{i}", "y"),)) for i in range(others)
+    ]
+    calibration = Calibration.of([*records(told), *plain])
+    assert len(calibration.edits) == held
+    if told > 3:
+        assert not {record.prompt for record in calibration.learned} & set(calibration.edits)
 
 
 def test_one_record_tells_nothing():

@@ -17,7 +17,7 @@ FEWEST = 8
 """Records with a paraphrase in other words that it takes to tell scopes from other prompts."""
 
 HELD = 3
-"""Every so many-th of them is held back, where enough are left."""
+"""Every so many-th of many records is held back."""
 
 FEW = HELD * FEWEST
 """Edits below which the most similar of them is not yet as near to other prompts as that of many will be."""
@@ -55,7 +55,7 @@ class Calibration:
         reworded = {i for i, prompt in scope_queries(records)[0] if records[i].prompt not in prompt}
         telling = len(reworded) >= FEWEST
         chosen = sorted(reworded) if telling else list(range(len(records)))
-        held = chosen if len(chosen) < FEW else chosen[HELD - 1 :: HELD]
+        held = _held_back(chosen, len(records))
         kept = list({records[i].prompt: records[i] for i in held}.values())
         if len(kept) < 2:
             raise DataError(f"at least two different training prompts are needed, all are {kept[0].prompt!r}")
@@ -85,3 +85,14 @@ class Calibration:
             threshold = threshold.maximum(closed)
         error = (own < threshold).double().mean() + (outside >= threshold).double().mean()
         return ScopeEnd(threshold, error.item())
+
+
+def _held_back(chosen: list[int], count: int) -> list[int]:
+    """Those of the `chosen` of `count` records that are held back.
+
+    A metric is too sure of the prompts that it was measured on, so enough records have to be left for it: every
+    so many-th of many is held back, and of few every second, unless there are others beside them.
+    """
+    if len(chosen) >= FEW:
+        return chosen[HELD - 1 :: HELD]
+    return chosen if count - len(chosen) >= FEWEST or len(chosen) < 4 else chosen[1::2]
