@@ -1,7 +1,7 @@
 # Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
 # as it is.
 .DEFAULT_GOAL := help
-.PHONY: help run smoke instructedit real tune test cluster-test services-test faults rounding lint ui report clean
+.PHONY: help run smoke instructedit real paper tune test cluster-test services-test faults rounding lint ui report clean
 SHELL := bash
 
 PYTHON ?= python3
@@ -48,6 +48,11 @@ tune: $(READY)  ## search every editor's options on development edits and write 
 real: $(READY) _gemma  ## the comparison on Gemma 3 270M with real edits; DATA=FOLDER takes the raw files from there
 	snakemake --cores $(CORES) --configfile $(REAL) $(if $(DATA),--config data='{local_dir: $(abspath $(DATA))}')
 	@$(MAKE) --no-print-directory _where CONFIG=$(REAL)
+
+paper: $(READY)  ## every study of the WISE paper with CONFIG, beside its main comparison (hours; goes on where it was)
+	snakemake --cores $(CORES) --configfile $(CONFIG) config/studies.yaml \
+		$(if $(DATA),--config data='{local_dir: $(abspath $(DATA))}')
+	@$(MAKE) --no-print-directory _where
 
 test: $(READY)  ## all tests; the longest files first, so that no core is left alone at the end
 	$(PYTEST) tests/workflow tests/contract tests/unit

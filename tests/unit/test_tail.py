@@ -16,7 +16,6 @@ from wise.errors import ConfigError
 from wise.lm.answer import answer_pairs
 from wise.lm.architectures import FAMILIES, default_layer, find_site
 from wise.lm.batch import Batch, Encoded, collate
-from wise.lm.likelihood import token_nll
 from wise.tail import trim
 from wise.tail.tail import Tail
 
@@ -255,25 +254,6 @@ def test_edit_loss_is_the_mean_over_rows_of_each_rows_mean(objective, divisor_ex
         expected += nll / (size + divisor_extra) / len(SEQUENCES)
     loss = edit_loss(tail, frozen, frozen.output, objective, divisor_extra)
     torch.testing.assert_close(loss, expected.detach(), **EXACT)
-
-
-def test_token_likelihood_and_its_gradient_are_those_of_cross_entropy():
-    logits = torch.randn(5, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64).mul_(9)
-    tokens, weight = torch.tensor([0, 7, 29, 7, 3]), torch.arange(1.0, 6.0, dtype=torch.float64)
-    ours, theirs = logits.clone().requires_grad_(True), logits.clone().requires_grad_(True)
-    nll, expected = token_nll(ours * 1, tokens), nn.functional.cross_entropy(theirs, tokens, reduction="none")
-    torch.testing.assert_close(nll, expected, atol=1e-13, rtol=1e-13)
-    (expected * weight).sum().backward()
-    (nll * weight).sum().backward()
-    torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-13, rtol=1e-13)
-
-
-def test_logits_that_something_else_needs_are_not_silently_overwritten():
-    scores = torch.randn(2, 9, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
-    logits = scores.tanh()  # its gradient needs its own result
-    loss = token_nll(logits, torch.tensor([1, 2])).sum()
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        loss.backward()
 
 
 @families

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from wise.lm.batch import encode
 from wise.lm.contexts import write_samples
-from wise.lm.likelihood import token_nll
 from wise.lm.pseudo_edits import pseudo_edits, readable
 from wise.options import STRICT
 from wise.tail.frozen_states import FrozenStates
@@ -133,7 +132,7 @@ class Measures:
     def slope(self) -> float:
         """Norm of the gradient (d, f) of one pseudo-edit's loss, root mean square over them."""
         output = self.frozen.output.detach().clone().requires_grad_(True)  # (B, L, d)
-        nll = token_nll(self.tail.logits(self.frozen, output), self.frozen.targets.tokens)  # (N,)
+        nll = self.tail.nll(self.frozen, output)  # (N,)
         (slopes,) = torch.autograd.grad(nll.mean() * len(output), output)  # (B, L, d)
         gradients = slopes.float().transpose(1, 2) @ self.frozen.inner.float()  # (B, d, L) x (B, L, f)
         return gradients.square().sum((1, 2)).mean().sqrt().item()

@@ -74,8 +74,12 @@ class LanguageModel:
         cap * tanh(logits / cap), with cap = `config.final_logit_softcapping`.
         """
         logits = self.model.get_output_embeddings()(hidden)  # (..., d) x (d, V)
-        cap = getattr(self.model.config, "final_logit_softcapping", None)
-        return logits if cap is None else cap * torch.tanh(logits / cap)
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+    @property
+    def softcap(self) -> float | None:
+        """Bound of the logits, None where the model has none."""
+        return getattr(self.model.config, "final_logit_softcapping", None)
 
 
 def load_language_model(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from wise.lm.architectures import Site
 from wise.lm.batch import Batch, Encoded, collate
+from wise.lm.likelihood import hidden_nll
 from wise.lm.load import LanguageModel
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.layer_inputs import Keywords, record_calls
@@ -164,9 +165,17 @@ class Tail:
 
     def logits(self, frozen: FrozenStates, output: Tensor, since: Tensor | None = None) -> Tensor:
         """Logits (N, V) at the tokens that predict target tokens, see `Batch.predicting`; `since` as in `at`."""
+        return self.lm.logits(self._at_targets(frozen, output, since))  # (N, d) x (d, V)
+
+    def nll(self, frozen: FrozenStates, output: Tensor, since: Tensor | None = None) -> Tensor:
+        """-log p (N,) of the target tokens in nats, see `logits`; gradients flow once."""
+        return hidden_nll(self.lm, self._at_targets(frozen, output, since), frozen.targets.tokens)
+
+    def _at_targets(self, frozen: FrozenStates, output: Tensor, since: Tensor | None) -> Tensor:
+        """Final hidden states (N, d) at the tokens that predict target tokens."""
         targets = frozen.targets
         hidden = self.at(frozen, output, targets.positions, since)  # (B, m, d)
-        return self.lm.logits(hidden[targets.rows, targets.columns])  # (N, d) x (d, V)
+        return hidden[targets.rows, targets.columns]
 
     def _injected(self, hidden: Tensor, before: Tensor, output: Tensor) -> Tensor:
         """The layer's output (B, m, d): h with the matrix's output `before` = y replaced by `output` = y'."""

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from wise.editors.hypernetworks.options import HypernetworkConfig
 from wise.errors import DataError
 from wise.lm.batch import encode
-from wise.lm.likelihood import token_nll
 from wise.records import OPPOSITE, WANTED, EditRecord
 from wise.seeds import generator
 from wise.tail.frozen_states import FrozenStates
@@ -139,8 +138,7 @@ def divergence(tail: Tail, frozen: FrozenStates, update: Tensor) -> Tensor:
 
 def unlikeliness(tail: Tail, frozen: FrozenStates, update: Tensor) -> Tensor:
     """-log(1 - p(target token)), mean over the targets' tokens, in nats; gradients flow to `update`."""
-    logits = tail.logits(frozen, edited(frozen, update))  # (N, V)
-    nll = token_nll(logits, frozen.targets.tokens)  # (N,)
+    nll = tail.nll(frozen, edited(frozen, update))  # (N,)
     return -torch.log((-torch.expm1(-nll)).clamp(min=LEAST)).mean()
 
 

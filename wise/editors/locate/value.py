@@ -13,7 +13,7 @@ from wise.editors.locate.request import Request, Token
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.minimise import Evaluation, adam, minimise
 from wise.editors.space import Among, Range
-from wise.lm.likelihood import token_nll
+from wise.lm.likelihood import hidden_nll
 from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.tail import Tail
@@ -98,8 +98,8 @@ class _Objective:
         targets, lm = self.frozen.targets, self.tail.lm
         output = self.frozen.output + self.here * delta  # (B, L, d)
         hidden = self.tail.at(self.frozen, output, self.positions, self.since)  # (B, m, d)
-        logits = lm.logits(hidden[targets.rows, targets.columns])  # (N, d) x (d, V)
-        nll = (token_nll(logits, targets.tokens) * self.share).sum()
+        losses = hidden_nll(lm, hidden[targets.rows, targets.columns], targets.tokens)  # (N,)
+        nll = (losses * self.share).sum()
         if not self.neighbour:
             return nll, nll.new_zeros(())
         after = lm.logits(hidden[-1, 0]).float().log_softmax(-1)  # (d,) x (d, V) -> (V,)

@@ -33,10 +33,9 @@ def edit_loss(
     """
     targets = frozen.targets
     if objective == "target_new":
-        logits = tail.logits(frozen, output, since)  # (N, V)
-    else:
-        hidden = tail.at(frozen, output, frozen.batch.start[:, None] - 1, since)  # (B, 1, d)
-        logits = tail.lm.logits(hidden[:, 0])[targets.rows]  # (B, d) x (d, V) -> (N, V)
+        return rows_mean(frozen, tail.nll(frozen, output, since), divisor_extra)
+    hidden = tail.at(frozen, output, frozen.batch.start[:, None] - 1, since)  # (B, 1, d)
+    logits = tail.lm.logits(hidden[:, 0])[targets.rows]  # (B, d) x (d, V) -> (N, V)
     return rows_loss(frozen, logits, divisor_extra)
 
 
