@@ -63,6 +63,11 @@ class Tail:
             self.early = early
             self._states = {}  # read again, in the same batches, when they are asked for
 
+    def keep_nothing(self) -> None:
+        """Forget the states of all texts and keep none from now on; for texts that are read once."""
+        self.cache_bytes = self._cached_bytes = 0
+        self._states, self._groups, self._group_of = {}, [], {}
+
     # What never changes
 
     @torch.inference_mode(False)
