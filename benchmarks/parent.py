@@ -86,7 +86,8 @@ def measure(project: Path, seeds: int, cores: int, sleep: float) -> dict[str, An
     """Run Snakemake to its end in a folder of its own; raises `CalledProcessError` where it fails."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "Snakefile").write_text(SNAKEFILE.format(snakefile=str(project / "Snakefile"), sleep=sleep))
-        Path(folder, "analysis").symlink_to(project / "analysis")  # a rule reads a file of it
+        for name in ("analysis", "config"):  # rules read files of them
+            Path(folder, name).symlink_to(project / name)
         Path(folder, "seeds.json").write_text(json.dumps({"seeds": list(range(seeds))}))
         command = [
             *(str(Path(sys.executable).with_name("snakemake")), "all", "--cores", str(cores)),
