@@ -1,7 +1,9 @@
-"""A second device for tests on machines without one: mistakes that only a GPU would show raise an error on a CPU.
+"""More devices for tests on machines without them: mistakes that only a GPU would show raise an error on a CPU.
 
-Inside `accelerator()` tensors may be moved to "cuda". They stay where they are in memory, so that every result equals
-that of the CPU to the last bit, but their storage carries a mark. Two modes of torch do the rest:
+Inside `accelerator()` tensors may be moved to "cuda", which is "cuda:0", "cuda:1" and so on. They stay where they are
+in memory, so that every result equals that of the CPU to the last bit, but their storage carries a mark. Two modes of
+torch do the rest:
+
 
 * `_Placement` sees what Python calls: it reads `device=` and `.to(...)`, and answers `.device` and `.is_cuda`.
 * `_Kernels` sees every operation that really runs, in backward passes too: operands of two devices raise the error
@@ -26,7 +28,7 @@ from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
-REAL, MARK = {GPU: CPU}, "pretended_device"
+MARK = "pretended_device"
 
 aten = torch.ops.aten
 COPYING = {aten.copy_, aten._foreach_copy_}
@@ -52,7 +54,7 @@ DRIVER = {
 
 @contextmanager
 def accelerator() -> Iterator[torch.device]:
-    """Pretend that a GPU is there; gives its device. The mark outlives the block, its meaning does not."""
+    """Pretend that GPUs are there; gives the first. The mark outlives the block, its meaning does not."""
     placement = _Placement()
     with placement, _Kernels(placement), patch.multiple("torch.cuda", **DRIVER):
         yield GPU
@@ -75,9 +77,9 @@ class _Placement(TorchFunctionMode):
             return READING.get(func, func)(*args)
         kwargs = {name: value for name, value in (kwargs or {}).items() if name != "pin_memory"}  # needs a driver
         args, kwargs, asked = _address(func, args, kwargs)
-        default = GPU if any(device_of(tensor) == GPU for tensor in _tensors((args, kwargs))) else CPU
-        if func in ON_CPU_ONLY and default == GPU:
-            raise TypeError(f"can't convert {GPU} device type tensor to numpy")
+        default = next((d for d in map(device_of, _tensors((args, kwargs))) if _pretended(d)), CPU)
+        if func in ON_CPU_ONLY and _pretended(default):
+            raise TypeError(f"can't convert {default} device type tensor to numpy")
         _check_generator([*args, *kwargs.values()], asked or default)
         before = self.asked, self.default
         self.asked, self.default = asked, default
@@ -101,11 +103,11 @@ class _Kernels(TorchDispatchMode):
             operands = _tensors((args, kwargs))
             device = self.placement.asked or _common_device(func, args, operands) or self.placement.default
             result = func(*args, **kwargs)
-            if device == GPU:
+            if _pretended(device):
                 known = {tensor.untyped_storage()._cdata for tensor in operands}
                 for tensor in _tensors((result,)):
                     if tensor.untyped_storage()._cdata not in known:
-                        setattr(tensor.untyped_storage(), MARK, GPU)
+                        _marked(tensor, device)
         return result
 
 
@@ -122,7 +124,7 @@ def _common_device(func: Any, args: tuple, operands: list[Tensor]) -> torch.devi
     devices = {device_of(operand) for operand in operands}
     if len(devices) > 1 and _takes_numbers(func, operands):
         written = operands[:1] if func._schema.is_mutable else []
-        devices = {device_of(operand) for operand in operands if operand.dim() or device_of(operand) == GPU}
+        devices = {device_of(operand) for operand in operands if operand.dim() or _pretended(device_of(operand))}
         devices |= {device_of(operand) for operand in written}
     if len(devices) > 1:
         raise RuntimeError(f"Expected all tensors to be on the same device, but found at least two devices in {func}")
@@ -145,10 +147,10 @@ def _address(func: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict, torch.d
         if isinstance(place, Tensor):
             return args, kwargs, device_of(place)
         if isinstance(place, str | int | torch.device):
-            return (args[0], REAL.get(_named(place), place), *args[2:]), kwargs, _named(place)
+            return (args[0], _real(place), *args[2:]), kwargs, _named(place)
     if kwargs.get("device") is not None:
         place = kwargs["device"]
-        return args, kwargs | {"device": REAL.get(_named(place), place)}, _named(place)
+        return args, kwargs | {"device": _real(place)}, _named(place)
     if func in FROM_DATA:  # not by an operation
         return args, kwargs, device_of(args[0]) if isinstance(args[0], Tensor) else CPU
     return args, kwargs, CPU if func in _device_constructors() else None
@@ -158,17 +160,43 @@ def _placed(func: Any, result: Any, device: torch.device) -> Any:
     """A result on the device that was asked for: a copy where it is the argument itself."""
     if not isinstance(result, Tensor) or device_of(result) == device or result.is_meta:
         return result
-    if func not in FRESH:
-        result = result.clone()
-    if device == GPU:
-        setattr(result.untyped_storage(), MARK, GPU)
-    return result
+    if func in FRESH:
+        return _marked(result, device)
+    return _Copied.apply(result, device)
+
+
+class _Copied(torch.autograd.Function):
+    """A copy on another device, whose gradient goes back to where the tensor came from."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, device: torch.device) -> Tensor:
+        ctx.origin = device_of(tensor)
+        return _marked(tensor.clone(), device)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _marked(gradient.clone(), ctx.origin), None
+
+
+def _marked(tensor: Tensor, device: torch.device) -> Tensor:
+    with torch._C.DisableTorchFunction():
+        setattr(tensor.untyped_storage(), MARK, device)
+    return tensor
 
 
 def _named(place: Any) -> torch.device:
-    """The device of that name or number; all GPUs are one."""
-    device = GPU if isinstance(place, int) else torch.device(place)
-    return GPU if device.type == GPU.type else device
+    """The device of that name or number, "cuda" being the first."""
+    device = torch.device(GPU.type, place) if isinstance(place, int) else torch.device(place)
+    return GPU if device.type == GPU.type and device.index is None else device
+
+
+def _real(place: Any) -> Any:
+    """Where a tensor of that device really lies."""
+    return CPU if _pretended(_named(place)) else place
+
+
+def _pretended(device: torch.device | None) -> bool:
+    return device is not None and device.type == GPU.type
 
 
 def _check_generator(values: Iterable[Any], device: torch.device) -> None:
@@ -192,7 +220,7 @@ def _tensors(values: Iterable[Any]) -> list[Tensor]:
 
 READING = {
     Tensor.device.__get__: lambda tensor, *_: device_of(tensor),
-    Tensor.is_cuda.__get__: lambda tensor, *_: device_of(tensor) == GPU,
+    Tensor.is_cuda.__get__: lambda tensor, *_: _pretended(device_of(tensor)),
     Tensor.is_cpu.__get__: lambda tensor, *_: device_of(tensor) == CPU,
 }
 """What a tensor's attributes say of its place."""

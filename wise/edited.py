@@ -62,6 +62,8 @@ class EditedModel:
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
         self._closed = False
+        if not editor.batch_editing:  # it reads each edit and each question once, and a process may live long
+            editor.tail.keep_nothing()
         setattr(editor.lm.model, _OWNER, self)
 
     @property

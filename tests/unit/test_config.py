@@ -201,6 +201,7 @@ def test_an_empty_config_is_the_default_comparison(project: Path):
         ("models.factlm.source", "hub", "needs 'path'"),
         ("models.factlm.corpus", "elsewhere", "models.factlm.corpus"),
         ("models.factlm.chat", True, "no chat template"),
+        ("models.factlm.device", "spread", "lies on one device"),
         ("models.factlm.datasets", ["factworld-ood"], "models.factlm.datasets"),
         ("models.factlm.editors", {"romee": {}}, "models.factlm.editors.*Did you mean 'rome'"),
         ("ablations.dataset", "factworld-ood", "ablations.dataset"),

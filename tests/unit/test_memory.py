@@ -14,17 +14,17 @@ from wise.cli import main
 from wise.editors.registry import EDITORS, editor_class
 from wise.errors import ConfigError
 from wise.files import read_json
+from wise.lm.devices import find_device
 from wise.lm.gpu_memory import GIB, Sizes, check_memory, estimate, require_memory, sizes_of
-from wise.lm.load import find_device
 from wise.options import build_options
 
-LLAMA_2_7B = Sizes(6_738_415_616, 4096, 11008, 32000, 32, 32)
+LLAMA_2_7B = Sizes(6_738_415_616, 4096, 11008, 32000, 32, 32, 202_383_360)
 
 
 def test_sizes_come_from_the_config_alone(tmp_path):
     lm = tiny_language_model()
     lm.model.config.save_pretrained(tmp_path)
-    assert sizes_of(tmp_path) == Sizes(lm.model.num_parameters(), 32, 64, len(lm.tokenizer), 4, 4)
+    assert sizes_of(tmp_path) == Sizes(lm.model.num_parameters(), 32, 64, len(lm.tokenizer), 4, 4, 9280)
     GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=100).save_pretrained(tmp_path / "gpt2")
     assert sizes_of(tmp_path / "gpt2").inner == 128
     with pytest.raises(ConfigError, match="cannot load"):
@@ -74,7 +74,7 @@ def test_what_fits_is_logged_and_what_does_not_is_refused_with_advice(caplog):
 
 
 def test_a_cpu_is_not_asked():
-    check_memory("no such model", None, torch.device("cpu"), "float32", 64)
+    check_memory("no such model", None, [torch.device("cpu")], "float32", 64)
 
 
 def test_a_device_that_is_not_there_is_named():

@@ -35,6 +35,14 @@ def test_a_gpu_is_asked_for_where_one_is_of_use():
     assert needs("edit", "m", small)["gpu"] is None and needs("edit", "m", small | {"device": "cuda"})["gpu"] == 1
 
 
+def test_a_model_that_is_spread_asks_for_as_many_gpus_as_hold_it():
+    large = SEVEN | {"path": "Llama-3.1-70B", "dtype": "bfloat16", "device": "spread", "gpu_memory": 80.0}
+    asked = {size: needs("edit", "m", large | {"gpu_memory": size})["gpu"] for size in (24.0, 80.0, 192.0)}
+    assert asked == {24.0: 7, 80.0: 3, 192.0: 2}
+    assert needs("edit", "m", large | {"path": "Llama-2-7b-hf"})["gpu"] == 1
+    assert needs("edit", "m", large | {"device": "cuda:0,cuda:1"})["gpu"] == 2
+
+
 def test_every_rule_that_loads_a_model_has_its_costs(project: Path):
     text = "".join(path.read_text() for path in sorted((project / "rules").glob("*.smk")))
     assert set(re.findall(r'\*\*needs\("(\w+)"\)', text)) == set(COSTS)

@@ -237,6 +237,9 @@ def test_states_are_computed_once_and_do_not_depend_on_the_batch():
     torch.testing.assert_close(again.inner[0], together.inner[1], rtol=0, atol=0)
     alone = Tail(lm, tail.site, cache_bytes=0).frozen(SEQUENCES[:1])
     torch.testing.assert_close(alone.hidden[0], together.hidden[0, :5], **EXACT)
+    tail.keep_nothing()
+    torch.testing.assert_close(tail.frozen(SEQUENCES[:1]).hidden, alone.hidden, rtol=0, atol=0)
+    assert tail.groups()["tokens"].numel() == tail.groups()["bytes"] == 0
 
 
 @pytest.mark.parametrize("divisor_extra", [0, 1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from tests.side_memories import PROMPTS, STREAM, edited, watched
 from tests.tiny_edits import OTHERS
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
+from wise.editors.wise.memories.once import once
 from wise.editors.wise.merging import merge
 from wise.errors import ConfigError
 from wise.evaluate.ask import ask, questions_of
@@ -104,3 +107,17 @@ def test_undoing_a_shard_of_an_editor():
     assert len(editor.undo("shard")) == 3 and not editor.edits and not editor._hooks
     with pytest.raises(ConfigError, match="no edits to undo"):
         editor.undo("shard")
+
+
+def test_what_was_measured_of_a_memory_is_kept_while_it_stays_as_it_is():
+    editor, made = edited("wise-retrieve", 0, convention="whitened", capacity=1), []
+    for item in STREAM[:4]:
+        editor.edit(item)
+        served = editor.bank.served()
+        fresh = editor.bank.restored(editor.bank.state()).served()
+        assert [memory.threshold for memory in served] == [memory.threshold for memory in fresh]
+    memory, beside = editor.bank.shards[0], torch.zeros(1)
+    for tensor in (beside, beside, torch.zeros(1)):
+        once(memory, "told", tensor, lambda: made.append(1) or torch.ones(1))
+    once(replace(memory), "told", beside, lambda: made.append(1) or torch.ones(1))
+    assert len(made) == 3, "anew beside another tensor, and for another memory"

@@ -51,7 +51,8 @@ def test_texts_are_scored_by_the_nearest_token_of_their_span():
 def test_the_threshold_bounds_what_unrelated_prompts_reach_in_any_memory(score, expected):
     scopes = [SubjectScope(torch.tensor([[1.0, 0.0]])), SubjectScope(torch.tensor([[0.0, 1.0]]))]
     unrelated = PromptTokens(torch.tensor([[0.0, score]] * 3), torch.arange(3))
-    assert threshold(scopes, unrelated).item() == pytest.approx(expected)
+    cosines = [scope.cosines(unrelated.units) for scope in scopes]
+    assert threshold(cosines, unrelated).item() == pytest.approx(expected)
 
 
 def test_a_subject_is_recognised_where_its_own_prompt_is_the_nearest():

@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
 from wise.errors import ConfigError, unknown
-from wise.lm.load import DTYPES, LanguageModel, find_device, wrap
+from wise.lm.devices import find_device
+from wise.lm.load import DTYPES, LanguageModel, wrap
 from wise.seeds import derive_seed, generator
 
 SPECIAL = ("<pad>", "<end>")

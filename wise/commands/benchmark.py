@@ -16,7 +16,8 @@ from wise.benchmark.model import Shape, random_llama
 from wise.benchmark.probe import benchmark_probe
 from wise.errors import ConfigError
 from wise.files import write_json
-from wise.lm.load import LanguageModel, device_name
+from wise.lm.devices import device_name
+from wise.lm.load import LanguageModel
 from wise.tracking.run_record import hardware, now, versions
 
 SIZES = {

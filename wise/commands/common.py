@@ -23,7 +23,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Which model, in which precision, where."""
     parser.add_argument("--model", required=True, help="Hugging Face folder or hub name")
     parser.add_argument("--revision", help="revision of a hub model")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda:1, spread (all GPUs), ... (default: %(default)s)"
+    )
     parser.add_argument("--dtype", default="float32", help="precision of the weights (default: %(default)s)")
     parser.add_argument("--chat", action="store_true", help="ask every prompt in the tokenizer's chat template")
 
@@ -80,5 +82,7 @@ def add_memory_arguments(parser: argparse.ArgumentParser) -> None:
 def add_base_arguments(parser: argparse.ArgumentParser) -> None:
     """Which base model, in which precision, where; by default as the memory says."""
     parser.add_argument("--model", help="base model (default: the one that the memory names)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda:1, spread (all GPUs), ... (default: %(default)s)"
+    )
     parser.add_argument("--dtype", default="", help="precision of the weights (default: as the memory was made)")

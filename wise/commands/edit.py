@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model, edits, editor, and where the memory goes."""
     parser.add_argument("--model", required=True, help="Hugging Face folder or hub name")
     parser.add_argument("--revision", help="revision of a hub model")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda:1, spread (all GPUs), ... (default: %(default)s)"
+    )
     parser.add_argument("--dtype", default="", help="precision of the weights (default: float32, or the memory's)")
     parser.add_argument("--chat", action="store_true", help="ask in the tokenizer's chat template")
     parser.add_argument("--edits", type=Path, required=True, help='JSONL, a line: {"prompt": "...", "target": "..."}')

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wise.errors import unknown
+from wise.lm.devices import find_devices
 from wise.lm.gpu_memory import check_memory
-from wise.lm.load import DTYPES, LanguageModel, find_device, load_language_model
+from wise.lm.load import DTYPES, LanguageModel, load_language_model
 from wise.records import EditRecord, read_records
 
 
@@ -20,7 +21,7 @@ def load_model(args: argparse.Namespace, rows: int, needs: Sequence[Callable[[in
     """
     if args.dtype not in DTYPES:
         raise unknown("dtype", args.dtype, DTYPES)
-    check_memory(args.model, args.revision, find_device(args.device), args.dtype, rows, needs)
+    check_memory(args.model, args.revision, find_devices(args.device), args.dtype, rows, needs)
     return load_language_model(args.model, args.revision, args.device, args.dtype, args.chat)
 
 

@@ -15,7 +15,7 @@ from wise.editors.shared.own_texts import completed
 from wise.evaluate.overhead import Precision, measure_overhead
 from wise.evaluate.stream import shuffled
 from wise.files import write_json
-from wise.lm.load import device_name
+from wise.lm.spread import devices_named
 from wise.records import read_records
 from wise.tracking.run_record import hardware, now, versions
 
@@ -41,5 +41,5 @@ def run(args: argparse.Namespace) -> None:
         edits, learned = completed(editor, stream, train)
         editor.prepare(learned)
         rows += measure_overhead(editor, edits, args.T, Precision(args.half_width, args.seconds))
-    machine = hardware(device_name(lm.device), torch.get_num_threads())
+    machine = hardware(devices_named(lm.model), torch.get_num_threads())
     write_json(args.out, {"rows": rows, "hardware": machine, "versions": versions(), "finished": now()})

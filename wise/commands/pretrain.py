@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wise.commands.common import json_argument
 from wise.files import sha256, write_json
-from wise.lm.load import find_device
+from wise.lm.devices import find_device
 from wise.options import build_options
 from wise.pretraining.packing import read_corpus
 from wise.pretraining.pretrain import PretrainOptions, pretrain, save_pretrained

@@ -25,8 +25,9 @@ from wise.evaluate.grid import plan_runs
 from wise.evaluate.stream import ON_NAN, Stream, shuffled
 from wise.evaluate.transcript import read_transcript, write_transcript
 from wise.files import sha256, write_json
-from wise.lm.load import device_name, weights_digest
+from wise.lm.load import weights_digest
 from wise.lm.peak_memory import peak_memory
+from wise.lm.spread import devices_named
 from wise.lm.vocabulary import require_writable
 from wise.memory.store import save
 from wise.records import EDIT_INDEX, read_records
@@ -154,7 +155,7 @@ def _record(
         "started": stream.started,
         "finished": now(),
         "versions": versions(),
-        "hardware": hardware(device_name(editor.lm.device), torch.get_num_threads()),
+        "hardware": hardware(devices_named(editor.lm.model), torch.get_num_threads()),
         "cost": edit_cost(
             stream.curve, stream.probe_seconds, editor.extra_parameters(), parameters, peak_memory(editor.lm.device)
         ),

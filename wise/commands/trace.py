@@ -12,7 +12,7 @@ from wise.commands.loading import load_model
 from wise.errors import DataError
 from wise.evaluate.tracing import known, trace
 from wise.files import write_json
-from wise.lm.load import device_name
+from wise.lm.spread import devices_named
 from wise.records import read_records
 from wise.tracking.run_record import hardware, now, versions
 
@@ -35,6 +35,6 @@ def run(args: argparse.Namespace) -> None:
     if not items:
         raise DataError(f"{args.records}: the model answers no prompt that names its subject; nothing can be traced")
     rows = trace(lm, items, args.noise, args.samples, args.seed)
-    machine = hardware(device_name(lm.device), torch.get_num_threads())
+    machine = hardware(devices_named(lm.model), torch.get_num_threads())
     asked = {"prompts": len(items), "noise": args.noise, "samples": args.samples, "seed": args.seed}
     write_json(args.out, {**asked, "rows": rows, "hardware": machine, "versions": versions(), "finished": now()})

@@ -26,7 +26,7 @@ from wise.datasets.own.options import OwnOptions
 from wise.datasets.published.options import Invalid
 from wise.datasets.registry import DATASETS, options_class
 from wise.errors import ConfigError, unknown
-from wise.options import AtLeastOne, Count, OneOf
+from wise.options import AtLeastOne, Count, OneOf, Positive
 from wise.pretraining.recipe import PretrainOptions
 
 AnyOptions = dict[str, Any]
@@ -93,7 +93,11 @@ class Model(Section):
     """Precision of the weights; a pretrained model is stored in float32 whatever it is used in, a converted one in
     this."""
     device: Text = "auto"
-    """`auto` is a GPU where there is one; else cpu, cuda, cuda:1, ..."""
+    """`auto` is a GPU where there is one; else cpu, cuda, cuda:1, ... A model that does not fit on one GPU is shared
+    among all of a job's with `spread`, or among some, such as `cuda:0,cuda:1`."""
+    gpu_memory: Positive = 80.0
+    """GiB of one GPU of the machines that jobs run on: how many GPUs a job asks for follows from it where `device` is
+    `spread`."""
     chat: bool = False
     """Ask every prompt as a question in the tokenizer's chat template; targets are the assistant's text."""
     datasets: Unique[str] = []

@@ -22,6 +22,7 @@ from wise.datasets.registry import CORPORA, RAW, STREAMS
 from wise.editors.entries import EDITORS
 from wise.errors import ConfigError, DataError, unknown
 from wise.evaluate.grid import plan_runs
+from wise.lm.shares import SPREAD
 from wise.options import build_options
 from wise.slices import Slice
 
@@ -277,6 +278,10 @@ def _check_model(config: Mapping[str, Any], name: str, model: Mapping[str, Any])
         raise ConfigError(f"models.{name}.corpus: {unknown('corpus', model['corpus'], CORPORA)}")
     if model["source"] == "pretrain" and model["chat"]:
         raise ConfigError(f"models.{name}.chat: a pretrained model has no chat template")
+    if model["source"] == "pretrain" and ("," in model["device"] or model["device"] == SPREAD):
+        raise ConfigError(
+            f"models.{name}.device: a model that is trained here lies on one device, not '{model['device']}'"
+        )
     for dataset in model["datasets"]:
         if dataset not in config["datasets"]:
             raise ConfigError(f"models.{name}.datasets: {unknown('dataset', dataset, config['datasets'])}")

@@ -13,6 +13,7 @@ from math import ceil
 from typing import Any
 
 from wise.config.levels import billions
+from wise.lm.shares import GIB, SPREAD, fewest
 
 
 @dataclass(frozen=True)
@@ -72,5 +73,15 @@ def needs(rule: str, name: str, model: Mapping[str, Any], attempt: int = 1) -> d
     return {
         "mem_mb": ceil(memory / 100) * 100 * 2 ** (attempt - 1),
         "runtime": ceil(minutes) * 2 ** (attempt - 1),
-        "gpu": 1 if (count >= GPU_FROM if model["device"] == "auto" else model["device"] != "cpu") else None,
+        "gpu": gpus(model, count),
     }
+
+
+def gpus(model: Mapping[str, Any], count: float) -> int | None:
+    """GPUs of a job whose model has `count` parameters, None for none: with `spread` as many as hold the weights."""
+    device = model["device"]
+    if device == "auto":
+        return 1 if count >= GPU_FROM else None
+    if device == SPREAD:
+        return fewest(count * BYTES[model["dtype"]], model["gpu_memory"] * GIB)
+    return sum(part.strip() != "cpu" for part in device.split(",")) or None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,11 +12,12 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from wise.errors import ConfigError
 from wise.lm.architectures import default_layer, find_site
+from wise.lm.devices import free_bytes
 from wise.lm.load import DTYPES
+from wise.lm.shares import GIB, places
 
 LOG = logging.getLogger("wise.memory")
 
-GIB = 2**30
 CACHED_STATES = 2 * GIB
 """Most that a `wise.tail.tail.Tail` keeps of texts that it has read."""
 LENGTH = 256
@@ -33,7 +34,7 @@ EditorNeed = Callable[[int, int], int]
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of a model: all parameters, and d, f, V, attention heads and layers."""
+    """Numbers of a model: all parameters, and d, f, V, attention heads and layers; `layer`, the parameters of one."""
 
     parameters: int
     width: int
@@ -41,6 +42,7 @@ class Sizes:
     vocabulary: int
     heads: int
     layers: int
+    layer: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,10 @@ def sizes_of(path: str | Path, revision: str | None = None) -> Sizes:
         raise ConfigError(f"cannot load a language model from '{path}': {error}") from error
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
-    width, inner = find_site(model, default_layer(model)).weight.shape
+    site = find_site(model, default_layer(model))
+    (width, inner), layer = site.weight.shape, sum(part.numel() for part in site.block.parameters())
     heads, layers = config.num_attention_heads, config.num_hidden_layers
-    return Sizes(model.num_parameters(), width, inner, config.vocab_size, heads, layers)
+    return Sizes(model.num_parameters(), width, inner, config.vocab_size, heads, layers, layer)
 
 
 def estimate(sizes: Sizes, dtype: str, rows: int, editor: int | None = None) -> Need:
@@ -107,16 +110,32 @@ def require_memory(need: Need, free: int, total: int, device: str, dtype: str, r
 def check_memory(
     path: str | Path,
     revision: str | None,
-    device: torch.device,
+    devices: Sequence[torch.device],
     dtype: str,
     rows: int,
     editors: Collection[EditorNeed] = (),
 ) -> None:
-    """`require_memory` for the job at hand on a GPU, and for that of `editors` that needs most; nothing on a CPU."""
-    if device.type != "cuda":
+    """`require_memory` for the job at hand on a GPU, and for that of `editors` that needs most; nothing on a CPU.
+
+    Of several `devices` the first one holds its layers and all that is worked with, the others hold layers and the
+    states of texts inside of them.
+    """
+    if devices[0].type != "cuda":
         return
     sizes = sizes_of(path, revision)
     needs = [estimate(sizes, dtype, rows, bytes_of(sizes.width, sizes.inner)) for bytes_of in editors]
-    free, total = torch.cuda.mem_get_info(device)
     largest = max(needs or [estimate(sizes, dtype, rows)], key=lambda need: need.total)
-    require_memory(largest, free, total, str(device), dtype, rows)
+    free = [free_bytes(device) for device in devices]
+    for number, device in enumerate(devices):
+        need = largest if len(devices) == 1 else _part(largest, sizes, dtype, free, number)
+        total = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else free[number]
+        require_memory(need, free[number], total, str(device), dtype, rows)
+
+
+def _part(need: Need, sizes: Sizes, dtype: str, free: Sequence[int], number: int) -> Need:
+    """What the device of that number needs, among several with so many bytes `free`."""
+    layer = sizes.layer * DTYPES[dtype].itemsize
+    where = places(layer, sizes.layers, need.weights - layer * sizes.layers, free)
+    if number:
+        return Need(layer * where.count(number), 0, 0, need.activations)
+    return replace(need, weights=need.weights - layer * (sizes.layers - where.count(0)))

@@ -13,7 +13,7 @@ from wise.lm.load import LanguageModel
 STREAMED = 2**15
 """Vocabulary from which the product with it is made part by part on a CPU. A smaller one is in the cache as a whole."""
 
-PART = 2048
+PART = 1024
 """Tokens of a part: their rows stay in the processor's cache between the two products that need them."""
 
 

@@ -16,6 +16,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from wise.errors import ConfigError, unknown
 from wise.lm.chat import ChatTemplate
+from wise.lm.devices import find_devices
+from wise.lm.spread import gathered, spread
 from wise.lm.text_cache import TextCache
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class LanguageModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the model's input goes."""
+        """Where the model's input goes, and its output comes from: its home, where its layers lie on several."""
         return self.model.device
 
     @property
@@ -91,9 +93,11 @@ def load_language_model(
 ) -> LanguageModel:
     """Load `path`, a local folder or a hub name, without running code that comes with it.
 
-    `device` is "auto" (a GPU when there is one), "cpu", "cuda", ...; `dtype` one of `DTYPES`; `chat` wraps every
-    prompt in the tokenizer's chat template. Raises `ConfigError` when the model cannot be found, has no fast
-    tokenizer (character offsets are needed to tell a target's tokens from the prompt's), or no template.
+    `device` is "auto" (a GPU when there is one), "cpu", "cuda", ..., or several, among which the layers are shared: all
+    GPUs by "spread", or some such as "cuda:0,cuda:1" (see `wise.lm.spread`). `dtype` is one of `DTYPES`; `chat` wraps
+    every prompt in the tokenizer's chat template. Raises `ConfigError` when the model cannot be found, has no fast
+    tokenizer (character offsets are needed to tell a target's tokens from the prompt's), or no template, and when
+    its weights do not fit on the devices.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -105,33 +109,24 @@ def load_language_model(
         model = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype], **options)
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot load a language model from '{path}': {error}") from error
-    return wrap(cast("CausalModel", model).to(find_device(device)), tokenizer, str(path), chat)
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name, "auto" being a GPU when there is one; raises `ConfigError` for one that is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device '{name}' cannot be used ({reason}); 'auto' takes what is there") from error
-    return device
-
-
-def device_name(device: torch.device) -> str:
-    """What a record calls the device: a GPU by its model."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    devices = find_devices(device)
+    if len(devices) > 1:
+        spread(model, devices)
+    else:
+        cast("CausalModel", model).to(devices[0])
+    return wrap(model, tokenizer, str(path), chat)
 
 
 def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
-    """Freeze a loaded model and pair it with its tokenizer; a missing pad token becomes the end token."""
+    """Freeze a loaded model and pair it with its tokenizer; a missing pad token becomes the end token.
+
+    A model that transformers has put on several devices is taken over, see `wise.lm.spread.gathered`.
+    """
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    gathered(model)
     model.eval().requires_grad_(False)
     return LanguageModel(
         cast("CausalModel", model), tokenizer, name, ChatTemplate.of(tokenizer, name) if chat else None

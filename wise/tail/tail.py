@@ -20,6 +20,7 @@ from wise.lm.architectures import Site
 from wise.lm.batch import Batch, Encoded, collate
 from wise.lm.likelihood import hidden_nll
 from wise.lm.load import LanguageModel
+from wise.lm.spread import bring_home
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.layer_inputs import Keywords, record_calls
 from wise.tail.states import States, read_states
@@ -42,10 +43,12 @@ class Tail:
     `trim`: whether the last layer runs only where it is read. Norms that compute in float32 whatever the model's
     precision then round gradients in another order, which shows in float64.
 
-    States never are inference tensors, so whatever was first asked can be trained on later.
+    States never are inference tensors, so whatever was first asked can be trained on later. Where a model's layers lie
+    on several devices, that of the site is brought home, see `wise.lm.spread`.
     """
 
     def __init__(self, lm: LanguageModel, site: Site, cache_bytes: int = 2 * 2**30) -> None:
+        bring_home(site.block, lm.device)
         self.lm = lm
         self.site = site
         self.cache_bytes = cache_bytes
@@ -63,6 +66,11 @@ class Tail:
         if early != self.early:
             self.early = early
             self._states = {}  # read again, in the same batches, when they are asked for
+
+    def keep_nothing(self) -> None:
+        """Forget the states of all texts and keep none from now on; for texts that are read once."""
+        self.cache_bytes = self._cached_bytes = 0
+        self._states, self._groups, self._group_of = {}, [], {}
 
     # What never changes
 

@@ -109,5 +109,5 @@ class _Joined:
         return self._put(self.key, key), self._put(self.value, value)
 
     def _put(self, known: Tensor, new: Tensor) -> Tensor:
-        at = self.positions[:, None, :, None].expand(new.shape)  # (B, heads, m, d_head)
+        at = self.positions[:, None, :, None].expand(new.shape).to(new.device)  # (B, heads, m, d_head)
         return known.expand(len(at), *known.shape[1:]).scatter(2, at, new)

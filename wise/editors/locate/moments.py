@@ -50,7 +50,7 @@ def second_moments(
                     _read(group[-1], sums, collate([sequences[i] for i in indices], lm.pad, lm.device))
                     bar.update(len(group))
             for site, total in zip(group, sums.totals, strict=True):
-                moments[f"moment.{site.layer}"] = (total / tokens).float()
+                moments[f"moment.{site.layer}"] = (total / tokens).float().to(lm.device)
     return moments
 
 
@@ -62,13 +62,17 @@ def _groups(sites: Sequence[Site]) -> Iterator[Sequence[Site]]:
 
 
 class _Sums:
-    """Sum of x x^T (f, f) at each site, in float64; `real` (B, L) tells the tokens of the batch that is read."""
+    """Sum of x x^T (f, f) at each site and where it lies, in float64.
+
+    `real` (B, L) tells the tokens of the batch that is read.
+    """
 
     real: Tensor
 
     def __init__(self, sites: Sequence[Site]) -> None:
-        widths = [site.weight.shape[1] for site in sites]
-        self.totals = [torch.zeros(f, f, dtype=torch.float64, device=sites[0].weight.device) for f in widths]
+        self.totals = [
+            torch.zeros(2 * site.weight.shape[1:], dtype=torch.float64, device=site.weight.device) for site in sites
+        ]
 
     def hook(self, number: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         """What adds the input of the matrix of that number."""
@@ -79,7 +83,7 @@ class _Sums:
         return add
 
     def _add(self, number: int, inner: Tensor) -> None:
-        real = inner.reshape(-1, inner.shape[-1])[self.real.flatten()]  # (n, f)
+        real = inner.reshape(-1, inner.shape[-1])[self.real.flatten().to(inner.device)]  # (n, f)
         real = real.to(torch.promote_types(real.dtype, torch.float32))
         self.totals[number] += real.T @ real  # (f, n) x (n, f)
 

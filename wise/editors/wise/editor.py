@@ -221,14 +221,13 @@ class Wise(RoutedEditor):
         """See `Editor.output`: the chosen side memory on the prompt and, behind it, up to the end of the answer."""
         if routing is None or not routing.choice.any():
             return base
-        output = base.clone()
-        for index, memory in enumerate(self.bank.served(), start=1):
-            rows = (routing.choice == index).nonzero(as_tuple=True)[0]
-            if len(rows):
-                change = inner[rows] @ memory.delta.to(inner.dtype).T  # (b, L, f) x (f, d)
-                if memory.end is not None and self.policy == "prefill":
-                    change *= self._answered(memory.end, inner[rows], None if last is None else last[rows])[..., None]
-                output[rows] += change
+        output, served = base.clone(), self.bank.served()
+        for index in sorted(set(routing.choice.tolist()) - {0}):  # a few of what may be hundreds of memories
+            memory, rows = served[index - 1], (routing.choice == index).nonzero(as_tuple=True)[0]
+            change = inner[rows] @ memory.delta.to(inner.dtype).T  # (b, L, f) x (f, d)
+            if memory.end is not None and self.policy == "prefill":
+                change *= self._answered(memory.end, inner[rows], None if last is None else last[rows])[..., None]
+            output[rows] += change
         return output
 
     def _answered(self, end: AnswerEnd, inner: Tensor, last: Tensor | None) -> Tensor:

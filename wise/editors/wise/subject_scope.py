@@ -61,11 +61,11 @@ def recognised(subjects: Tensor, others: PromptTokens) -> float:
     return (nearest == torch.arange(len(subjects), device=nearest.device)).float().mean().item()
 
 
-def threshold(scopes: Sequence[SubjectScope], unrelated: PromptTokens) -> Tensor:
-    """Threshold () of all memories, whose scores are on one scale.
+def threshold(cosines: Sequence[Tensor], unrelated: PromptTokens) -> Tensor:
+    """Threshold () of all memories, whose scores are on one scale; `cosines` (N,) of the unrelated tokens in each.
 
     A prompt is asked of all of them, so it is a quantile of the largest score of unrelated prompts, within `LOWEST` and
     `HIGHEST`: an edit's own prompt has the score 1.
     """
-    largest = torch.stack([scope.cosines(unrelated.units) for scope in scopes]).amax(0)  # (k, N) -> (N,)
+    largest = torch.stack(list(cosines)).amax(0)  # (k, N) -> (N,)
     return unrelated.largest(largest).quantile(1 - OUTSIDE).clamp(LOWEST, HIGHEST)

@@ -13,6 +13,7 @@ from torch import Tensor
 from wise.editors.base import EditOutcome
 from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories.bank import Served, Train
+from wise.editors.wise.memories.once import once
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import query_replay, sampled
 from wise.editors.wise.routing import Scope
@@ -34,7 +35,7 @@ HAIR = 1e-5
 """Thresholds are lower by this share, so that rounding cannot reject the edit that set the threshold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Memory:
     """One side memory: its update W' - W0 (d, f) and what it knows of its edits.
 
@@ -227,17 +228,24 @@ class RoundRobin:
     def _thresholds(self, memories: Sequence[Memory]) -> Tensor:
         """Thresholds (k,), see `WiseConfig.threshold`."""
         config, tools = self.tools.config, self.tools
-        if tools.unrelated is not None:
-            scopes = [SubjectScope(memory.subjects) for memory in memories]
-            return (threshold(scopes, tools.unrelated) * (1 - HAIR)).expand(len(scopes))
+        unrelated = tools.unrelated
+        if unrelated is not None:
+            near = [
+                once(m, "cosines", unrelated.units, lambda m=m: SubjectScope(m.subjects).cosines(unrelated.units))
+                for m in memories
+            ]
+            return (threshold(near, unrelated) * (1 - HAIR)).expand(len(memories))
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
         else:
-            smallest = torch.stack([tools.scores(memory.queries, memory.delta).min() for memory in memories])
+            smallest = torch.stack(
+                [once(m, "least", m.delta, lambda m=m: tools.scores(m.queries, m.delta).min()) for m in memories]
+            )
         if config.threshold != "between":
             return config.act_ratio * (1 - HAIR) * smallest
-        unrelated = torch.stack([tools.scores(tools.held_back, memory.delta) for memory in memories], 1)  # (n, k)
-        return (1 - HAIR) * between(smallest.float(), unrelated.float()).to(smallest)
+        apart = tools.held_back
+        scores = [once(m, "apart", apart, lambda m=m: tools.scores(apart, m.delta)) for m in memories]  # k of (n,)
+        return (1 - HAIR) * between(smallest.float(), torch.stack(scores, 1).float()).to(smallest)
 
     def _scope(self, memory: Memory) -> SubjectScope | None:
         """Which prompts are its own, where that is told by subjects."""
