@@ -12,6 +12,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # these are read whil
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # whole attempts are repeated here
 os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_MAX_RETRIES", "2")
 
+from alembic.util.exc import CommandError
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 from sqlalchemy import create_engine
@@ -47,7 +48,7 @@ def patiently(uri: str, attempt: Callable[[], Made], waits: tuple[float, ...] | 
             raise ConfigError(
                 f"tracking.uri: {shown(uri)} needs a driver: pip install -e .[postgres] ({error})"
             ) from error
-        except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        except (CommandError, MlflowException, RequestException, SQLAlchemyError, OSError) as error:
             said = " ".join(str(error).split())[:500]
             if wait is None:
                 raise DataError(
@@ -61,10 +62,17 @@ def patiently(uri: str, attempt: Callable[[], Made], waits: tuple[float, ...] | 
 
 
 def reach(uri: str) -> None:
-    """Connect to a database once, which fails at once where it is away; MLflow itself would try for two minutes."""
+    """Connect to a database once, which fails at once where it is away; MLflow itself would try for two minutes.
+
+    Raises `OSError` for a file of SQLite whose tables and indices do not fit together any more.
+    """
     engine = create_engine(uri)
     try:
-        engine.connect().close()
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+                if found != "ok":
+                    raise OSError(f"the file is damaged: {found}")
     finally:
         engine.dispose()
 
