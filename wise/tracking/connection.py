@@ -48,7 +48,7 @@ def patiently(uri: str, attempt: Callable[[], Made], waits: tuple[float, ...] | 
             raise ConfigError(
                 f"tracking.uri: {shown(uri)} needs a driver: pip install -e .[postgres] ({error})"
             ) from error
-        except (CommandError, MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        except (CommandError, MlflowException, RequestException, SQLAlchemyError, OSError, UnicodeError) as error:
             said = " ".join(str(error).split())[:500]
             if wait is None:
                 raise DataError(
