@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.faults import disk, kills, machine
+from tests.faults import disk, kills, machine, store
 from tests.faults.lab import Lab, Tally, say
 
 PRELOADED = (
@@ -41,6 +41,8 @@ def areas(args: argparse.Namespace) -> dict[str, Area]:
         "damaged": partial(disk.damaged, flips=args.flips),
         "checkpoints": partial(disk.damaged_checkpoint, flips=args.flips),
         "memories": partial(disk.damaged_memory, flips=args.flips),
+        "store": partial(store.damaged_store, flips=4 * args.flips),  # it is large, and most of it says little
+        "tracking": store.struck,
         "memory": machine.little_memory,
         "clock": machine.clock_set_back,
         "two": machine.two_at_once,
