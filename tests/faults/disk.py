@@ -38,10 +38,10 @@ MEMORY = ("config.json", "memory.safetensors", "edits.jsonl")
 
 
 @contextmanager
-def tmpfs(place: Path) -> Iterator[Path]:
-    """A small file system of its own; raises `PermissionError` for a user who may not mount one."""
+def tmpfs(place: Path, size: str = SIZE) -> Iterator[Path]:
+    """A file system of its own, in memory; raises `PermissionError` for a user who may not mount one."""
     place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "faults", place], capture_output=True)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "faults", place], capture_output=True)
     if made.returncode:
         place.rmdir()
         raise PermissionError("only root may mount a small file system")

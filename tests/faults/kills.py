@@ -64,7 +64,7 @@ def at_each_change(lab: Lab, most: int) -> Iterator[Tally]:
 def at_each_phase(lab: Lab) -> Iterator[Tally]:
     """SIGKILL of an edit job when it enters each phase, the first time and the second."""
     job = lab.job("stream", "wise-retrieve")
-    tally = Tally("SIGKILL at each phase of an edit job", ", ".join(PHASES))
+    tally = Tally("SIGKILL at each phase of an edit job", f"{len(PHASES)} phases, the first call and the second")
     for phase, place in PHASES.items():
         for call in (1, 2):
             with lab.before(job) as workspace:

@@ -145,7 +145,7 @@ def test_a_damaged_database_is_refused_with_what_to_do(tmp_path: Path, records: 
     rel = struct.pack(">d", 0.75)  # which the index of the table of metrics holds too
     for damage in (whole[: len(whole) // 2], whole.replace(rel, struct.pack(">d", 0.76), 1)):
         store.write_bytes(damage)
-        with pytest.raises(DataError, match="remove that file, and the same snakemake command writes it"):
+        with pytest.raises(DataError, match="without that file where it is damaged, the same snakemake command"):
             ingest(tmp_path, runs, records, [])
     with closing(sqlite3.connect(store)) as database, database:
         store.write_bytes(whole)

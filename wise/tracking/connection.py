@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from wise.errors import ConfigError, DataError
 
 LOG = logging.getLogger(__name__)
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks would bury our message
 Made = TypeVar("Made")
 
 WAITS = (1.0, 3.0, 9.0, 27.0)
@@ -40,7 +41,7 @@ def patiently(uri: str, attempt: Callable[[], Made], waits: tuple[float, ...] | 
     require_address(uri)
     is_file = uri.startswith("sqlite:")
     waits = waits or (WAITS[:1] if is_file else WAITS)
-    advice = "remove that file, and" if is_file else "when the store is well again,"
+    advice = "with space for it, or without that file where it is damaged," if is_file else "when it is well again,"
     for wait in (*waits, None):
         try:
             return attempt()
@@ -49,7 +50,7 @@ def patiently(uri: str, attempt: Callable[[], Made], waits: tuple[float, ...] | 
                 f"tracking.uri: {shown(uri)} needs a driver: pip install -e .[postgres] ({error})"
             ) from error
         except (CommandError, MlflowException, RequestException, SQLAlchemyError, OSError, UnicodeError) as error:
-            said = " ".join(str(error).split())[:500]
+            said = " ".join(str(error).partition("[SQL:")[0].split())[:500]
             if wait is None:
                 raise DataError(
                     f"the tracking store {shown(uri)} failed {len(waits) + 1} times ({said}). All results are on the "
