@@ -16,7 +16,7 @@ from analysis.artifacts import ARTIFACTS
 from analysis.inputs import Inputs
 from analysis.output import write
 from wise.errors import WiseError, unknown
-from wise.files import check_seals
+from wise.files import check_seals, seal
 from wise.warm import hand_over
 
 
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
             raise unknown("artifact", args.artifact, ARTIFACTS)
         module = importlib.import_module(ARTIFACTS[args.artifact].module)
         for path in (*args.scores, *args.transcripts, *args.runs, *args.reference_scores, *args.searches, *args.records,
-                     *args.areas, *([args.overhead] if args.overhead else []),
+                     *args.areas, *args.rounds, *filter(None, (args.overhead, args.tracing)),
                      *(folder for _, *folders in args.study for folder in folders)):  # fmt: skip
             check_seals(path)
         studies = {name: [Path(folder) for folder in folders] for name, *folders in args.study}
@@ -68,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
                         round_paths=args.rounds, studies=studies,
                         place=tuple(args.place), levels=levels)  # fmt: skip
         write(module, inputs, args.out)
+        for path in args.out:
+            seal(path)
     except (WiseError, OSError) as error:  # a full disk speaks for itself
         logging.getLogger("analysis").error("%s", error)
         return 2

@@ -1,9 +1,11 @@
-"""What jobs took beside what they ask a cluster for (wise/config/resources.py), from the benchmark files of a run.
+"""What jobs took beside what they ask a cluster for (wise/config/resources.py), from the results of some runs.
 
-    python benchmarks/resources.py config/smoke.yaml --out benchmarks/results/resources.json
+    python benchmarks/resources.py config/default.yaml config/smoke.yaml --out benchmarks/results/resources.json
 
-Jobs that start warm take nothing that Snakemake could see: run with `WISE_WARM= snakemake`, or on a cluster. For each
-rule and model the largest of its jobs is shown, in MB and minutes.
+For each configuration, rule and model the largest of its jobs is shown, in MB and minutes. Time comes from Snakemake's
+benchmark files, and memory too where jobs started cold (on a cluster, or with `WISE_WARM= snakemake`). Of jobs that
+started warm Snakemake sees no memory: that of edits then comes from their run records, and that of others is unknown
+(null).
 """
 
 from __future__ import annotations
@@ -21,47 +23,67 @@ from wise.config.resources import needs, parameters
 
 RULES = {
     "pretrain": "pretrain", "knowledge": "knowledge", "preedit": "preedit", "prepare": "prepare", "edit": "edit",
-    "ablations": "edit", "overhead": "measure_overhead", "tuned": "search",
+    "ablations": "edit", "overhead": "measure_overhead", "tracing": "trace", "tuned": "search",
 }  # fmt: skip
-"""Rules by the folder of their benchmark files."""
+"""Rules by the folder of their benchmark files; those of other folders ask for the same whatever the model."""
+
+BUSY = 0.2
+"""Share of its time for which a command uses a core at least; one that handed its work over only waits."""
 
 
 def measured(config: dict, results: Path) -> list[dict]:
     """The largest job of each rule and model."""
     largest: dict[tuple[str, str], dict] = {}
     for path in sorted((results / "benchmarks").rglob("*.tsv")):
-        parts = path.relative_to(results / "benchmarks").with_suffix("").parts
-        model = next((part for part in parts if part in config["models"]), next(iter(config["models"])))
+        place = path.relative_to(results / "benchmarks").with_suffix("")
+        if place.parts[0] not in RULES:
+            continue
+        model = next((part for part in place.parts if part in config["models"]), next(iter(config["models"])))
+        seen = largest.setdefault((RULES[place.parts[0]], model), {"jobs": 0, "took_mb": None, "took_minutes": 0.0})
+        seen["jobs"] += 1
         with path.open(encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
-        place = largest.setdefault((RULES[parts[0]], model), {"jobs": 0, "took_mb": 0.0, "took_minutes": 0.0})
-        place["jobs"] += 1
-        for row in rows:
-            memory = 0.0 if row["max_rss"] in ("NA", "-") else float(row["max_rss"])
-            place["took_mb"] = round(max(place["took_mb"], memory), 1)
-            place["took_minutes"] = round(max(place["took_minutes"], float(row["s"]) / 60), 2)
+        memory = [*filter(None, map(_memory, rows)), *_recorded(results / place / "run.json")]
+        seen["took_mb"] = max((round(one, 1) for one in (*memory, seen["took_mb"]) if one), default=None)
+        seen["took_minutes"] = round(max(seen["took_minutes"], *(float(row["s"]) / 60 for row in rows)), 2)
     found = []
     for (rule, model), took in largest.items():
         asked = needs(rule, model, config["models"][model])
-        found.append({"rule": rule, "model": model, "parameters": int(parameters(model, config["models"][model])),
+        found.append({"results": config["results"], "rule": rule, "model": model,
+                      "parameters": int(parameters(model, config["models"][model])),
                       **took, "asks_mb": asked["mem_mb"], "asks_minutes": asked["runtime"]})  # fmt: skip
     return found
+
+
+def _memory(row: dict[str, str]) -> float | None:
+    """MB that a job took by a row of its benchmark file, None where it says nothing of the job."""
+    noted = {key: float(row[key]) for key in ("s", "cpu_time", "max_rss") if row[key] not in ("NA", "-")}
+    return noted["max_rss"] if len(noted) == 3 and noted["cpu_time"] > BUSY * noted["s"] else None
+
+
+def _recorded(run: Path) -> list[float]:
+    """MB that an edit job took by its own record."""
+    peak = json.loads(run.read_text(encoding="utf-8"))["cost"]["peak_memory_bytes"] if run.exists() else None
+    return [] if peak is None else [peak / 2**20]
 
 
 def main() -> int:
     """Read, and write; status 1 where a job took more than such jobs ask for."""
     parser = argparse.ArgumentParser(description="Compare what jobs took with what they ask for.")
-    parser.add_argument("config", type=Path, help="the configuration of the run")
-    parser.add_argument("--results", type=Path, help="its results (default: as the configuration says)")
+    parser.add_argument("configs", type=Path, nargs="+", help="the configuration of each run")
+    parser.add_argument("--results", type=Path, nargs="*", help="their results (default: as the configurations say)")
     parser.add_argument("--out", type=Path, help="file to write (JSON)")
     args = parser.parse_args()
-    config = complete(yaml.safe_load(args.config.read_text(encoding="utf-8")))
-    found = measured(config, args.results or Path(config["results"]))
+    configs = [complete(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in args.configs]
+    folders = args.results or [Path(config["results"]) for config in configs]
+    found = [one for config, folder in zip(configs, folders, strict=True) for one in measured(config, folder)]
     text = json.dumps(found, indent=1) + "\n"
     sys.stdout.write(text)
     if args.out is not None:
         args.out.write_text(text, encoding="utf-8")
-    return int(any(one["took_mb"] > one["asks_mb"] or one["took_minutes"] > one["asks_minutes"] for one in found))
+    return int(
+        any((one["took_mb"] or 0) > one["asks_mb"] or one["took_minutes"] > one["asks_minutes"] for one in found)
+    )
 
 
 if __name__ == "__main__":

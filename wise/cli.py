@@ -52,8 +52,9 @@ VERBS = {
 
 
 SEALED = frozenset(
-    ("convert", "fetch", "pretrain", "contexts", "preedit", "prepare", "areas", "tune", "stream", "overhead", "score")
-)
+    ("convert", "fetch", "pretrain", "contexts", "preedit", "prepare", "areas", "tune", "instruct", "stream",
+     "overhead", "trace", "score")
+)  # fmt: skip
 """Verbs whose `--out` later jobs read, which then refuse it when it was damaged; `data make` does it by itself."""
 
 WRITTEN = ("out", "report", "checkpoint", "trials", "artifacts")

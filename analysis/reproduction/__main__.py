@@ -10,7 +10,7 @@ from pathlib import Path
 from analysis.reproduction.document import as_page, written
 from analysis.reproduction.facts import read_facts
 from wise.errors import WiseError
-from wise.files import write_text
+from wise.files import check_seals, write_text
 from wise.warm import hand_over
 
 
@@ -25,12 +25,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, nargs="+", required=True, help="files to write: .md .html")
     args = parser.parse_args(argv)
     try:
+        for path in (*args.runs, *args.scores, *args.made):
+            check_seals(path)
         facts = read_facts(args.results, args.config, args.runs, args.scores, args.made)
         for path in args.out:
             home = path.resolve().parent
             text = written(facts, home)
             write_text(path, as_page(text, home) if path.suffix == ".html" else text)
-    except WiseError as error:
+    except (WiseError, OSError) as error:  # a full disk speaks for itself
         logging.getLogger("analysis").error("%s", error)
         return 2
     return 0

@@ -15,10 +15,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.faults import disk, kills, machine
+from tests.faults import disk, kills, machine, store
 from tests.faults.lab import Lab, Tally, say
 
 PRELOADED = (
@@ -27,6 +28,8 @@ PRELOADED = (
     "analysis.main_table",
     "wise.tracking.store",
 )
+
+ROOM = "1g"
 
 Area = Callable[[Lab], Iterator[Tally]]
 
@@ -41,6 +44,8 @@ def areas(args: argparse.Namespace) -> dict[str, Area]:
         "damaged": partial(disk.damaged, flips=args.flips),
         "checkpoints": partial(disk.damaged_checkpoint, flips=args.flips),
         "memories": partial(disk.damaged_memory, flips=args.flips),
+        "store": partial(store.damaged_store, flips=4 * args.flips),  # it is large, and most of it says little
+        "tracking": store.struck,
         "memory": machine.little_memory,
         "clock": machine.clock_set_back,
         "two": machine.two_at_once,
@@ -63,8 +68,8 @@ def main() -> int:
     tallies: list[Tally] = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was tried by then is written
     try:
-        with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-            lab = Lab(Path(__file__).resolve().parents[2], Path(folder), args.kept or Path(folder, "kept"), args.seed)
+        with tempfile.TemporaryDirectory(prefix="faults-") as folder, _in_memory(Path(folder, "lab")) as place:
+            lab = Lab(Path(__file__).resolve().parents[2], place, args.kept or place / "kept", args.seed)
             _preload(lab)
             for name, area in areas(args).items():
                 if not args.only or name in args.only:
@@ -72,6 +77,17 @@ def main() -> int:
     finally:
         write(tallies, args, time.monotonic() - started)
     return int(any(tally.faults for tally in tallies))
+
+
+@contextmanager
+def _in_memory(place: Path) -> Iterator[Path]:
+    """A folder where nothing waits for a disk, or a plain one for a user who may not mount a file system."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(disk.tmpfs(place, ROOM))
+        except PermissionError:
+            place.mkdir()
+        yield place
 
 
 def _try(lab: Lab, name: str, area: Area, started: float, tallies: list[Tally]) -> None:

@@ -38,10 +38,10 @@ MEMORY = ("config.json", "memory.safetensors", "edits.jsonl")
 
 
 @contextmanager
-def tmpfs(place: Path) -> Iterator[Path]:
-    """A small file system of its own; raises `PermissionError` for a user who may not mount one."""
+def tmpfs(place: Path, size: str = SIZE) -> Iterator[Path]:
+    """A file system of its own, in memory; raises `PermissionError` for a user who may not mount one."""
     place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "faults", place], capture_output=True)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "faults", place], capture_output=True)
     if made.returncode:
         place.rmdir()
         raise PermissionError("only root may mount a small file system")
@@ -67,7 +67,7 @@ def full(lab: Lab, most: int) -> Iterator[Tally]:
 
 def _when_full(lab: Lab, job: Job, workspace: Workspace, ballast: Path, at: int) -> tuple[str | None, bool]:
     """What is wrong with how a job ended on a full disk and, with space again, in its next attempt; whether it told."""
-    end = carry_out(job, workspace.folder, at, partial(_fill, ballast))
+    end = carry_out(job, workspace.folder, at, partial(fill, ballast))
     ballast.unlink(missing_ok=True)
     if end.status == 0:
         return lab.differs(workspace.results), False
@@ -76,7 +76,7 @@ def _when_full(lab: Lab, job: Job, workspace: Workspace, ballast: Path, at: int)
     return again(lab, job, workspace, f"change {at}"), True
 
 
-def _fill(ballast: Path) -> None:
+def fill(ballast: Path) -> None:
     """Take all the space that is left."""
     if not ballast.exists():
         with ballast.open("wb") as stream:
@@ -105,7 +105,7 @@ def damaged(lab: Lab, flips: int) -> Iterator[Tally]:
         path = next(lab.kept.glob(pattern)).relative_to(lab.kept).as_posix()
         readers = [job for job in lab.jobs if job.reads(f"{RESULTS}/{path}")]
         for job in _one_of_each(readers)[:2]:
-            for text, damage in _damages(lab, flips):
+            for text, damage in damages(lab, flips):
                 with lab.before(job) as workspace:
                     damage(workspace.results / path)
                     tally.count(*_read(lab, job, workspace, path, text))
@@ -122,7 +122,7 @@ def damaged_checkpoint(lab: Lab, flips: int) -> Iterator[Tally]:
         shutil.copytree(workspace.results / "checkpoints", kept)
     for name in CHECKPOINTS:
         tally = Tally("file truncated or a bit flipped", f"checkpoint: {name}")
-        for text, damage in _damages(lab, flips):
+        for text, damage in damages(lab, flips):
             with lab.before(job) as workspace:
                 shutil.copytree(kept, workspace.results / "checkpoints", dirs_exist_ok=True)
                 found = [path for path in (workspace.results / "checkpoints").rglob(name) if "/.new-" not in str(path)]
@@ -144,7 +144,7 @@ def damaged_memory(lab: Lab, flips: int) -> Iterator[Tally]:
             raise RuntimeError(f"a whole memory was not read: {plain.said[-2000:]}")
     for name in MEMORY:
         tally = Tally("file truncated or a bit flipped", f"memory: {name}")
-        for text, damage in _damages(lab, flips):
+        for text, damage in damages(lab, flips):
             with lab.copied() as workspace:
                 damage(workspace.folder / memory / name)
                 end = carry_out(job, workspace.folder)
@@ -169,7 +169,7 @@ def _one_of_each(jobs: list[Job]) -> list[Job]:
     return list(kinds.values())
 
 
-def _damages(lab: Lab, flips: int):
+def damages(lab: Lab, flips: int):
     """What is done to a file: cut in half, emptied, and single bits flipped at random places."""
     yield "cut in half", partial(_cut, share=0.5)
     yield "cut by its last byte", partial(_cut, share=1.0)

@@ -64,11 +64,11 @@ def at_each_change(lab: Lab, most: int) -> Iterator[Tally]:
 def at_each_phase(lab: Lab) -> Iterator[Tally]:
     """SIGKILL of an edit job when it enters each phase, the first time and the second."""
     job = lab.job("stream", "wise-retrieve")
-    tally = Tally("SIGKILL at each phase of an edit job", ", ".join(PHASES))
+    tally = Tally("SIGKILL at each phase of an edit job", f"{len(PHASES)} phases, the first call and the second")
     for phase, place in PHASES.items():
         for call in (1, 2):
             with lab.before(job) as workspace:
-                struck = carry_out(job, workspace.folder, started=partial(_strike_call, place, call, die))
+                struck = carry_out(job, workspace.folder, started=partial(strike_call, place, call, die))
                 if struck.status != -signal.SIGKILL and call == 1:
                     tally.count(f"{phase}: was not reached ({struck.status}: {struck.said[-300:]})")
                 elif struck.status == -signal.SIGKILL:
@@ -140,7 +140,7 @@ def again(lab: Lab, job: Job, workspace: Workspace, where: str) -> str | None:
     return f"{where}: {fault}" if fault else None
 
 
-def _strike_call(place: str, call: int, strike: Strike) -> None:
+def strike_call(place: str, call: int, strike: Strike) -> None:
     """In a child: `strike` in the middle of the `call`-th call of a function, behind what it did."""
     module, _, dotted = place.partition(":")
     owner = importlib.import_module(module)

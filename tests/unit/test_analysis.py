@@ -25,6 +25,7 @@ from analysis.text import escape, number, with_interval
 from tests.study_runs import GRID, arguments
 from wise.errors import DataError
 from wise.evaluate import protocol
+from wise.files import sha256
 
 TABLES = {
     "main_table": (".csv", ".md", ".tex"), "paired_table": (".csv", ".md"), "perplexity_table": (".csv", ".md"),
@@ -42,12 +43,13 @@ def scores(runs):
     return Inputs(score_paths=runs["main"]["scores"]).scores()
 
 
-def test_figures_and_tables_are_the_same_each_time(runs, tmp_path):
+def test_figures_and_tables_are_the_same_each_time_and_sealed(runs, tmp_path):
     for suffix in (".png", ".pdf", ".csv", ".md"):
         first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
         for file in (first, second):
             assert main(["layer", *arguments("layer", runs), "--out", str(file)]) == 0
         assert first.read_bytes() == second.read_bytes()
+        assert sha256(first) in (tmp_path / f".first{suffix}.sha256").read_text()
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -12,7 +12,7 @@ from analysis.reproduction.__main__ import main
 from analysis.reproduction.checklist import checklist
 from analysis.reproduction.facts import Facts, read_facts
 from wise.errors import DataError
-from wise.files import write_json, write_text
+from wise.files import seal, write_json, write_text
 from wise.tracking.summary import content_key
 
 RUN = {
@@ -38,12 +38,17 @@ def results(tmp_path: Path) -> Path:
     return folder
 
 
-def written(results: Path, suffix: str) -> str:
+def words(results: Path, out: Path) -> list[str]:
+    """The command that describes the run."""
     home = results / "edit/qa/m/grace/seed3/run.json", results / "scores/grace.parquet"
-    made = [*(results / "tables").iterdir(), *(results / "figures").iterdir()]
+    made = [*(results / "tables").glob("[a-z]*"), *(results / "figures").iterdir()]
+    named = ["--results", results, "--config", "my.yaml", "--runs", home[0], "--scores", home[1], "--made", *made]
+    return [*map(str, named), "--out", str(out)]
+
+
+def written(results: Path, suffix: str) -> str:
     out = results / f"REPRODUCTION{suffix}"
-    words = ["--results", results, "--config", "my.yaml", "--runs", home[0], "--scores", home[1], "--made", *made]
-    assert main([*map(str, words), "--out", str(out)]) == 0
+    assert main(words(results, out)) == 0
     return out.read_text(encoding="utf-8")
 
 
@@ -61,6 +66,13 @@ def test_everything_that_was_made_is_there_with_keys_and_commands(results):
 def test_the_page_needs_no_other_file(results):
     page = written(results, ".html")
     assert 'src="data:image/png;base64,' in page and 'figures/triangle.png"' not in page and '<h2 id="runs">' in page
+
+
+def test_a_table_that_was_damaged_is_refused(results, caplog):
+    seal(table := results / "tables/claims.csv")
+    table.write_text(table.read_text().replace("not testable here", "holds"))
+    assert main(words(results, out := results / "REPRODUCTION.md")) == 2
+    assert f"{table}: damaged" in caplog.text and not out.exists()
 
 
 def test_what_the_records_do_not_say_is_left_open(results):

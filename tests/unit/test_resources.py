@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from benchmarks.resources import measured
 from wise.config.levels import billions
 from wise.config.resources import COSTS, needs, parameters
 
@@ -46,3 +48,24 @@ def test_a_model_that_is_spread_asks_for_as_many_gpus_as_hold_it():
 def test_every_rule_that_loads_a_model_has_its_costs(project: Path):
     text = "".join(path.read_text() for path in sorted((project / "rules").glob("*.smk")))
     assert set(re.findall(r'\*\*needs\("(\w+)"\)', text)) == set(COSTS)
+
+
+def test_what_jobs_took_comes_from_cold_jobs_and_from_records(tmp_path: Path):
+    header = "s\tmax_rss\tcpu_time\n"
+    files = {
+        "edit/qa/tiny/grace/seed0": "60.0\t23.0\t0.1\n",  # it handed its work over, so its record says
+        "edit/qa/tiny/none/seed0": "30.0\t500.0\t29.0\n",
+        "preedit/qa/tiny/seed0": "120.0\t23.0\t0.1\n",
+        "instructions/qa/tiny": "9.0\t1.0\t1.0\n",
+    }
+    for name, row in files.items():
+        (path := tmp_path / f"benchmarks/{name}.tsv").parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(header + row)
+    (tmp_path / "edit/qa/tiny/grace/seed0").mkdir(parents=True)
+    record = {"cost": {"peak_memory_bytes": 700 * 2**20}}
+    (tmp_path / "edit/qa/tiny/grace/seed0/run.json").write_text(json.dumps(record))
+    model = SEVEN | {"source": "pretrain", "pretrain": {}}
+    found = measured({"results": "results", "models": {"tiny": model}}, tmp_path)
+    edit, preedit = sorted(found, key=lambda one: one["rule"])
+    assert (edit["rule"], edit["jobs"], edit["took_mb"], edit["took_minutes"]) == ("edit", 2, 700.0, 1.0)
+    assert (preedit["rule"], preedit["took_mb"], preedit["took_minutes"]) == ("preedit", None, 2.0)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
+import struct
 import subprocess
 import sys
+import tempfile
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,8 @@ from mlflow.tracking import MlflowClient
 from wise.commands import track
 from wise.errors import DataError
 from wise.files import sha256
+from wise.tracking import connection
+from wise.tracking.store import connect
 from wise.tracking.summary import summarize
 
 STARTED, FINISHED = "2024-05-01T10:00:00.000+00:00", "2024-05-01T10:01:00.000+00:00"
@@ -47,8 +54,18 @@ def records(tmp_path: Path) -> Path:
     return path
 
 
+@cache
+def empty_store() -> bytes:
+    """A database of MLflow without runs, which takes three seconds to make."""
+    with tempfile.TemporaryDirectory() as folder:
+        connect(f"sqlite:///{folder}/mlflow.db")
+        return Path(folder, "mlflow.db").read_bytes()
+
+
 def ingest(folder: Path, runs: list[tuple[Path, Path]], records: Path, tables: list[Path]) -> dict:
     """Run the verb; the summary that it writes."""
+    if not (folder / "mlflow.db").exists():
+        (folder / "mlflow.db").write_bytes(empty_store())
     args = argparse.Namespace(
         runs=[run for run, _ in runs],
         scores=[scores for _, scores in runs],
@@ -96,14 +113,45 @@ def test_ingest_is_idempotent_and_complete(tmp_path: Path, records: Path):
     assert {run.data.tags.get("editor") for run in client.search_runs([third["experiment_id"]])} == {"grace", None}
 
 
-def test_a_run_that_was_not_finished_is_written_again(tmp_path: Path, records: Path):
+def test_a_run_that_is_not_as_it_was_written_is_written_again(tmp_path: Path, records: Path):
     runs = [make_run(tmp_path / "grace", "grace", records)]
+    (tmp_path / "grace/memory").mkdir()
     first = ingest(tmp_path, runs, records, [])
     client = MlflowClient(first["uri"])
-    run = client.search_runs([first["experiment_id"]], "tags.editor = 'grace'")[0]
-    client.update_run(run.info.run_id, status="RUNNING")
-    second = ingest(tmp_path, runs, records, [])
-    assert (second["written"], second["kept"], second["removed"]) == (1, 1, 1)
+    grace = "run_uuid = (select run_uuid from runs where name like 'grace%' and lifecycle_stage = 'active')"
+    for change in (
+        f"update runs set status = 'RUNNING' where {grace}",
+        f"update params set value = '0.25' where key = 'lr' and {grace}",
+        f"update tags set value = '1' where key = 'dataset_sha256' and {grace}",
+        f"update latest_metrics set value = 0.25 where key = 'Scores/rel' and {grace}",
+        "update logged_model_metrics set metric_value = 0.25 where metric_name = 'Scores/rel'",
+    ):
+        with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
+            assert database.execute(change).rowcount > 0, change
+        done = ingest(tmp_path, runs, records, [])
+        assert (done["written"], done["kept"], done["removed"]) == (1, 1, 1), change
+        run = client.search_runs([first["experiment_id"]], "tags.editor = 'grace'")[0]
+        assert (run.data.params["lr"], run.data.metrics["Scores/rel"]) == ("0.5", 0.75)
+    client.set_tag(run.info.run_id, "mlflow.runName", "ours")
+    assert ingest(tmp_path, runs, records, [])["kept"] == 2, "people may name a run"
+
+
+def test_a_damaged_database_is_refused_with_what_to_do(tmp_path: Path, records: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection, "WAITS", (0.0,))
+    runs = [make_run(tmp_path / "grace", "grace", records)]
+    ingest(tmp_path, runs, records, [])
+    store = tmp_path / "mlflow.db"
+    whole = store.read_bytes()
+    rel = struct.pack(">d", 0.75)  # which the index of the table of metrics holds too
+    for damage in (whole[: len(whole) // 2], whole.replace(rel, struct.pack(">d", 0.76), 1)):
+        store.write_bytes(damage)
+        with pytest.raises(DataError, match="without that file where it is damaged, the same snakemake command"):
+            ingest(tmp_path, runs, records, [])
+    with closing(sqlite3.connect(store)) as database, database:
+        store.write_bytes(whole)
+        database.execute("update alembic_version set version_num = 'later'")
+    with pytest.raises(DataError, match="Can't locate revision"):
+        ingest(tmp_path, runs, records, [])
 
 
 def test_what_is_not_finite_is_flagged_and_left_out(tmp_path: Path, records: Path):

@@ -60,7 +60,7 @@ def _write(args: argparse.Namespace, summaries: list[Summary]) -> dict[str, Any]
         name = args.experiment if study == MAIN_STUDY else f"{args.experiment}/{study}"
         store = Store(client, args.uri, name, args.artifacts, source)
         own = [summary for summary in summaries if summary.study == study]
-        wanted = [*(summary.key for summary in own), *([report_key] if study == MAIN_STUDY else [])]
+        wanted = {summary.key: summary for summary in own} | ({report_key: None} if study == MAIN_STUDY else {})
         kept, removed = store.keep(wanted)
         for summary in own:
             if summary.key not in kept:

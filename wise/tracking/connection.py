@@ -12,6 +12,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # these are read whil
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # whole attempts are repeated here
 os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_MAX_RETRIES", "2")
 
+from alembic.util.exc import CommandError
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 from sqlalchemy import create_engine
@@ -21,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from wise.errors import ConfigError, DataError
 
 LOG = logging.getLogger(__name__)
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks would bury our message
 Made = TypeVar("Made")
 
 WAITS = (1.0, 3.0, 9.0, 27.0)
@@ -39,7 +41,7 @@ def patiently(uri: str, attempt: Callable[[], Made], waits: tuple[float, ...] | 
     require_address(uri)
     is_file = uri.startswith("sqlite:")
     waits = waits or (WAITS[:1] if is_file else WAITS)
-    advice = "remove that file, and" if is_file else "when the store is well again,"
+    advice = "with space for it, or without that file where it is damaged," if is_file else "when it is well again,"
     for wait in (*waits, None):
         try:
             return attempt()
@@ -47,8 +49,8 @@ def patiently(uri: str, attempt: Callable[[], Made], waits: tuple[float, ...] | 
             raise ConfigError(
                 f"tracking.uri: {shown(uri)} needs a driver: pip install -e .[postgres] ({error})"
             ) from error
-        except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            said = " ".join(str(error).split())[:500]
+        except (CommandError, MlflowException, RequestException, SQLAlchemyError, OSError, UnicodeError) as error:
+            said = " ".join(str(error).partition("[SQL:")[0].split())[:500]
             if wait is None:
                 raise DataError(
                     f"the tracking store {shown(uri)} failed {len(waits) + 1} times ({said}). All results are on the "
@@ -61,10 +63,17 @@ def patiently(uri: str, attempt: Callable[[], Made], waits: tuple[float, ...] | 
 
 
 def reach(uri: str) -> None:
-    """Connect to a database once, which fails at once where it is away; MLflow itself would try for two minutes."""
+    """Connect to a database once, which fails at once where it is away; MLflow itself would try for two minutes.
+
+    Raises `OSError` for a file of SQLite whose tables and indices do not fit together any more.
+    """
     engine = create_engine(uri)
     try:
-        engine.connect().close()
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+                if found != "ok":
+                    raise OSError(f"the file is damaged: {found}")
     finally:
         engine.dispose()
 

@@ -9,23 +9,22 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from mlflow.db import upgrade
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from wise.tracking.connection import is_server, reach
+from wise.tracking.content import KEY_TAG, SOURCE_TAG, is_whole, params_of, tags_of
 from wise.tracking.summary import Summary
 from wise.tracking.view import KEY, TAG, shared_view
 
 LOG = logging.getLogger(__name__)
 
-KEY_TAG = "content_key"
-SOURCE_TAG = "results"
 REPORT_KIND = "report"
 BATCH = 1000  # the most metrics that MLflow takes at once
 NOTE_LENGTH = 8000  # the longest value of a tag
@@ -75,34 +74,44 @@ class Store:
                     raise
         return found.experiment_id
 
-    def keep(self, keys: Iterable[str]) -> tuple[set[str], int]:
-        """Remove every run of this source but the complete ones with these keys: (keys found, runs removed)."""
-        wanted, kept, removed = set(keys), set(), 0
-        page_token = None
-        runs = []
+    def keep(self, wanted: Mapping[str, Summary | None]) -> tuple[set[str], int]:
+        """Remove every run of this source but the complete ones with these keys: (keys found, runs removed).
+
+        A run that does not hold (any more) what its summary says is removed too, with a warning.
+        """
+        kept, removed = set(), 0
+        for run in self._own_runs():
+            key = run.data.tags.get(KEY_TAG)
+            own = f"source_run_id = '{run.info.run_id}'"
+            models = self.client.search_logged_models([self.experiment_id], own)
+            is_wanted = key in wanted.keys() - kept and run.info.status == "FINISHED"
+            summary = wanted[key] if is_wanted else None
+            if is_wanted and (summary is None or is_whole(summary, self.source, run, models)):
+                kept.add(key)
+                continue
+            if summary is not None:
+                LOG.warning("run '%s' was changed in the tracking store; it is written again", summary.name)
+            for model in models:
+                self.client.delete_logged_model(model.model_id)
+            self.client.delete_run(run.info.run_id)
+            removed += 1
+        return kept, removed
+
+    def _own_runs(self) -> list[Run]:
+        """All runs of this source."""
+        runs, page_token = [], None
         while page_token != "":
             page = self.client.search_runs(
                 [self.experiment_id], f"tags.{SOURCE_TAG} = '{self.source}'", page_token=page_token
             )
             runs += page
             page_token = page.token or ""
-        for run in runs:
-            key = run.data.tags.get(KEY_TAG)
-            if key in wanted - kept and run.info.status == "FINISHED":
-                kept.add(key)
-            else:
-                own = f"source_run_id = '{run.info.run_id}'"
-                for model in self.client.search_logged_models([self.experiment_id], own):
-                    self.client.delete_logged_model(model.model_id)
-                self.client.delete_run(run.info.run_id)
-                removed += 1
-        return kept, removed
+        return runs
 
     def write(self, summary: Summary, data_path: Path | None) -> None:
         """Write one run, and the memory that it saved; `data_path` is what its dataset digest was taken of."""
-        tags = {**summary.tags, KEY_TAG: summary.key, SOURCE_TAG: self.source}
-        run_id = self._start(summary.name, summary.started, tags)
-        params = [Param(name, _number_or_text(value)) for name, value in summary.params.items()]
+        run_id = self._start(summary.name, summary.started, tags_of(summary, self.source))
+        params = [Param(name, value) for name, value in params_of(summary).items()]
         model = self._memory(summary, run_id) if summary.memory else None
         data = {"dataset_name": summary.dataset, "dataset_digest": summary.dataset_sha256[:DIGEST]} if model else {}
         metrics = [
@@ -127,7 +136,7 @@ class Store:
     def _memory(self, summary: Summary, run_id: str) -> str:
         """The saved memory of a run as a model of it, whose files stay where they are; the model's id."""
         tags = {"mlflow.model.isExternal": "true", "memory": summary.memory, SOURCE_TAG: self.source}
-        params = {name: _number_or_text(value) for name, value in summary.params.items()}
+        params = params_of(summary)
         made = self.client.create_logged_model(
             self.experiment_id, re.sub(r"[^\w~-]+", "-", summary.name), run_id, tags, params, "edit memory"
         )
@@ -150,11 +159,6 @@ class Store:
     def _start(self, name: str, started: int, tags: Mapping[str, str]) -> str:
         run = self.client.create_run(self.experiment_id, start_time=started, tags=dict(tags), run_name=name)
         return run.info.run_id
-
-
-def _number_or_text(value: object) -> str:
-    """Numbers bare, so that the parallel-coordinates chart takes them as numbers; anything else as JSON or text."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _dataset_input(summary: Summary, path: Path) -> DatasetInput:
