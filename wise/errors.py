@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+LONGEST = 120
+"""Characters of a value that a message quotes."""
 
 
 class WiseError(Exception):
@@ -32,7 +36,21 @@ class EditNotTaken(UserWarning):
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
     """The error for a mistyped `name`: the nearest valid choice first, then all of them."""
-    choices = sorted(choices)
+    choices, name = sorted(choices), printable(name)
     near = difflib.get_close_matches(name, choices, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return ConfigError(f"unknown {kind} '{name}'.{hint} Valid choices: {', '.join(choices)}")
+
+
+def shown(value: Any) -> str:
+    """A value as a message quotes it: as Python writes it, cut short in the middle."""
+    return _cut(repr(value))
+
+
+def printable(text: str) -> str:
+    """A text for a message: cut short, and without signs that would move a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in _cut(text))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 30]}...{text[-20:]}"

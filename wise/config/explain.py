@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wise.config.keys import NAME, NUMBER
+from wise.config.keys import NUMBER
 from wise.errors import unknown
-from wise.options import choices_of, readable
+from wise.options import NAME, choices_of, readable
 
 
 def explained(error: ValidationError, model: type[BaseModel]) -> str:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from wise.options import AtLeastOne, mistakes
+from wise.options import NAME, AtLeastOne, mistakes
 
-NAME, NUMBER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "^[1-9][0-9]*$"
-"""What names of models, data and variants look like, and numbers that are keys."""
+NUMBER = "^[1-9][0-9]{0,8}$"
+"""What numbers look like that are keys."""
 
 Item = TypeVar("Item", bound=Hashable)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
@@ -125,6 +126,10 @@ class Defer(RoutedEditor):
 
     def memory(self) -> dict[str, Tensor]:
         return dict(vars(self._layers))
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {"gate": Part("f"), "gate_bias": Part(), "value": Part("d f"), "value_bias": Part("d")}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self._layers = replace(self._layers, **memory)

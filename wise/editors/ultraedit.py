@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from wise.editors.base import EditOutcome
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss, finite
@@ -104,6 +105,14 @@ class UltraEdit(WeightEditor):
 
     def memory(self) -> dict[str, Tensor]:
         return super().memory() | self._statistics.state()
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {**super().layout(edits), **self.artifact_layout()}
+
+    def artifact_layout(self) -> Layout:
+        """See `Editor.artifact_layout`."""
+        return {"count": Part(kind="double"), "mean": Part("f+d", "double"), "deviations": Part("f+d", "double")}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         super()._take_memory(memory)

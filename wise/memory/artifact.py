@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from wise.editors import layout
 from wise.editors.base import Editor
-from wise.errors import ConfigError, DataError
+from wise.errors import ConfigError, DataError, WiseError
 from wise.files import atomic_path
+from wise.lm.tensor_file import read_tensors
+
+UNUSABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What code raises that is given tensors which it was not made for."""
 
 
 def write_artifact(tensors: Mapping[str, Tensor], path: str | Path) -> None:
@@ -28,13 +32,24 @@ def use_artifact_file(editor: Editor, path: str | Path) -> None:
     """
     if editor.artifact is None:
         raise ConfigError(f"{path}: {editor.name} needs no artifact")
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such artifact")
+    use_artifact(editor, read_tensors(path, what="artifact"), str(path))
+
+
+def use_artifact(editor: Editor, tensors: dict[str, Tensor], where: str) -> None:
+    """Give an editor the tensors of an artifact, as its layout has them.
+
+    Raises `DataError` and `ConfigError`, which open with `where`, for others.
+    """
+    parts = editor.artifact_layout()
     try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise DataError(f"{path}: not a safetensors file ({error})") from error
-    try:
+        if parts is not None:
+            layout.require(tensors, parts, editor.sizes(), editor.site.weight.dtype, where)
+        elif not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise DataError(f"{where}: holds numbers that are not finite")
         editor.use_artifact(tensors)
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise ConfigError(f"{path}: no artifact that {editor.name} could use on this model ({error})") from error
+    except WiseError as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith(where) else f"{where}: {text}") from error
+    except UNUSABLE as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        raise ConfigError(f"{where}: no artifact that {editor.name} could use on this model ({said})") from error
