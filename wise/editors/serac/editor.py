@@ -9,7 +9,9 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from wise.editors import layout
 from wise.editors.decision import Reading
+from wise.editors.layout import Part
 from wise.editors.mechanisms.in_context import SENTENCE_END, RewritingEditor, read_first
 from wise.editors.serac.config import SeracConfig
 from wise.editors.serac.counterfactual import (
@@ -21,7 +23,7 @@ from wise.editors.serac.counterfactual import (
 from wise.editors.serac.scope import ScopeClassifier, ScopePairs, train_scope
 from wise.editors.shared.embedding import fitting_embedding
 from wise.editors.shared.networks import require_fitting
-from wise.editors.shared.pooling import POOLINGS, number_of, pooled, pooled_prompts
+from wise.editors.shared.pooling import NUMBERED, POOLINGS, number_of, pooled, pooled_prompts
 from wise.editors.shared.scope_threshold import scope_queries
 from wise.errors import ConfigError
 from wise.lm.batch import Encoded, encode, encode_prompts
@@ -79,6 +81,9 @@ class Serac(RewritingEditor):
 
     def use_artifact(self, tensors: dict[str, Tensor]) -> None:
         """See `Editor.use_artifact`: put the weights into their networks."""
+        rest = {name: each for name, each in tensors.items() if not name.startswith((SCOPE, COUNTERFACTUAL))}
+        parts = {"pooling": NUMBERED, "loss": Part(optional=True)}
+        layout.require(rest, parts, self.sizes(), self.site.weight.dtype, self.name)
         super().use_artifact(tensors)
         scope = partial(ScopeClassifier, self.site.weight.shape[1], self.config.scope_width)
         require_fitting(scope, self._part(SCOPE), f"{self.name}: the scope classifier")
