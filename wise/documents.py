@@ -135,7 +135,7 @@ def parse_json(text: str, where: str) -> Any:
     try:
         return decode(text)
     except NotJson as error:
-        line = f", line {error.line}" if "\n" in text.strip() else ""
+        line = f", line {error.line}" if error.line > 1 else ""
         raise DataError(f"{where}{line}: {error}") from error
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 LONGEST = 120
@@ -42,6 +43,27 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
     return ConfigError(f"unknown {kind} '{name}'.{hint} Valid choices: {', '.join(choices)}")
 
 
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error is that of an allocation that failed, of Python, a library or a GPU."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in ("allocate memory", "out of memory"))
+
+
+@contextmanager
+def refusing(where: str, kind: type[WiseError]) -> Iterator[None]:
+    """Turn whatever other people's code raises at data that it was not made for into `kind`, which opens with `where`.
+
+    Only for a single step behind which nothing is left half done. Errors of this project and of memory pass.
+    """
+    try:
+        yield
+    except WiseError:
+        raise
+    except Exception as error:  # libraries raise anything at all, plain `Exception` included
+        if is_short_of_memory(error):
+            raise
+        raise kind(f"{where} ({type(error).__name__}: {_cut(' '.join(str(error).split()), 500)})") from error
+
+
 def shown(value: Any) -> str:
     """A value as a message quotes it: as Python writes it, cut short in the middle."""
     return _cut(repr(value))
@@ -49,8 +71,14 @@ def shown(value: Any) -> str:
 
 def printable(text: str) -> str:
     """A text for a message: cut short, and without signs that would move a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in _cut(text))
+    return one_line(_cut(text), " ")
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 30]}...{text[-20:]}"
+def one_line(text: str, space: str = "") -> str:
+    """A text without line ends and other signs that move a terminal's cursor; white space but `space` becomes one."""
+    text = text if space else " ".join(text.split())
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _cut(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 30]}...{text[-20:]}"

@@ -328,8 +328,7 @@ class Editor(ABC):
     def sizes(self, edits: int = 0) -> Sizes:
         """Sizes that layouts name: d and f of the matrix, V tokens of the vocabulary, T edits."""
         width, features = self.site.weight.shape
-        tokens = self.lm.model.get_input_embeddings().weight.shape[0]
-        return {"d": width, "f": features, "V": tokens, "T": edits}
+        return {"d": width, "f": features, "V": self.lm.vocabulary, "T": edits}
 
     @abstractmethod
     def _take_memory(self, memory: dict[str, Tensor]) -> None:

@@ -10,12 +10,9 @@ from torch import Tensor
 
 from wise.editors import layout
 from wise.editors.base import Editor
-from wise.errors import ConfigError, DataError, WiseError
+from wise.errors import ConfigError, DataError, WiseError, refusing
 from wise.files import atomic_path
 from wise.lm.tensor_file import read_tensors
-
-UNUSABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What code raises that is given tensors which it was not made for."""
 
 
 def write_artifact(tensors: Mapping[str, Tensor], path: str | Path) -> None:
@@ -46,10 +43,8 @@ def use_artifact(editor: Editor, tensors: dict[str, Tensor], where: str) -> None
             layout.require(tensors, parts, editor.sizes(), editor.site.weight.dtype, where)
         elif not all(tensor.isfinite().all() for tensor in tensors.values()):
             raise DataError(f"{where}: holds numbers that are not finite")
-        editor.use_artifact(tensors)
+        with refusing(f"{where}: no artifact that {editor.name} could use on this model", ConfigError):
+            editor.use_artifact(tensors)
     except WiseError as error:
         text = str(error)
         raise ConfigError(text if text.startswith(where) else f"{where}: {text}") from error
-    except UNUSABLE as error:
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-        raise ConfigError(f"{where}: no artifact that {editor.name} could use on this model ({said})") from error

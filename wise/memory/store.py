@@ -8,10 +8,10 @@ from safetensors.torch import save_file
 
 from wise.editors import layout
 from wise.editors.base import Editor
-from wise.errors import DataError, WiseError
+from wise.errors import DataError, WiseError, refusing
 from wise.files import atomic_path
 from wise.lm.tensor_file import read_tensors
-from wise.memory.artifact import UNUSABLE, use_artifact
+from wise.memory.artifact import use_artifact
 from wise.memory.folder import read_folder, write_folder
 from wise.memory.manifest import check_fits, describe
 from wise.memory.model_card import memory_card
@@ -49,9 +49,10 @@ def load_into(editor: Editor, folder: str | Path) -> None:
     if artifact:
         use_artifact(editor, artifact, f"{where}, artifact")
     try:
-        editor.restore(saved.edits, tensors)
-    except (WiseError, *UNUSABLE) as error:
+        with refusing(f"{where}: no memory that {editor.name} could use on this model", DataError):
+            editor.restore(saved.edits, tensors)
+    except WiseError as error:
         editor.rollback()
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-        raise DataError(f"{where}: no memory that {editor.name} could use on this model ({said})") from error
+        text = str(error)
+        raise DataError(text if text.startswith(where) else f"{where}: {text}") from error
     editor.not_taken = dict(saved.config.get("not_taken", {}))
