@@ -32,12 +32,17 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """What names look like that people give, of models, data and variants: they become parts of paths and of commands, and
 such a name is one part that leads nowhere else."""
 
+LARGE = 2**16
+"""Most that options may ask for which decide how much is allocated at once, such as widths: more than is of use."""
+
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 PositiveShare = Annotated[float, Gt(0), Le(1)]
 AtLeastOne = Annotated[int, Ge(1)]
 Count = Annotated[int, Ge(0)]
+Prefixes = Annotated[int, Ge(0), Le(1000)]
+"""Random texts that a prompt is learned behind: so many rows are computed at once."""
 
 
 class OneOf:

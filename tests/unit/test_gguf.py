@@ -103,7 +103,7 @@ def test_an_architecture_that_cannot_be_read_is_named_with_those_that_can(tmp_pa
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(ConfigError, match="nobodys.*gemma3, .*llama.*qwen2"):
+    with pytest.raises(ConfigError, match="gemma3, .*llama.*qwen2.*nobodys"):
         convert(tmp_path / "odd.gguf", tmp_path / "model")
 
 
@@ -134,6 +134,7 @@ def test_without_its_readers_the_extra_is_named(tmp_path, monkeypatch):
 
 
 def test_a_package_that_is_not_installed_names_the_extra_and_the_terms(tmp_path, monkeypatch):
+    monkeypatch.setattr(gguf_package, "packages_distributions", dict)
     monkeypatch.setattr(gguf_package, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"Google's terms of use.*-e '\.\[gemma\]'"), packaged(GEMMA, tmp_path):
         pass
@@ -151,6 +152,11 @@ def test_a_packages_file_is_there_for_the_time_of_the_block(tmp_path, monkeypatc
     (tmp_path / "brings_none.py").write_text("")
     (tmp_path / "brings_half.py").write_text("def assemble(path):\n    raise ValueError('sha256 did not match')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match="module of Python or of the working folder"), packaged("brings_none", tmp_path):
+        pass
+    assert "brings_none" not in sys.modules, "it was not run"
+    known = dict.fromkeys(("brings_a_model", "brings_none", "brings_half"), ["a-distribution"])
+    monkeypatch.setattr(gguf_package, "packages_distributions", lambda: known)
     with packaged("brings_a_model", tmp_path / "out") as path:
         assert path.read_bytes() == b"GGUF"
     assert not path.exists()

@@ -18,7 +18,7 @@ from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import adam, minimise
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.frozen_states import FrozenStates
@@ -37,7 +37,7 @@ class DeferConfig(OwnConstants):
     """Most steps of one edit."""
     stop_loss: Annotated[NotNegative, Among((0.0, 0.02, 0.1))] = 0.0
     """Learning ends when the loss is below it, in nats; 0 for never."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 

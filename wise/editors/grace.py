@@ -18,7 +18,7 @@ from wise.editors.shared.minimise import adam, minimise
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.space import Among, Range
 from wise.errors import DataError
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.tail import FrozenStates
@@ -53,7 +53,7 @@ class GraceConfig(OwnConstants):
     """Most steps of one edit."""
     warm: Annotated[bool, Among((False, True))] = False
     """The value starts at the matrix's current output instead of at random."""
-    context_prefixes: Annotated[Count, Among((0, 2, 10))] = 10
+    context_prefixes: Annotated[Prefixes, Among((0, 2, 10))] = 10
     """Random texts that the prompt is learned behind, beside the prompt alone: the value serves all of them, the key is
     that of the prompt alone."""
     stop_loss: NotNegative = 0.0

@@ -20,7 +20,7 @@ from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import minimise
 from wise.editors.shared.pooling import NUMBERED, POOLINGS, AnyPooling, number_of, pooled, pooled_prompts, poolings
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, Share
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, PositiveShare, Prefixes, Share
 from wise.records import EditRecord
 from wise.seeds import generator
 
@@ -47,7 +47,7 @@ class MemoirConfig(OwnConstants):
     pooling: Annotated[AnyPooling, Among(("measured", "last", "mean"))] = "measured"
     """The mask of a prompt is made of the activation at its last token, or of the mean over its tokens; `measured` for
     the one that tells paraphrases from irrelevant questions best on the training records."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     stop_loss: Annotated[NotNegative, Among((0.0, 0.02))] = 0.0
     """Learning ends when the loss is below it, in nats; 0 for never."""

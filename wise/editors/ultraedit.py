@@ -17,7 +17,7 @@ from wise.editors.shared.loss import edit_loss, finite
 from wise.editors.shared.running_moments import RunningStatistics
 from wise.editors.space import Range
 from wise.lm.batch import encode
-from wise.options import STRICT, Count, Positive
+from wise.options import STRICT, Count, Positive, Prefixes
 from wise.records import EditRecord
 from wise.tail.frozen_states import FrozenStates
 
@@ -36,7 +36,7 @@ class UltraEditConfig(OwnConstants):
     pilot: Count = 100
     """Training records that open the running statistics, as many as a published first turn has edits. With 0 they open
     with the first edit, whose own mean then takes most of its gradient away."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 
