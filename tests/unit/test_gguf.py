@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.gguf_file import write_gguf
 from tests.models import tiny_language_model
 from wise.cli import main
 from wise.errors import ConfigError
@@ -19,7 +20,6 @@ from wise.lm.gguf_package import packaged
 from wise.lm.load import load_language_model
 
 readers = pytest.mark.skipif(not all(map(find_spec, gguf.READERS)), reason="needs the extra 'gguf'")
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @pytest.fixture(scope="module")
@@ -32,31 +32,7 @@ def file(lm, tmp_path_factory) -> Path:
     """A tiny Qwen2 as llama.cpp would store it, with a byte-level tokenizer of letters."""
     if find_spec("gguf") is None:
         pytest.skip("needs the extra 'gguf'")
-    from gguf import MODEL_ARCH, GGUFWriter, get_tensor_name_map
-
-    config, path = lm.model.config, tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    writer = GGUFWriter(path, "qwen2")
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([*LETTERS[: config.vocab_size - 2], "ab", "<|endoftext|>"])
-    writer.add_token_types([1] * (config.vocab_size - 1) + [3])
-    writer.add_token_merges(["a b"])
-    writer.add_eos_token_id(config.vocab_size - 1)
-    names = get_tensor_name_map(MODEL_ARCH.QWEN2, config.num_hidden_layers)
-    for name, tensor in lm.model.state_dict().items():
-        writer.add_tensor(names.get_name(name, (".weight", ".bias")), tensor.numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
+    return write_gguf(lm, tmp_path_factory.mktemp("gguf") / "tiny.gguf")
 
 
 @readers
@@ -152,7 +128,7 @@ def test_a_packages_file_is_there_for_the_time_of_the_block(tmp_path, monkeypatc
     (tmp_path / "brings_none.py").write_text("")
     (tmp_path / "brings_half.py").write_text("def assemble(path):\n    raise ValueError('sha256 did not match')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ConfigError, match="module of Python or of the working folder"), packaged("brings_none", tmp_path):
+    with pytest.raises(ConfigError, match="of Python or of the working folder"), packaged("brings_none", tmp_path):
         pass
     assert "brings_none" not in sys.modules, "it was not run"
     known = dict.fromkeys(("brings_a_model", "brings_none", "brings_half"), ["a-distribution"])

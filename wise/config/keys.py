@@ -26,7 +26,7 @@ TITLE = r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$"
 SIGNS = {
     NAME: "the name {found} may only have letters, digits, '.', '_' and '-', and no such sign in front",
     NUMBER: "must be a whole number from 1 on, in quotes, found {found}",
-    FOLDER: "a folder may only have letters, digits and / . _ + @ % , : = -, since it stands in commands, found {found}",
+    FOLDER: "may only have letters, digits and / . _ + @ % , : = -, since it stands in commands, found {found}",
     PACKAGE: "must be the name of a Python package, found {found}",
     TITLE: "may only have letters, digits, spaces and . _ / -, and a letter or digit in front, found {found}",
 }
