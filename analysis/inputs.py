@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from analysis.task_type import with_averages
-from wise.errors import ConfigError, DataError
+from wise.documents import read_object
+from wise.errors import ConfigError, DataError, refusing
 from wise.evaluate.scores import COLUMNS, RUN_COLUMNS
-from wise.files import read_json
 from wise.records import read_records
 from wise.tuning.outcome import Outcome, read_outcome
 
@@ -115,18 +115,18 @@ class Inputs:
     def of_editor(self, name: str) -> Inputs:
         """The transcripts and run records of one editor."""
         paths = zip(_given(self.transcript_paths, "--transcripts"), self.run_paths, strict=True)
-        chosen = [pair for pair in paths if read_json(pair[1])["editor"] == name]
+        chosen = [pair for pair in paths if read_object(pair[1], RUN_COLUMNS)["editor"] == name]
         return Inputs(transcript_paths=[path for path, _ in chosen], run_paths=[path for _, path in chosen])
 
     def records(self) -> list[dict[str, Any]]:
         """The record of each run."""
-        return [read_json(path) for path in _given(self.run_paths, "--runs")]
+        return [read_object(path, RUN_COLUMNS) for path in _given(self.run_paths, "--runs")]
 
     def overhead(self) -> dict[str, Any]:
         """The document written by `wise overhead`: a list of "rows" and the "hardware"."""
         if self.overhead_path is None:
             raise ConfigError("this artifact needs --overhead")
-        document = read_json(self.overhead_path)
+        document = read_object(self.overhead_path)
         if not document.get("rows"):
             raise DataError(f"{self.overhead_path}: 'rows' is missing or empty")
         return document
@@ -135,7 +135,7 @@ class Inputs:
         """The document written by `wise trace`: a list of "rows" and what was asked."""
         if self.tracing_path is None:
             raise ConfigError("this artifact needs --tracing")
-        document = read_json(self.tracing_path)
+        document = read_object(self.tracing_path)
         if not document.get("rows"):
             raise DataError(f"{self.tracing_path}: 'rows' is missing or empty")
         return document
@@ -147,7 +147,7 @@ class Inputs:
     def rounds(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Dataset, model and document of each choice of sentences (`wise instruct`), by the folders of its file."""
         return [
-            (path.parent.parent.name, path.parent.name, read_json(path))
+            (path.parent.parent.name, path.parent.name, read_object(path))
             for path in _given(self.round_paths, "--rounds")
         ]
 
@@ -175,7 +175,7 @@ class Inputs:
         if len(self.run_paths) != len(paths):
             raise ConfigError(f"--runs must name the run.json of each of the {len(paths)} files, in the same order; "
                               f"{len(self.run_paths)} given")  # fmt: skip
-        return [read_json(path) for path in self.run_paths]
+        return [read_object(path, RUN_COLUMNS) for path in self.run_paths]
 
 
 def _given(paths: Sequence[Path], option: str) -> Sequence[Path]:
@@ -185,7 +185,8 @@ def _given(paths: Sequence[Path], option: str) -> Sequence[Path]:
 
 
 def _read_scores(path: Path) -> pd.DataFrame:
-    frame = pd.read_parquet(path)
+    with refusing(f"{path}: not a readable Parquet file", DataError):
+        frame = pd.read_parquet(path)
     if list(frame.columns) != list(COLUMNS):
         raise DataError(f"{path}: not a file of scores; its columns are {', '.join(map(str, frame.columns))}")
     return frame

@@ -15,6 +15,7 @@ from wise.config.levels import level
 from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
 from wise.config.study_kinds import RECORDS, STREAM, MainRuns, Networks
+from wise.config.text import check_text
 from wise.datasets import registry
 from wise.datasets.files import FILES
 from wise.editors.entries import EDITORS as KNOWN_EDITORS
@@ -62,6 +63,8 @@ onstart:
             job.wildcards.study for job in workflow.dag.jobs if "study" in job.wildcards.keys()
         }
         check_options(config, rules_and_studies)
+    for file in workflow.configfiles:
+        check_text(file)
 
 
 wildcard_constraints:
@@ -95,7 +98,7 @@ def model_options(model):
 
 def gguf_options(described):
     """How the verb `convert` is told which file to convert, and to what."""
-    source = f"--package {described['package']}" if described["package"] else f"--gguf {shlex.quote(described['path'])}"
+    source = f"--package {shlex.quote(described['package'])}" if described["package"] else f"--gguf {shlex.quote(described['path'])}"
     digest = f" --sha256 {shlex.quote(described['sha256'])}" if described["sha256"] else ""
     return f"{source}{digest} --dtype {described['dtype']}"
 

@@ -23,5 +23,5 @@ rule reproduction:
     message:
         "Describing the run in {output.text}"
     shell:
-        "python -m analysis.reproduction --results {params.results} --config {params.config} --runs {input.runs}"
+        "python -m analysis.reproduction --results {params.results} --config {params.config:q} --runs {input.runs}"
         " --scores {input.scores} --made {input.made} --out {output.text} {output.page} 2> {log}"

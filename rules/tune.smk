@@ -51,4 +51,4 @@ rule tune:
     message:
         "Writing the chosen options to {params.file}"
     shell:
-        "python -m wise adopt --searches {input.searches} --out {params.file} 2> {log}"
+        "python -m wise adopt --searches {input.searches} --out {params.file:q} 2> {log}"

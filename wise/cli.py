@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from safetensors import SafetensorError
 
-from wise.errors import WiseError, unknown
+from wise.errors import WiseError, is_short_of_memory, one_line, unknown
 from wise.files import check_seals, seal
 
 VERBS = {
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help\n")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (WiseError, OSError, SafetensorError) as error:  # a full disk or an unreadable file speaks for itself
-        logging.getLogger("wise").error("%s", " ".join(str(error).split()))
+        logging.getLogger("wise").error("%s", one_line(str(error)))
         return 2
     except (MemoryError, RuntimeError) as error:
         if not is_short_of_memory(error):
@@ -108,11 +108,6 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger("wise").error("out of memory (%s); nothing is lost: start again with more, or a smaller "
                                         "batch_size", what)  # fmt: skip
         return 2
-
-
-def is_short_of_memory(error: BaseException) -> bool:
-    """Whether an error is that of an allocation that failed, of Python, a library or a GPU."""
-    return isinstance(error, MemoryError) or any(text in str(error) for text in ("allocate memory", "out of memory"))
 
 
 def check_inputs(args: argparse.Namespace) -> None:

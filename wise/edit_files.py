@@ -14,8 +14,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from wise.documents import NotJson, UnreadableText, decode, read_text
 from wise.errors import DataError
 from wise.records import EditRecord, free_id, record_from_dict, row_problems
+
+LARGEST = 2**29
+"""Bytes of a file of edits."""
 
 SHOWN = 20
 """Problems that an error lists."""
@@ -52,7 +56,8 @@ def examine(path: str | Path, taken: Collection[str] = ()) -> EditFile:
     """Read a file of edits and find what is wrong in it.
 
     An edit without an id is named after its line, such as "edit-00003", and differently where that is the id of
-    another edit of the file or among those `taken`. Raises `DataError` only for a file that is not there.
+    another edit of the file or among those `taken`. Raises `DataError` only for what is no file, an archive or
+    larger than `LARGEST`.
     """
     path = Path(path)
     rows, problems = _rows(path)
@@ -80,12 +85,10 @@ def examine(path: str | Path, taken: Collection[str] = ()) -> EditFile:
 
 def _rows(path: Path) -> tuple[list[Row], list[str]]:
     """The rows of a file, and what kept others from being read."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file of edits" if not path.exists() else f"{path}: is not a file")
     try:
-        text = path.read_bytes().decode("utf-8-sig")  # what opens a file on Windows is no part of it
-    except UnicodeDecodeError as error:
-        return [], [f"not UTF-8 text ({error.reason} at byte {error.start}); save the file as UTF-8"]
+        text = read_text(path, LARGEST, "file of edits", "utf-8-sig")  # what opens a file on Windows is no part of it
+    except UnreadableText as error:
+        return [], [f"{error.reason}; save the file as UTF-8"]
     if path.suffix.lower() in (".csv", ".tsv"):
         return _table(text)
     return _list(text) if text.lstrip()[:1] == "[" else _json_lines(text)
@@ -95,9 +98,9 @@ def _json_lines(text: str) -> tuple[list[Row], list[str]]:
     rows, problems = [], []
     for number, line in enumerate(text.split("\n"), start=1):  # other line ends may stand in a text
         try:
-            rows += [(number, json.loads(line))] if line.strip() else []
-        except json.JSONDecodeError as error:
-            problems.append(f"line {number}: not valid JSON ({error.msg} at column {error.colno})")
+            rows += [(number, decode(line))] if line.strip() else []
+        except NotJson as error:
+            problems.append(f"line {number}: {error}")
     if problems and _is_json(text):
         return [], ["is one JSON object over several lines; write one edit a line, or a list of edits in [ ]"]
     return rows, problems
@@ -106,9 +109,9 @@ def _json_lines(text: str) -> tuple[list[Row], list[str]]:
 def _list(text: str) -> tuple[list[Row], list[str]]:
     """The items of a JSON list, by the line on which each begins."""
     try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        return [], [f"line {error.lineno}: not valid JSON ({error.msg} at column {error.colno})"]
+        decode(text)
+    except NotJson as error:
+        return [], [f"line {error.line}: {error}"]
     decoder, rows = json.JSONDecoder(), []
     at = _skip(text, text.index("[") + 1)
     while text[at] != "]":
@@ -151,8 +154,8 @@ def _skip(text: str, at: int) -> int:
 
 def _is_json(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), Mapping)
-    except json.JSONDecodeError:
+        return isinstance(decode(text), Mapping)
+    except NotJson:
         return False
 
 

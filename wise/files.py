@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wise.documents import read_json as read_json  # what `write_json` wrote
 from wise.errors import DataError
 
 
@@ -56,11 +57,6 @@ def write_json(path: str | Path, value: Any) -> None:
 def write_json_lines(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON document a line, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def read_json(path: str | Path) -> Any:
-    """Read one JSON document."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def sha256(path: str | Path) -> str:

@@ -21,12 +21,19 @@ from annotated_types import Ge, Gt, Le
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, core_schema
 
-from wise.errors import ConfigError, unknown
+from wise.errors import ConfigError, printable, shown, unknown
 
 Options = TypeVar("Options")
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 """An integer is taken where a number is meant, nothing else is converted; the text below a field describes it."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What names look like that people give, of models, data and variants: they become parts of paths and of commands, and
+such a name is one part that leads nowhere else."""
+
+LARGE = 2**16
+"""Most that options may ask for which decide how much is allocated at once, such as widths: more than is of use."""
 
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
@@ -34,6 +41,8 @@ Share = Annotated[float, Ge(0), Le(1)]
 PositiveShare = Annotated[float, Gt(0), Le(1)]
 AtLeastOne = Annotated[int, Ge(1)]
 Count = Annotated[int, Ge(0)]
+Prefixes = Annotated[int, Ge(0), Le(1000)]
+"""Random texts that a prompt is learned behind: so many rows are computed at once."""
 
 
 class OneOf:
@@ -136,8 +145,16 @@ def readable(detail: ErrorDetails) -> str:
     found = detail["input"]
     if detail["type"] == "float_type" and isinstance(found, str):
         with suppress(ValueError):
-            return f"{message}, found {found!r}, which YAML reads as a text: write {float(found)} with a point"
-    return f"{message}, found {found!r}"
+            return f"{message}, found {shown(found)}, which YAML reads as a text: write {float(found)} with a point"
+    return f"{message}, found {shown(found)}"
+
+
+def places(error: ValidationError) -> list[str]:
+    """Every problem of a document, each behind the keys that lead to it: "trials.0.seconds must be ..."."""
+    return [
+        f"{'.'.join(printable(str(part)) for part in detail['loc'])} {readable(detail)}".strip()
+        for detail in error.errors(include_url=False)
+    ]
 
 
 def choices_of(detail: ErrorDetails) -> list[str]:

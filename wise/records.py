@@ -10,7 +10,6 @@ One line of a file of records is one edit::
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
+from wise.documents import json_lines
 from wise.errors import DataError, unknown
 from wise.files import write_json_lines
 
@@ -147,7 +147,7 @@ def read_records(path: str | Path, may_be_empty: bool = False) -> list[EditRecor
     Raises `DataError` naming file, line and key for malformed JSON, a missing or empty field, an
     unknown key or probe kind, and a repeated id, and for a file without records unless it `may_be_empty`.
     """
-    rows = _json_lines(Path(path))
+    rows = json_lines(path, "file of edit records")
     records = _unique(path, ((number, record_from_dict(row, f"{path}, line {number}")) for number, row in rows))
     if not records and not may_be_empty:
         raise DataError(f"{path}: holds no records")
@@ -172,22 +172,6 @@ def _row(record: EditRecord) -> dict[str, Any]:
         if not probe["original"]:
             del probe["original"]
     return row
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line number and parsed JSON of every line that is not blank."""
-    if not path.exists():
-        raise DataError(f"{path}: no such file of edit records")
-    with path.open(encoding="utf-8") as stream:
-        try:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield number, json.loads(line)
-        except json.JSONDecodeError as error:
-            where = f"{path}, line {number}"
-            raise DataError(f"{where}: not valid JSON ({error.msg} at column {error.colno})") from error
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
 def _unique(path: str | Path, numbered: Iterable[tuple[int, EditRecord]]) -> list[EditRecord]:

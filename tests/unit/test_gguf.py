@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.gguf_file import write_gguf
 from tests.models import tiny_language_model
 from wise.cli import main
 from wise.errors import ConfigError
@@ -19,7 +20,6 @@ from wise.lm.gguf_package import packaged
 from wise.lm.load import load_language_model
 
 readers = pytest.mark.skipif(not all(map(find_spec, gguf.READERS)), reason="needs the extra 'gguf'")
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @pytest.fixture(scope="module")
@@ -32,31 +32,7 @@ def file(lm, tmp_path_factory) -> Path:
     """A tiny Qwen2 as llama.cpp would store it, with a byte-level tokenizer of letters."""
     if find_spec("gguf") is None:
         pytest.skip("needs the extra 'gguf'")
-    from gguf import MODEL_ARCH, GGUFWriter, get_tensor_name_map
-
-    config, path = lm.model.config, tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    writer = GGUFWriter(path, "qwen2")
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([*LETTERS[: config.vocab_size - 2], "ab", "<|endoftext|>"])
-    writer.add_token_types([1] * (config.vocab_size - 1) + [3])
-    writer.add_token_merges(["a b"])
-    writer.add_eos_token_id(config.vocab_size - 1)
-    names = get_tensor_name_map(MODEL_ARCH.QWEN2, config.num_hidden_layers)
-    for name, tensor in lm.model.state_dict().items():
-        writer.add_tensor(names.get_name(name, (".weight", ".bias")), tensor.numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
+    return write_gguf(lm, tmp_path_factory.mktemp("gguf") / "tiny.gguf")
 
 
 @readers
@@ -103,7 +79,7 @@ def test_an_architecture_that_cannot_be_read_is_named_with_those_that_can(tmp_pa
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(ConfigError, match="nobodys.*gemma3, .*llama.*qwen2"):
+    with pytest.raises(ConfigError, match="gemma3, .*llama.*qwen2.*nobodys"):
         convert(tmp_path / "odd.gguf", tmp_path / "model")
 
 
@@ -134,6 +110,7 @@ def test_without_its_readers_the_extra_is_named(tmp_path, monkeypatch):
 
 
 def test_a_package_that_is_not_installed_names_the_extra_and_the_terms(tmp_path, monkeypatch):
+    monkeypatch.setattr(gguf_package, "packages_distributions", dict)
     monkeypatch.setattr(gguf_package, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"Google's terms of use.*-e '\.\[gemma\]'"), packaged(GEMMA, tmp_path):
         pass
@@ -151,6 +128,11 @@ def test_a_packages_file_is_there_for_the_time_of_the_block(tmp_path, monkeypatc
     (tmp_path / "brings_none.py").write_text("")
     (tmp_path / "brings_half.py").write_text("def assemble(path):\n    raise ValueError('sha256 did not match')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match="of Python or of the working folder"), packaged("brings_none", tmp_path):
+        pass
+    assert "brings_none" not in sys.modules, "it was not run"
+    known = dict.fromkeys(("brings_a_model", "brings_none", "brings_half"), ["a-distribution"])
+    monkeypatch.setattr(gguf_package, "packages_distributions", lambda: known)
     with packaged("brings_a_model", tmp_path / "out") as path:
         assert path.read_bytes() == b"GGUF"
     assert not path.exists()

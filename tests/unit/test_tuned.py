@@ -129,7 +129,7 @@ def test_studies_run_on_development_edits_when_they_say_so(config: dict[str, Any
         ("trials: 2", "trails: 2", "factworld-qa.tiny.grace.trails"),
         ("radius: 0.7", "radios: 0.7", "tuned.yaml: factworld-qa.tiny.grace.options.radios: unknown option 'radios'"),
         ("layer: 0", "layer: 7", "options.layer: layer 7 does not exist: 'tiny' has layers 0 to 1"),
-        ("factworld-qa:", "factworld-qa: [", "tuned.yaml: not valid YAML"),
+        ("factworld-qa:", "factworld-qa: [", "tuned.yaml: not valid JSON or YAML"),
     ],
 )
 def test_names_that_do_not_exist_are_refused(config: dict[str, Any], right: str, wrong: str, message: str):

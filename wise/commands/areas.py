@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.torch import load_file
 
 from wise.commands.common import add_model_arguments, add_place_arguments, json_argument, load_contexts
 from wise.commands.editor_needs import editor_needs
@@ -20,6 +19,7 @@ from wise.editors.mend.editor import Mend
 from wise.editors.registry import make_editor
 from wise.errors import ConfigError
 from wise.files import atomic_path
+from wise.memory.artifact import use_artifact_file
 from wise.records import read_records
 
 LOG = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts))
     if not isinstance(editor, Mend):
         raise ConfigError(f"editor '{args.editor}' does not transform gradients; name mend or instructedit")
-    editor.use_artifact(load_file(args.artifact))
+    use_artifact_file(editor, args.artifact)
     records = read_records(args.records)[: args.edits]
     rows: list[dict[str, Any]] = []
     for record in records:

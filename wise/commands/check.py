@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.common.configfile import load_configfile
-from snakemake_interface_common.exceptions import WorkflowError
 
 from wise.config import plan
 from wise.config.check import check_options
 from wise.config.model import complete
 from wise.config.stale import stale
-from wise.errors import ConfigError
+from wise.config.text import check_text
+from wise.errors import ConfigError, refusing
 
 LOG = logging.getLogger("wise.config.check")
 
@@ -53,10 +53,9 @@ def check_file(path: Path) -> dict[str, Any]:
 
     Studies are checked that the file includes or says something about.
     """
-    try:
+    check_text(path)
+    with refusing(str(path), ConfigError):  # Snakemake's own errors among others
         written = load_configfile(path)
-    except WorkflowError as error:
-        raise ConfigError(str(error)) from error
     config = complete(written)
     plan.check(config)
     check_options(config, {*(written.get("ablations") or {}), *config["ablations"]["include"]})

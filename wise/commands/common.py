@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from wise.errors import ConfigError
+from wise.documents import parse_json, read_object
+from wise.errors import ConfigError, DataError, shown
 from wise.slices import Slice
 
 
 def json_argument(text: str) -> Any:
     """An argument that is JSON; argparse reports what is wrong with it."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
+        return parse_json(text, shown(text))
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,11 +65,9 @@ def slice_of(args: argparse.Namespace) -> Slice | None:
 
 def load_contexts(path: Path) -> list[str]:
     """The texts that the verb `contexts` wrote."""
-    from wise.files import read_json
-
-    texts = read_json(path)["contexts"]
-    if not all(isinstance(text, str) for text in texts):
-        raise ConfigError(f"{path}: 'contexts' must be a list of texts")
+    texts = read_object(path, ["contexts"])["contexts"]
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ConfigError(f"{path}: 'contexts' must be a list of texts, none of them empty")
     return texts
 
 

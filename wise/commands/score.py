@@ -6,9 +6,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from wise.evaluate.scores import score_transcript
+from wise.documents import read_object
+from wise.errors import DataError, refusing
+from wise.evaluate.scores import RUN_COLUMNS, score_transcript
 from wise.evaluate.transcript import read_transcript
-from wise.files import atomic_path, read_json
+from wise.files import atomic_path
 
 LOG = logging.getLogger(__name__)
 
@@ -24,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score one transcript."""
-    scores = score_transcript(read_transcript(args.transcript), read_json(args.record))
+    rows, run = read_transcript(args.transcript), read_object(args.record, RUN_COLUMNS)
+    with refusing(f"{args.transcript}: cannot be scored", DataError):
+        scores = score_transcript(rows, run)
     with atomic_path(args.out) as temporary:
         scores.to_parquet(temporary, index=False, compression="zstd")
     LOG.info("%s: %d scores of %d metrics", args.out, len(scores), scores["metric"].nunique())

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from wise.code_inputs import editor_code
 from wise.commands.common import add_editing_arguments, add_slice_arguments, json_argument, load_contexts, slice_of
@@ -29,6 +28,7 @@ from wise.lm.load import weights_digest
 from wise.lm.peak_memory import peak_memory
 from wise.lm.spread import devices_named
 from wise.lm.vocabulary import require_writable
+from wise.memory.artifact import use_artifact_file
 from wise.memory.store import save
 from wise.records import EDIT_INDEX, read_records
 from wise.slices import taken
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     require_writable(lm, records[: args.edits])
     editor = make_editor(args.editor, lm, args.layer, args.options, load_contexts(args.contexts), args.seed)
     if args.artifact is not None:
-        editor.use_artifact(load_file(args.artifact))
+        use_artifact_file(editor, args.artifact)
     records, train = completed(editor, records[: args.edits], read_training(args.train))
     editor.prepare(train)
     preedit = read_transcript(args.preedit)

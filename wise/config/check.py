@@ -7,6 +7,7 @@ run starts, and by the verb `check`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -17,9 +18,9 @@ from wise.config.studies import STUDIES
 from wise.config.study import Study
 from wise.config.study_kinds import Measured, Override
 from wise.config.tuned import BASES
+from wise.documents import read_text
 from wise.editors.registry import editor_class
-from wise.errors import ConfigError
-from wise.files import read_json
+from wise.errors import ConfigError, refusing
 from wise.options import build_options, mistakes
 from wise.pretraining.recipe import PretrainOptions
 
@@ -126,5 +127,9 @@ def _layer_count(config: Mapping[str, Any], model: str) -> int | None:
     if described["source"] == "pretrain":
         return build_options(PretrainOptions, described["pretrain"], f"models.{model}.pretrain").layers
     file = Path(plan.model_path(config, model), "config.json")
-    found = read_json(file) if file.is_file() else {}
-    return found.get("num_hidden_layers", found.get("n_layer"))
+    if not file.is_file():
+        return None
+    with refusing(f"models.{model}.path: {file}: not a model's config", ConfigError):
+        found = json.loads(read_text(file))
+        count = found.get("num_hidden_layers", found.get("n_layer"))
+    return count if type(count) is int else None

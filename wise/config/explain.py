@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wise.config.keys import NAME, NUMBER
-from wise.errors import unknown
+from wise.config.keys import SIGNS
+from wise.errors import printable, shown, unknown
 from wise.options import choices_of, readable
 
 
@@ -32,16 +32,15 @@ def _line(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if is_name and isinstance(found, int):
         return f"{key}: must be a text, write '{found}' in quotes"
     pattern = detail.get("ctx", {}).get("pattern")
-    if pattern == NAME:
-        return f"{key}: the name {found!r} may only have letters, digits, '.', '_' and '-', and no such sign in front"
-    if pattern == NUMBER:
-        return f"{key}: must be a whole number from 1 on, in quotes, found {found!r}"
+    if pattern in SIGNS:
+        return f"{key}: {SIGNS[pattern].format(found=shown(found))}"
     return f"{key or 'configuration'}: {readable(detail)}"
 
 
 def _dotted(place: Sequence[str | int]) -> str:
     """`models.tiny.layer`, `seeds[0]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+    named = (f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in place)
+    return "".join(named).removeprefix(".")
 
 
 def _keys(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:

@@ -5,13 +5,32 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, TypeVar
 
+from annotated_types import Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from wise.options import AtLeastOne, mistakes
+from wise.options import NAME, AtLeastOne, mistakes
 
-NAME, NUMBER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "^[1-9][0-9]*$"
-"""What names of models, data and variants look like, and numbers that are keys."""
+NUMBER = "^[1-9][0-9]{0,8}$"
+"""What numbers look like that are keys."""
+
+FOLDER = r"^[A-Za-z0-9_./][A-Za-z0-9_./+@%,:=-]*$"
+"""What a folder of results looks like: it stands in every command of the rules, so it has no sign of a shell."""
+
+PACKAGE = r"^([A-Za-z_][A-Za-z0-9_]*)?$"
+"""What names of Python packages look like; empty for none."""
+
+TITLE = r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$"
+"""What names of MLflow's experiments look like, which stand in its search expressions."""
+
+SIGNS = {
+    NAME: "the name {found} may only have letters, digits, '.', '_' and '-', and no such sign in front",
+    NUMBER: "must be a whole number from 1 on, in quotes, found {found}",
+    FOLDER: "may only have letters, digits and / . _ + @ % , : = -, since it stands in commands, found {found}",
+    PACKAGE: "must be the name of a Python package, found {found}",
+    TITLE: "may only have letters, digits, spaces and . _ / -, and a letter or digit in front, found {found}",
+}
+"""What each pattern asks for, in words."""
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -43,14 +62,19 @@ def _different(items: list[Item]) -> list[Item]:
     return items
 
 
-Unique = Annotated[list[Item], AfterValidator(_different), Field(json_schema_extra={"uniqueItems": True})]
+Unique = Annotated[
+    list[Item], Field(max_length=1000), AfterValidator(_different), Field(json_schema_extra={"uniqueItems": True})
+]
 """A list in which no item stands twice."""
 
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Seeds = Annotated[Unique[Seed], Field(min_length=1)]
 Name = Annotated[str, Field(pattern=NAME)]
 Text = Annotated[str, Field(min_length=1)]
-Chunks = Annotated[dict[Annotated[str, Field(pattern=NUMBER)], AtLeastOne], Field(min_length=1)]
+Folder = Annotated[str, Field(pattern=FOLDER)]
+Package = Annotated[str, Field(pattern=PACKAGE)]
+Title = Annotated[str, Field(pattern=TITLE)]
+Chunks = Annotated[dict[Annotated[str, Field(pattern=NUMBER)], Annotated[AtLeastOne, Le(10**6)]], Field(min_length=1)]
 """T, in quotes, to the number of chunks of T edits."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from annotated_types import Le
 from pydantic import (
     ConfigDict,
     Field,
@@ -20,13 +21,28 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from wise.config.explain import explained
-from wise.config.keys import Chunks, Name, OptionsOf, Section, Seed, Seeds, Text, Unique, default, made_section
+from wise.config.keys import (
+    Chunks,
+    Folder,
+    Name,
+    OptionsOf,
+    Package,
+    Section,
+    Seed,
+    Seeds,
+    Text,
+    Title,
+    Unique,
+    default,
+    made_section,
+)
 from wise.config.studies import STUDIES
+from wise.config.text import require_plain
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.published.options import Invalid
 from wise.datasets.registry import DATASETS, options_class
 from wise.errors import ConfigError, unknown
-from wise.options import AtLeastOne, Count, OneOf, Positive
+from wise.options import LARGE, AtLeastOne, Count, OneOf, Positive
 from wise.pretraining.recipe import PretrainOptions
 
 AnyOptions = dict[str, Any]
@@ -77,7 +93,7 @@ class Model(Section):
     path: str = ""
     """Of a `hub` model: a folder is used as it is, a hub name is fetched into the results first. Of a `gguf` model:
     the file."""
-    package: str = ""
+    package: Package = ""
     """Of a `gguf` model, in place of `path`: an installed Python package that brings the file by a function
     `assemble(path)`."""
     sha256: str = ""
@@ -111,9 +127,9 @@ class Model(Section):
 class Contexts(Section):
     """Random texts that the unedited model writes, and that the prompt of an edit is learned behind."""
 
-    count: Count = 10
+    count: Annotated[Count, Le(LARGE)] = 10
     """Number of texts."""
-    length: AtLeastOne = 10
+    length: Annotated[AtLeastOne, Le(LARGE)] = 10
     """Tokens of a text."""
     seed: Seed = 0
     """Seed of the sampling."""
@@ -216,18 +232,18 @@ class Tracking(Section):
 
     uri: str = ""
     """Tracking store; empty means `mlflow.db` in the results folder."""
-    experiment: Text = "wise"
+    experiment: Title = "wise"
     """Name of the MLflow experiment."""
 
 
 class Configuration(Section):
     """Every key with its meaning and default. A key that is not listed here is refused."""
 
-    results: Text = "results"
+    results: Folder = "results"
     """Folder of everything that the workflow makes."""
     seeds: Seeds = [0, 1, 2]
     """One run of every editor for each seed, which decides the order of edits, masks and random texts."""
-    datasets: Annotated[Unique[str], Field(min_length=1)] = ["factworld-qa"]
+    datasets: Annotated[Unique[Name], Field(min_length=1)] = ["factworld-qa"]
     """Streams of edits to evaluate on: those that `python -m wise ls datasets` lists, and your own of `data`."""
     data: Data = default({})  # pyright: ignore[reportInvalidTypeForm]
     """Options of the datasets, by name. Any other name is one of your own, with the files of edits it stands for."""
@@ -261,6 +277,7 @@ def complete(written: Mapping[str, Any]) -> dict[str, Any]:
     Raises `ConfigError` that names every mistake by its key: unknown keys with the valid ones, values of another type
     or out of their range.
     """
+    require_plain(written)
     try:
         return Configuration.model_validate(dict(written)).model_dump(by_alias=True)
     except ValidationError as error:

@@ -324,7 +324,8 @@ def _check_ablations(config: Mapping[str, Any]) -> None:
 def _check_study(config: Mapping[str, Any], study: Study, included: bool) -> None:
     """One that is not included may name editors that this comparison does not have, and more edits."""
     asked, where = config["ablations"][study.name], f"ablations.{study.name}"
-    for editor in asked.get("editors", [asked["editor"]] if "editor" in asked else []):
+    named = asked.get("editors", [asked["editor"]] if "editor" in asked else [])
+    for editor in [*named, *([asked["beside"]] if asked.get("beside") else [])]:
         if included and editor not in config["editors"]:
             raise ConfigError(f"{where}: {unknown('editor', editor, config['editors'])}")
     points = study.points(config, study_place(config)[0])

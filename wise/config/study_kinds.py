@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Annotated, Any, NamedTuple, Protocol
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
 from wise.config.keys import Chunks, Name, Seed, Unique
-from wise.options import AtLeastOne, OneOf
+from wise.options import NAME, AtLeastOne, OneOf
 
 Options = dict[str, Any]
 
+Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OpenCount = AtLeastOne | None
 OpenCounts = Unique[AtLeastOne] | None
 OpenChunks = Chunks | None
@@ -28,6 +29,8 @@ STREAM = "stream"
 RECORDS = {STREAM: "edits", "development": "development"}
 """Which of a dataset's edits a study is made on, and the name of their file: those that are reported, or those on which
 options are chosen."""
+
+Beside = Annotated[str, Field(pattern=f"^$|{NAME}")]
 
 Fields = dict[str, tuple[Any, Any]]
 """Type and pydantic `Field` of each key of a section."""
@@ -132,8 +135,8 @@ class Grid:
     def fields(self) -> Fields:
         """See `Kind`."""
         return {
-            "editor": (str, Field(self.editor, description="Editor under study.")),
-            "beside": (str, Field("", description="Editor that makes the same edits beside it; empty for none.")),
+            "editor": (Name, Field(self.editor, description="Editor under study.")),
+            "beside": (Beside, Field("", description="Editor that makes the same edits beside it; empty for none.")),
             **{key: _listed(axis.kind, axis.values, axis.description) for key, axis in self.axes.items()},
             **_stream(self.edits, self.grid, "the editor's main run", self.options),
         }
@@ -173,8 +176,8 @@ class Variants:
         own = "Datasets of this study, those outside of the main comparison included; empty means that of all studies."
         variants = Field(dict(self.variants), description=self.about_variants, min_length=1)
         return {
-            "datasets": _listed(str, [], own, least=0),
-            "editors": _listed(str, self.editors, self.about_editors),
+            "datasets": _listed(Name, [], own, least=0),
+            "editors": _listed(Name, self.editors, self.about_editors),
             "variants": (dict[Name, Options], variants),
             **_stream(self.edits, self.grid, "the editors' main runs in all variants"),
         }
@@ -199,7 +202,7 @@ class MainRuns:
 
     def fields(self) -> Fields:
         """See `Kind`."""
-        return {"editor": (str, Field(self.editor, description=self.about_editor))}
+        return {"editor": (Name, Field(self.editor, description=self.about_editor))}
 
     def points(self, section: Mapping[str, Any], where: str, dataset: str) -> Iterator[Point]:
         """None."""
@@ -249,7 +252,7 @@ class Traced:
         return {
             "prompts": (AtLeastOne, Field(self.prompts, description="Prompts that the model answers, at most.")),
             "samples": (AtLeastOne, Field(5, description="Draws of the noise for each prompt.")),
-            "noise": (PositiveFloat, Field(3.0, description="Noise on the subject, in deviations of embeddings.")),
+            "noise": (Finite, Field(3.0, description="Noise on the subject, in deviations of embeddings.")),
             "seed": (Seed, Field(0, description="Seed of the noise.")),
         }
 
@@ -268,7 +271,7 @@ class Measured:
     def fields(self) -> Fields:
         """See `Kind`."""
         return {
-            "editors": _listed(str, self.editors, "Editors to measure."),
+            "editors": _listed(Name, self.editors, "Editors to measure."),
             "T": (
                 OpenCounts,
                 Field(
@@ -280,7 +283,7 @@ class Measured:
             ),
             "seed": (Seed, Field(0, description="Seed of the measured edits.")),
             "half_width": (
-                PositiveFloat,
+                Finite,
                 Field(
                     0.02,
                     description="Edited and unedited answers are timed in turn until the 95% interval of the "
@@ -288,7 +291,7 @@ class Measured:
                 ),
             ),
             "seconds": (
-                PositiveFloat,
+                Finite,
                 Field(60.0, description="The most seconds of timing for each editor and T, whatever the interval."),
             ),
         }

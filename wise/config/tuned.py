@@ -15,10 +15,11 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from wise.config.keys import Section
+from wise.config.text import check_text
 from wise.editors.entries import EDITORS
-from wise.errors import ConfigError, unknown
+from wise.errors import ConfigError, refusing, unknown
 from wise.files import write_text
-from wise.options import AtLeastOne, readable
+from wise.options import AtLeastOne, places
 
 WIDTH = 120
 
@@ -74,13 +75,13 @@ def read_tuned(path: str | Path) -> Mapping[str, Mapping[str, Mapping[str, Entry
 @cache
 def _read(file: Path, changed: int) -> Chosen:
     """Rules ask for every job; `changed` tells a file that was written anew from what was read of it before."""
+    check_text(file)
+    with refusing(f"{file}: not valid YAML", ConfigError):
+        written = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     try:
-        found = _FILE.validate_python(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+        found = _FILE.validate_python(written)
     except ValidationError as error:
-        told = [f"{'.'.join(map(str, detail['loc']))} {readable(detail)}" for detail in error.errors(include_url=False)]
-        raise ConfigError(f"{file}: {'; '.join(told)}") from error
+        raise ConfigError(f"{file}: {'; '.join(places(error))}") from error
     for dataset, models in found.items():
         for model, editors in models.items():
             for editor in editors:

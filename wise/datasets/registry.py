@@ -5,12 +5,14 @@ The rules are read anew in every job, so nothing here imports a dataset's module
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from wise.errors import ConfigError, DataError, unknown
+from wise.errors import ConfigError, DataError, shown, unknown
+from wise.options import NAME
 
 
 class Dataset(Protocol):
@@ -128,6 +130,10 @@ def entry(name: str, options: Any = None) -> Entry:
         owner = next(dataset for dataset in DATASETS if name in streams(dataset))
         raise ConfigError(f"'{name}' is one of the edit streams of dataset '{owner}'; name the dataset")
     if isinstance(options, dict) and "edits" in options:
+        if not re.fullmatch(NAME, name):  # it becomes a folder
+            raise ConfigError(
+                f"dataset {shown(name)}: a name has letters, digits, '.', '_' and '-', no such sign in front"
+            )
         return OWN
     raise ConfigError(f"{unknown('dataset', name, DATASETS)}; a file of your own needs the option 'edits'")
 

@@ -10,6 +10,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from wise.editors.layout import Layout, Part
 from wise.editors.locate.solve import null_space, null_space_update
 from wise.editors.locate.value import ValueConfig
 from wise.editors.memit import Memit
@@ -70,6 +71,11 @@ class AlphaEdit(Memit):
     def memory(self) -> dict[str, Tensor]:
         past = {f"past.{site.layer}": keys for site, keys in zip(self.sites, self._past, strict=False)}
         return super().memory() | past
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        past = {f"past.{site.layer}": Part("f p", "double", optional=not edits) for site in self.sites}
+        return {**super().layout(edits), **past}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         super()._take_memory(memory)

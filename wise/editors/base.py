@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from wise.editors.decision import Reading, Routing
 from wise.editors.entries import EDITORS
+from wise.editors.layout import Layout, Sizes
 from wise.editors.own_units import filled_in
 from wise.errors import ConfigError, EditError
 from wise.lm.architectures import Site, default_layer, find_site
@@ -315,6 +316,19 @@ class Editor(ABC):
     @abstractmethod
     def memory(self) -> dict[str, Tensor]:
         """Everything learned, as tensors by name."""
+
+    def layout(self, edits: int) -> Layout | None:
+        """The tensors of `memory` behind so many edits; None for an editor that does not say, whose are not checked."""
+        return None
+
+    def artifact_layout(self) -> Layout | None:
+        """The tensors of an artifact; None where `use_artifact` itself compares them with a network."""
+        return None
+
+    def sizes(self, edits: int = 0) -> Sizes:
+        """Sizes that layouts name: d and f of the matrix, V tokens of the vocabulary, T edits."""
+        width, features = self.site.weight.shape
+        return {"d": width, "f": features, "V": self.lm.vocabulary, "T": edits}
 
     @abstractmethod
     def _take_memory(self, memory: dict[str, Tensor]) -> None:

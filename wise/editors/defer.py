@@ -12,12 +12,13 @@ from torch import Tensor
 
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import adam, minimise
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.frozen_states import FrozenStates
@@ -36,7 +37,7 @@ class DeferConfig(OwnConstants):
     """Most steps of one edit."""
     stop_loss: Annotated[NotNegative, Among((0.0, 0.02, 0.1))] = 0.0
     """Learning ends when the loss is below it, in nats; 0 for never."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 
@@ -125,6 +126,10 @@ class Defer(RoutedEditor):
 
     def memory(self) -> dict[str, Tensor]:
         return dict(vars(self._layers))
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {"gate": Part("f"), "gate_bias": Part(), "value": Part("d f"), "value_bias": Part("d")}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self._layers = replace(self._layers, **memory)

@@ -16,7 +16,7 @@ from wise.editors.shared.minimise import minimise
 from wise.editors.space import Among, Range
 from wise.errors import DataError
 from wise.lm.batch import encode_prompts
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 from wise.records import EditRecord
 
 
@@ -38,7 +38,7 @@ class FineTuningConfig(OwnConstants):
     """Weight decay of Adam."""
     stop_loss: NotNegative = 1e-2
     """Learning ends when the whole loss is below it, in nats; 0 for never."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 

@@ -17,7 +17,7 @@ from wise.editors.shared.loss import edit_loss, rows_loss
 from wise.editors.shared.minimise import Evaluation, minimise
 from wise.editors.space import Among, Range
 from wise.lm.batch import encode
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, Prefixes
 from wise.records import EditRecord
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.tail import Tail
@@ -38,7 +38,7 @@ class ElasticConfig(OwnConstants):
     normalise: bool = True
     """Divide the Fisher information by its mean over the matrix. Edits that were learned well have tiny gradients:
     without it a small penalty does nothing, and one that does something early freezes the matrix later."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 

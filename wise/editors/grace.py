@@ -10,13 +10,15 @@ from torch import Tensor
 
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import adam, minimise
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.errors import DataError
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 from wise.records import EditRecord
 from wise.seeds import generator
 from wise.tail.tail import FrozenStates
@@ -51,7 +53,7 @@ class GraceConfig(OwnConstants):
     """Most steps of one edit."""
     warm: Annotated[bool, Among((False, True))] = False
     """The value starts at the matrix's current output instead of at random."""
-    context_prefixes: Annotated[Count, Among((0, 2, 10))] = 10
+    context_prefixes: Annotated[Prefixes, Among((0, 2, 10))] = 10
     """Random texts that the prompt is learned behind, beside the prompt alone: the value serves all of them, the key is
     that of the prompt alone."""
     stop_loss: NotNegative = 0.0
@@ -216,12 +218,25 @@ class Grace(RoutedEditor):
             "labels": torch.tensor(list(b"\0".join(labels)), dtype=torch.uint8),
         }
 
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {
+            "keys": Part("n f"),
+            "values": Part("n d"),
+            "radii": Part("n"),
+            "first_radius": Part(),
+            "owners": Part("T", "int", least=1, below="n+1", optional=True),
+            "labels": Part("m", "int", below="256"),
+        }
+
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self._keys, self._values, self._radii = memory["keys"], memory["values"], memory["radii"]
         self._first_radius = memory["first_radius"].cpu()
         self._owners = tuple(memory["owners"].tolist()) if "owners" in memory else ()  # older memories have none
         text = bytes(memory["labels"].tolist()).decode()
         self._labels = text.split("\0") if len(self._keys) else []
+        if len(self._labels) != len(self._keys):
+            raise DataError(f"the tensor 'labels' holds {len(self._labels)} texts, for {len(self._keys)} keys")
 
 
 def _distances(queries: Tensor, keys: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.descent import Descent
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 from wise.tail.frozen_states import FrozenStates
 
 
@@ -30,7 +30,7 @@ class BreadthFirstConfig(OwnConstants):
     """Weight decay of Adam."""
     stop_loss: NotNegative = 1e-2
     """In nats: a mini-batch whose loss is below it makes no step, an epoch whose mean is below it is the last."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that each prompt is learned behind, beside the prompt alone."""
 
 

@@ -12,14 +12,15 @@ from torch.nn.functional import linear
 
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.calibration import Calibration
 from wise.editors.shared.loss import edit_loss
 from wise.editors.shared.minimise import minimise
-from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled, pooled_prompts, poolings
+from wise.editors.shared.pooling import NUMBERED, POOLINGS, AnyPooling, number_of, pooled, pooled_prompts, poolings
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, Share
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, PositiveShare, Prefixes, Share
 from wise.records import EditRecord
 from wise.seeds import generator
 
@@ -46,7 +47,7 @@ class MemoirConfig(OwnConstants):
     pooling: Annotated[AnyPooling, Among(("measured", "last", "mean"))] = "measured"
     """The mask of a prompt is made of the activation at its last token, or of the mean over its tokens; `measured` for
     the one that tells paraphrases from irrelevant questions best on the training records."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     stop_loss: Annotated[NotNegative, Among((0.0, 0.02))] = 0.0
     """Learning ends when the loss is below it, in nats; 0 for never."""
@@ -175,6 +176,14 @@ class Memoir(RoutedEditor):
 
     def memory(self) -> dict[str, Tensor]:
         return {"memory": self._memory, "masks": self._masks}
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {"memory": Part("d f"), "masks": Part("T f", "bool")}
+
+    def artifact_layout(self) -> Layout:
+        """See `Editor.artifact_layout`."""
+        return {"mean": Part("f"), "pooling": NUMBERED, "tau": Part()}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self._memory, self._masks = memory["memory"], memory["masks"]

@@ -6,6 +6,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
+from wise.editors.layout import Layout
 from wise.editors.mechanisms.weight import WeightEditor
 from wise.options import STRICT
 from wise.records import EditRecord
@@ -26,6 +27,10 @@ class NoneEditor(WeightEditor):
 
     def _learn(self, record: EditRecord) -> EditOutcome:
         return EditOutcome(iterations=0, loss=float("nan"))
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         """There is no memory."""

@@ -10,9 +10,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from wise.editors.decision import Reading
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.in_context import SENTENCE_END, RewritingEditor, read_first
 from wise.editors.shared.embedding import Embedding, Metric, fitting_embedding
-from wise.editors.shared.pooling import POOLINGS, AnyPooling, number_of, pooled
+from wise.editors.shared.pooling import NUMBERED, POOLINGS, AnyPooling, number_of, pooled
 from wise.editors.space import Among
 from wise.lm.batch import Encoded
 from wise.lm.load import LanguageModel
@@ -58,6 +59,11 @@ class Retrieval(RewritingEditor):
         return self.lm
 
     @property
+    def embedding_size(self) -> int:
+        """The model's own states."""
+        return self.site.weight.shape[1]
+
+    @property
     def threshold(self) -> float:
         """The configured similarity, or the measured one; at most `SAME`."""
         return min(self.config.threshold or self.made("threshold").item(), SAME)
@@ -66,6 +72,11 @@ class Retrieval(RewritingEditor):
         """The embedding of prompts, `pooling` () as its number, and the `threshold` () where scopes of edits end."""
         pooling, embedding, end = fitting_embedding(self, records, self.config.pooling, self.config.metric)
         return embedding.tensors() | {"pooling": number_of(pooling), "threshold": end.threshold}
+
+    def artifact_layout(self) -> Layout:
+        """See `Editor.artifact_layout`."""
+        measured = {"pooling": NUMBERED, "threshold": Part()}
+        return {"mean": Part("f"), "directions": Part("f k"), "shrinks": Part("k"), **measured}
 
     def embed(self, reading: Reading) -> Tensor:
         """Vectors of length 1, (B, f)."""

@@ -10,13 +10,14 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from wise.editors.base import EditOutcome
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss, finite
 from wise.editors.shared.running_moments import RunningStatistics
 from wise.editors.space import Range
 from wise.lm.batch import encode
-from wise.options import STRICT, Count, Positive
+from wise.options import STRICT, Count, Positive, Prefixes
 from wise.records import EditRecord
 from wise.tail.frozen_states import FrozenStates
 
@@ -35,7 +36,7 @@ class UltraEditConfig(OwnConstants):
     pilot: Count = 100
     """Training records that open the running statistics, as many as a published first turn has edits. With 0 they open
     with the first edit, whose own mean then takes most of its gradient away."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
 
 
@@ -104,6 +105,14 @@ class UltraEdit(WeightEditor):
 
     def memory(self) -> dict[str, Tensor]:
         return super().memory() | self._statistics.state()
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {**super().layout(edits), **self.artifact_layout()}
+
+    def artifact_layout(self) -> Layout:
+        """See `Editor.artifact_layout`."""
+        return {"count": Part(kind="double"), "mean": Part("f+d", "double"), "deviations": Part("f+d", "double")}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         super()._take_memory(memory)

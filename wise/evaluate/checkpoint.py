@@ -28,12 +28,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from wise.errors import DataError
 from wise.evaluate.transcript import write_transcript
 from wise.files import read_json, sha256, write_json, write_text
+from wise.lm.tensor_file import read_tensors
 
 LOG = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ def _read(folder: Path, device: torch.device | str) -> tuple[dict[str, Any], Pro
             raise DataError(f"{name} is not what {DIGESTS} says")
     described = read_json(folder / PROGRESS)
     state = {}
-    for name, tensor in load_file(folder / STATE).items():
+    for name, tensor in read_tensors(folder / STATE).items():
         order = described["orders"].get(name, range(tensor.dim()))
         back = sorted(range(tensor.dim()), key=list(order).index)
         state[name] = tensor.clone().permute(back).to(device)  # a clone is aligned, which sums depend on

@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wise.errors import DataError
+from wise.documents import refuse_archive, require_file
+from wise.errors import DataError, refusing, unknown
 from wise.files import atomic_path
+from wise.records import EDIT_KIND, PROBE_KINDS
 
 SCHEMA = pa.schema(
     [
@@ -49,6 +51,13 @@ SCHEMA = pa.schema(
 )
 
 
+FILLED = ("T", "chunk", "edit", "age", "record", "kind", "name", "probe", "target", "target_tokens", "predicted_tokens")
+"""Columns in which every row has something."""
+
+LARGEST = 2**32
+"""Bytes, and rows, of a Parquet file."""
+
+
 def write_transcript(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows (dicts with the keys of `SCHEMA`) to Parquet, atomically."""
     with atomic_path(path) as temporary:
@@ -56,10 +65,32 @@ def write_transcript(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> Non
 
 
 def read_transcript(path: str | Path) -> pd.DataFrame:
-    """Read a transcript; a file with other columns raises `DataError` naming them."""
-    table = pq.read_table(path)
+    """Read a transcript; raises `DataError` for a file that is no Parquet or has other columns, which it names."""
+    table = read_table(path)
     if table.schema.names != SCHEMA.names:
         missing = sorted(set(SCHEMA.names) - set(table.schema.names))
         extra = sorted(set(table.schema.names) - set(SCHEMA.names))
         raise DataError(f"{path}: not a transcript; missing columns {missing}, unknown columns {extra}")
+    wrong = [field.name for field in SCHEMA if table.schema.field(field.name).type != field.type]
+    if wrong:
+        raise DataError(f"{path}: not a transcript; columns of another type: {', '.join(wrong)}")
+    empty = [name for name in FILLED if table.column(name).null_count]
+    if empty:
+        raise DataError(f"{path}: not a transcript; columns with nothing in some rows: {', '.join(empty)}")
+    kinds = table.column("kind").unique().to_pylist()
+    for kind in kinds:
+        if kind not in (EDIT_KIND, *PROBE_KINDS):
+            raise DataError(f"{path}: column 'kind': {unknown('kind', kind, (EDIT_KIND, *PROBE_KINDS))}")
     return table.to_pandas()
+
+
+def read_table(path: str | Path) -> pa.Table:
+    """A Parquet file; raises `DataError` for another, and for one that claims to hold more than `LARGEST`."""
+    require_file(Path(path), "Parquet file")
+    refuse_archive(path)
+    with refusing(f"{path}: not a readable Parquet file", DataError):
+        described = pq.read_metadata(path)
+        size = sum(described.row_group(index).total_byte_size for index in range(described.num_row_groups))
+        if max(size, described.num_rows) > LARGEST:
+            raise DataError(f"{path}: claims {described.num_rows} rows of {size} bytes, at most {LARGEST} are read")
+        return pq.read_table(path)

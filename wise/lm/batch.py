@@ -62,6 +62,11 @@ def tokenize(
         texts = [f"{text}{lead}{target.strip()}" for text, target in zip(texts, targets, strict=True)]
     tokens = lm.tokenizer(texts, return_offsets_mapping=True, add_special_tokens=not lm.chat)
     for ids, offsets in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True):
+        if max(ids, default=0) >= lm.vocabulary:
+            raise DataError(
+                f"the tokenizer of '{lm.name}' writes the token {max(ids)}, and the model has only {lm.vocabulary}: "
+                "they do not belong together"
+            )
         yield ids, [(start - len(before), end - len(before)) for start, end in offsets]
 
 

@@ -20,15 +20,23 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from wise.errors import ConfigError, unknown
+from wise.documents import refuse_archive
+from wise.errors import ConfigError, refusing, unknown
 from wise.files import make_readable, sha256, write_json
 from wise.lm.architectures import default_layer
 from wise.lm.load import DTYPES
+from wise.lm.model_folder import require_complete, require_count
 
 LOG = logging.getLogger("wise.convert")
 
 READERS = ("gguf", "accelerate")
 """What transformers needs to read a GGUF file; accelerate brings psutil."""
+
+HEADER = struct.Struct("<4sIQQ")
+"""How a GGUF file begins: its sign, the version, and how many tensors and entries there are."""
+
+LEAST = 12
+"""Bytes that the description of a tensor or entry takes at least."""
 
 COPIES = 2.5
 """Main memory that a conversion takes at most, in sizes of the converted weights."""
@@ -50,9 +58,8 @@ def convert(file: str | Path, out: str | Path, dtype: str = "float32", digest: s
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out}: holds something already; delete it, or name another folder")
     _require_readers()
-    with file.open("rb") as stream:
-        if stream.read(4) != b"GGUF":
-            raise ConfigError(f"{file}: no file in GGUF format")
+    refuse_archive(file)
+    _tensors(file)
     found = sha256(file)
     if digest and found != digest.lower():
         raise ConfigError(f"{file}: expected sha256 {digest}, found {found}; get the file again, or correct 'sha256'")
@@ -63,6 +70,18 @@ def convert(file: str | Path, out: str | Path, dtype: str = "float32", digest: s
     write_json(partial / "converted.json", {"file": file.name.removeprefix("."), "sha256": found, "dtype": dtype})
     os.replace(partial, out)
     LOG.info("%s: %s (sha256 %s) in %s", out, file.name.removeprefix("."), found, dtype)
+
+
+def _tensors(file: Path) -> int:
+    """How many tensors a GGUF file has by its header, which fits its size; raises `ConfigError` for another file."""
+    with file.open("rb") as stream:
+        header = stream.read(HEADER.size)
+    if len(header) < HEADER.size or header[:4] != b"GGUF":
+        raise ConfigError(f"{file}: no file in GGUF format")
+    _, _, tensors, entries = HEADER.unpack(header)
+    if max(tensors, entries) > file.stat().st_size // LEAST:
+        raise ConfigError(f"{file}: no file in GGUF format (its header claims more than the file holds)")
+    return tensors
 
 
 def _require_readers() -> None:
@@ -82,14 +101,18 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
     with _readable(file):
         config = AutoConfig.from_pretrained(file.parent, **source)
     config.__dict__.pop("quantization_config", None)
-    with torch.device("meta"):
+    require_count(file, config.to_dict(), _tensors(file))
+    with _readable(file), torch.device("meta"):
         plain = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
     default_layer(plain)  # raises for a family that cannot be edited
     _require_memory(file, plain.num_parameters(), dtype)
     with _readable(file):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
         # with its configuration at hand, the file's long list of words is not read once more
-        loaded = AutoModelForCausalLM.from_pretrained(file.parent, config=config, dtype=DTYPES[dtype], **source)
+        loaded, found = AutoModelForCausalLM.from_pretrained(
+            file.parent, config=config, dtype=DTYPES[dtype], output_loading_info=True, **source
+        )
+    require_complete(found, file)
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
     plain.tie_weights()
     plain.save_pretrained(folder)
@@ -102,17 +125,17 @@ def _readable(file: Path) -> Iterator[None]:
     """Raises `ConfigError`, with the architectures that transformers knows, where it cannot read the file."""
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
-    try:
+    known = ", ".join(sorted(set(GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"}))
+    with refusing(f"cannot read {file}; transformers reads these architectures: {known}", ConfigError):
         yield
-    except (OSError, ValueError, LookupError, NotImplementedError, struct.error) as error:
-        known = ", ".join(sorted(set(GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"}))
-        raise ConfigError(f"cannot read {file}: {error}. transformers reads these architectures: {known}") from error
 
 
 def _require_memory(file: Path, parameters: int, dtype: str) -> None:
     """Raise `ConfigError` where main memory is too small for what a conversion holds at once."""
     import psutil  # comes with accelerate
 
+    if parameters > 8 * file.stat().st_size:
+        raise ConfigError(f"{file}: describes a model of {parameters} numbers, more than the file can hold")
     need, free = COPIES * parameters * DTYPES[dtype].itemsize, psutil.virtual_memory().available
     LOG.info("%s: %.0f million parameters", file.name.removeprefix("."), parameters / 1e6)
     if need > free:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,10 @@ def _installed(package: str) -> Any:
     """The imported package; raises `ConfigError` that says how to install it, and under whose terms."""
     if not package.isidentifier():
         raise ConfigError(f"'{package}' is no name of a Python package, such as {next(iter(TERMS))}")
-    if find_spec(package) is not None:
+    if package in packages_distributions():  # not any module that can be found: some lie in the working folder
         return import_module(package)
+    if find_spec(package) is not None:
+        raise ConfigError(f"'{package}' is no installed package, but a module of Python or of the working folder")
     if package not in TERMS:
         raise ConfigError(f"the Python package '{package}' is not installed")
     extra, terms = TERMS[package]

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from wise.errors import ConfigError
+from wise.errors import ConfigError, refusing
 from wise.lm.architectures import default_layer, find_site
 from wise.lm.devices import free_bytes
 from wise.lm.load import DTYPES
@@ -62,10 +62,8 @@ class Need:
 
 def sizes_of(path: str | Path, revision: str | None = None) -> Sizes:
     """Read from a model's config alone; no weight is loaded. Raises `ConfigError` for a folder without a config."""
-    try:
+    with refusing(f"cannot load a language model from '{path}'", ConfigError):
         config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot load a language model from '{path}': {error}") from error
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     site = find_site(model, default_layer(model))

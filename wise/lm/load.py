@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from wise.errors import ConfigError, unknown
+from wise.documents import refuse_archive
+from wise.errors import ConfigError, refusing, unknown
 from wise.lm.chat import ChatTemplate
 from wise.lm.devices import find_devices
+from wise.lm.model_folder import check_folder, require_complete
 from wise.lm.spread import gathered, spread
 from wise.lm.text_cache import TextCache
 
@@ -66,6 +68,11 @@ class LanguageModel:
         return cast(int, self.tokenizer.pad_token_id)
 
     @property
+    def vocabulary(self) -> int:
+        """Tokens that the model has a vector for; a tokenizer may know more."""
+        return self.model.get_input_embeddings().weight.shape[0]
+
+    @property
     def context_length(self) -> int:
         """Longest sequence, in tokens, that the model's positions reach."""
         return int(getattr(self.model.config, "max_position_embeddings", 0) or 2**31 - 1)
@@ -96,19 +103,27 @@ def load_language_model(
     `device` is "auto" (a GPU when there is one), "cpu", "cuda", ..., or several, among which the layers are shared: all
     GPUs by "spread", or some such as "cuda:0,cuda:1" (see `wise.lm.spread`). `dtype` is one of `DTYPES`; `chat` wraps
     every prompt in the tokenizer's chat template. Raises `ConfigError` when the model cannot be found, has no fast
-    tokenizer (character offsets are needed to tell a target's tokens from the prompt's), or no template, and when
-    its weights do not fit on the devices.
+    tokenizer (character offsets are needed to tell a target's tokens from the prompt's), or no template, where its
+    files lack weights (see `wise.lm.model_folder`), and where these do not fit on the devices.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     options = {"revision": revision, "trust_remote_code": False}
     if not sys.stderr.isatty():
         disable_progress_bar()  # a log file is no place for it
-    try:
+    if Path(path).is_file():
+        refuse_archive(path)
+    if Path(path).is_dir():
+        check_folder(Path(path))
+    with refusing(f"cannot load a language model from '{path}'", ConfigError):
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype], **options)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot load a language model from '{path}': {error}") from error
+        model, found = AutoModelForCausalLM.from_pretrained(
+            path, dtype=DTYPES[dtype], use_safetensors=True, output_loading_info=True, **options
+        )
+    require_complete(found, path)
+    unsound = next((name for name, each in model.named_parameters() if not each.isfinite().all()), None)
+    if unsound is not None:
+        raise ConfigError(f"cannot load a language model from '{path}': '{unsound}' holds numbers that are not finite")
     devices = find_devices(device)
     if len(devices) > 1:
         spread(model, devices)
@@ -124,6 +139,8 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, 
     """
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
+        raise ConfigError(f"the tokenizer of '{name}' has neither a pad token nor an end token, one of which is needed")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     gathered(model)

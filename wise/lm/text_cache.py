@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wise.errors import DataError
 from wise.files import read_json, write_json
 
 LOG = logging.getLogger(__name__)
@@ -55,11 +55,11 @@ class TextCache:
 
 
 def _read(file: Path) -> list[str] | None:
+    if not file.exists():
+        return None
     try:
         texts = read_json(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, DataError) as error:
         LOG.warning("%s: cannot be read (%s) and is made anew", file, error)
         return None
     if isinstance(texts, list) and all(isinstance(text, str) for text in texts):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from wise.editors import layout
 from wise.editors.base import Editor
-from wise.errors import ConfigError, DataError
+from wise.errors import ConfigError, DataError, WiseError, refusing
 from wise.files import atomic_path
+from wise.lm.tensor_file import read_tensors
 
 
 def write_artifact(tensors: Mapping[str, Tensor], path: str | Path) -> None:
@@ -28,13 +29,22 @@ def use_artifact_file(editor: Editor, path: str | Path) -> None:
     """
     if editor.artifact is None:
         raise ConfigError(f"{path}: {editor.name} needs no artifact")
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such artifact")
+    use_artifact(editor, read_tensors(path, what="artifact"), str(path))
+
+
+def use_artifact(editor: Editor, tensors: dict[str, Tensor], where: str) -> None:
+    """Give an editor the tensors of an artifact, as its layout has them.
+
+    Raises `DataError` and `ConfigError`, which open with `where`, for others.
+    """
+    parts = editor.artifact_layout()
     try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise DataError(f"{path}: not a safetensors file ({error})") from error
-    try:
-        editor.use_artifact(tensors)
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise ConfigError(f"{path}: no artifact that {editor.name} could use on this model ({error})") from error
+        if parts is not None:
+            layout.require(tensors, parts, editor.sizes(), editor.site.weight.dtype, where)
+        elif not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise DataError(f"{where}: holds numbers that are not finite")
+        with refusing(f"{where}: no artifact that {editor.name} could use on this model", ConfigError):
+            editor.use_artifact(tensors)
+    except WiseError as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith(where) else f"{where}: {text}") from error

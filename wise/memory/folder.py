@@ -10,7 +10,6 @@ Nothing here loads a model: `wise inspect` reads a folder with this module alone
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -19,17 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wise.errors import ConfigError, DataError
+from wise.documents import refuse_archive
+from wise.editors.entries import EDITORS
+from wise.errors import ConfigError, DataError, shown, unknown
 from wise.files import read_json, sha256, write_json, write_text
+from wise.memory.description import EDITS, SCHEMA, TENSORS, problems
 from wise.records import EditRecord, read_records, write_records
 
-SCHEMA = 2
-"""Number of the layout of config.json; a folder of another one is refused."""
-
-CONFIG, TENSORS, EDITS, CARD = FILES = ("config.json", "memory.safetensors", "edits.jsonl", "README.md")
-
-KEYS = ("editor", "options", "layer", "site", "seed", "contexts", "measured", "memories", "edits", "base", "versions")
-"""What config.json says, beside the schema and the digests of the other files."""
+CONFIG, CARD = "config.json", "README.md"
+FILES = (CONFIG, TENSORS, EDITS, CARD)
 
 _COMMIT = ".commit"
 
@@ -60,6 +57,7 @@ def write_folder(
     folder.mkdir(parents=True, exist_ok=True)
     _move_up(folder)
     for abandoned in folder.glob(".new-*"):
+        _require_own(abandoned)
         shutil.rmtree(abandoned)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as name:
         new = Path(name)
@@ -75,23 +73,23 @@ def write_folder(
 def read_config(folder: str | Path) -> dict[str, Any]:
     """config.json of a saved memory.
 
-    Raises `ConfigError` where there is no memory or one of another schema, and `DataError` for a file that
-    is missing, no JSON or without a key.
+    Raises `ConfigError` where there is no memory, or one of another schema or of an unknown editor, and `DataError` for
+    a file that is missing, no JSON, or not as `wise.memory.description` says.
     """
     folder = Path(folder)
+    if folder.is_file():
+        refuse_archive(folder)
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of a saved memory")
     path = _find(folder, CONFIG)
-    try:
-        config = read_json(path)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not valid JSON, perhaps truncated ({error})") from error
+    config = read_json(path)
     found = config.get("schema") if isinstance(config, dict) else None
     if found != SCHEMA:
-        raise ConfigError(f"{path}: schema is {found!r}, this version reads {SCHEMA}; make the edits again")
-    for key in (*KEYS, "files"):
-        if key not in config:
-            raise DataError(f"{path}: lacks the key '{key}'")
+        raise ConfigError(f"{path}: schema is {shown(found)}, this version reads {SCHEMA}; make the edits again")
+    if wrong := problems(config):
+        raise DataError(f"{path}: {'; '.join(wrong)}")
+    if config["editor"] not in EDITORS:
+        raise ConfigError(f"{path}: {unknown('editor', config['editor'], EDITORS)}")
     return config
 
 
@@ -103,17 +101,28 @@ def read_folder(folder: str | Path) -> SavedMemory:
     folder = Path(folder)
     config = read_config(folder)
     for name in (TENSORS, EDITS):
+        refuse_archive(_find(folder, name))
         _check_digest(_find(folder, name), config["files"].get(name, ""))
-    edits = read_records(_find(folder, EDITS)) if config["edits"] else []
+    edits = read_records(_find(folder, EDITS), may_be_empty=True)
+    if len(edits) != config["edits"]:
+        raise DataError(f"{folder / EDITS}: holds {len(edits)} edits, {CONFIG} says {config['edits']}")
     return SavedMemory(folder, config, edits, _find(folder, TENSORS))
 
 
 def _find(folder: Path, name: str) -> Path:
     """Where a file is now: still in the commit, when moving it up was interrupted, or in the folder itself."""
-    path = next((path for path in (folder / _COMMIT / name, folder / name) if path.is_file()), None)
+    commit = folder / _COMMIT
+    _require_own(commit)
+    path = next((path for path in (commit / name, folder / name) if path.is_file()), None)
     if path is None:
         raise DataError(f"{folder / name}: missing; a saved memory consists of {', '.join(FILES)}")
     return path
+
+
+def _require_own(place: Path) -> None:
+    """Raise `DataError` for a link: files would be moved away from where it leads."""
+    if place.is_symlink():
+        raise DataError(f"{place}: is a link, which no memory has; remove it")
 
 
 def _check_digest(path: Path, expected: str) -> None:
@@ -127,6 +136,7 @@ def _check_digest(path: Path, expected: str) -> None:
 def _move_up(folder: Path) -> None:
     """Move the files of a commit to their places; goes on where an earlier call was interrupted."""
     commit = folder / _COMMIT
+    _require_own(commit)
     if commit.is_dir():
         for name in FILES:
             if (commit / name).exists():

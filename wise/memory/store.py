@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from wise.editors import layout
 from wise.editors.base import Editor
-from wise.errors import DataError
+from wise.errors import DataError, WiseError, refusing
 from wise.files import atomic_path
+from wise.lm.tensor_file import read_tensors
+from wise.memory.artifact import use_artifact
 from wise.memory.folder import read_folder, write_folder
 from wise.memory.manifest import check_fits, describe
 from wise.memory.model_card import memory_card
@@ -33,18 +35,24 @@ def save(editor: Editor, folder: str | Path) -> None:
 def load_into(editor: Editor, folder: str | Path) -> None:
     """Make `editor` hold the memory that one of the same kind, options and layer saved on the same base model.
 
-    Raises `ConfigError` for another editor or model and `DataError` for a folder that is not whole; what the editor
-    holds then stays.
+    Raises `ConfigError` for another editor or model and `DataError` for a folder that is not whole or whose tensors
+    are not those of such a memory; what the editor holds then stays, unless only their use shows it.
     """
     saved = read_folder(folder)
     check_fits(editor, saved)
-    try:
-        tensors = load_file(saved.tensors, device=str(editor.lm.device))
-    except SafetensorError as error:
-        raise DataError(f"{saved.tensors}: not a safetensors file ({error})") from error
-    editor.rollback()
+    tensors, edits, where = read_tensors(saved.tensors, editor.lm.device), len(saved.edits), str(saved.tensors)
     artifact = {name.removeprefix(ARTIFACT): tensors.pop(name) for name in [*tensors] if name.startswith(ARTIFACT)}
+    parts = editor.layout(edits)
+    if parts is not None:
+        layout.require(tensors, parts, editor.sizes(edits), editor.site.weight.dtype, where)
+    editor.rollback()
     if artifact:
-        editor.use_artifact(artifact)
-    editor.restore(saved.edits, tensors)
+        use_artifact(editor, artifact, f"{where}, artifact")
+    try:
+        with refusing(f"{where}: no memory that {editor.name} could use on this model", DataError):
+            editor.restore(saved.edits, tensors)
+    except WiseError as error:
+        editor.rollback()
+        text = str(error)
+        raise DataError(text if text.startswith(where) else f"{where}: {text}") from error
     editor.not_taken = dict(saved.config.get("not_taken", {}))

@@ -7,7 +7,6 @@ its sibling `model/`. Where `digests.json` lies beside the folder, files have to
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +15,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from wise.documents import read_object
 from wise.errors import DataError
-from wise.files import read_json, sha256
+from wise.files import sha256
 from wise.lm.batch import Batch
+from wise.lm.tensor_file import read_tensors
 
 if TYPE_CHECKING:
     from wise.lm.load import CausalModel
@@ -41,6 +41,9 @@ SECTIONS = {
 
 ARRAYS, MODEL, DIGESTS = "arrays", "model", "digests.json"
 FORMATS = (".safetensors", ".npz")
+
+LARGEST = 2**30
+"""Bytes of a document."""
 
 UNLABELLED = -100
 
@@ -134,7 +137,7 @@ class Golden:
             raise DataError(
                 f"{self.folder}: no model.safetensors nor model.npz in it nor in {self.folder.parent / MODEL}"
             )
-        config = AutoConfig.for_model(**json.loads((path.parent / "model_config.json").read_text(encoding="utf-8")))
+        config = AutoConfig.for_model(**read_object(path.parent / "model_config.json", ["model_type"]))
         model = AutoModelForCausalLM.from_config(
             config, dtype=getattr(torch, self.dtype), attn_implementation=ATTENTION[self.dtype]
         )
@@ -153,7 +156,7 @@ def _tensor_file(folder: Path, name: str) -> Path | None:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
-        return load_file(path)
+        return read_tensors(path)
     with np.load(path, allow_pickle=False) as stored:
         return {name: torch.from_numpy(stored[name]) for name in stored}
 
@@ -162,18 +165,11 @@ def _check_digests(folder: Path) -> None:
     """Raise `DataError` where a file of the folder or of the model beside it is not as the list of digests says."""
     if not (folder.parent / DIGESTS).is_file():
         return
-    for name, digest in read_json(folder.parent / DIGESTS).items():
+    for name, digest in read_object(folder.parent / DIGESTS).items():
         path = folder.parent / name
         if path.parent.name in (folder.name, MODEL) and (not path.is_file() or sha256(path) != digest):
             raise DataError(f"{path}: missing or changed since it was made, by its sha256 in {folder.parent / DIGESTS}")
 
 
 def _document(path: Path, sections: Sequence[str]) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
-    for section in sections:
-        if section not in document:
-            raise DataError(f"{path}: has no '{section}'")
-    return document
+    return read_object(path, sections, LARGEST)

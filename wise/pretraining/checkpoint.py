@@ -58,6 +58,6 @@ def read_checkpoint(folder: Path, training: str) -> tuple[dict[str, Tensor], dic
                 LOG.warning("%s: belongs to another corpus, recipe, seed or version; starting anew", path)
                 return None
             return {name: file.get_tensor(name) for name in file.keys()}, described
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, ValueError, AttributeError, KeyError, RecursionError) as error:
         LOG.warning("%s: damaged (%s); starting anew", path, error)
         return None

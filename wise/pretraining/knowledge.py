@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from wise.documents import json_lines
 from wise.errors import DataError
 from wise.lm.answer import answer_pairs
 from wise.lm.load import LanguageModel
+from wise.options import places
+
+Text = Annotated[str, Field(pattern=r"\S")]
+"""More than white space."""
 
 ASPECTS = {
     "seen": "wordings in which the corpus states the fact",
@@ -37,18 +43,42 @@ class Question:
     target: str
 
 
+class _Asked(BaseModel):
+    """A question with an answer of its own; `seen` says whether the corpus states it."""
+
+    prompt: Text
+    target: Text
+    seen: bool = False
+
+
+class _Fact(BaseModel):
+    """One line of facts.jsonl: the `object` of a `relation`, and by aspect the questions about it."""
+
+    relation: Text
+    object: Text
+    seen: list[Text]
+    held_out: list[Text]
+    alias_seen: list[Text]
+    alias_held_out: list[Text]
+    two_hop: _Asked | None
+    described: list[Text] = []
+    description_held_out: list[Text] = []
+    in_context: _Asked | None = None
+    in_context_distracted: _Asked | None = None
+
+
+_FACT = TypeAdapter(_Fact)
+
+
 def read_questions(path: str | Path) -> list[Question]:
     """Every question of facts.jsonl; raises `DataError` naming the line and what it lacks."""
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such file of facts")
     questions: list[Question] = []
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                questions += _questions(json.loads(line))
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise DataError(f"{path}, line {number}: not a fact ({type(error).__name__}: {error})") from error
+    for number, row in json_lines(path, "file of facts"):
+        try:
+            fact = _FACT.validate_python(row)
+        except ValidationError as error:
+            raise DataError(f"{path}, line {number}: not a fact ({'; '.join(places(error))})") from error
+        questions += _questions(fact)
     if not questions:
         raise DataError(f"{path}: holds no facts")
     return questions
@@ -70,19 +100,17 @@ def knowledge_report(lm: LanguageModel, questions: Sequence[Question], batch_siz
     return {"overall": shares.pop(""), "relations": shares, "aspects": ASPECTS}
 
 
-def _questions(row: dict[str, Any]) -> Iterator[Question]:
-    for aspect in ("seen", "held_out", "alias_seen", "alias_held_out"):
-        for prompt in row[aspect]:
-            yield Question(row["relation"], aspect, prompt, row["object"])
-    for aspect in ("described", "description_held_out"):
-        for prompt in row.get(aspect, ()):
-            yield Question(row["relation"], aspect, prompt, row["object"])
+def _questions(fact: _Fact) -> Iterator[Question]:
+    for aspect in ("seen", "held_out", "alias_seen", "alias_held_out", "described", "description_held_out"):
+        for prompt in getattr(fact, aspect):
+            yield Question(fact.relation, aspect, prompt, fact.object)
     for aspect in ("in_context", "in_context_distracted"):
-        if aspect in row:
-            yield Question(row["relation"], aspect, row[aspect]["prompt"], row[aspect]["target"])
-    if row["two_hop"] is not None:
-        aspect = "two_hop_seen" if row["two_hop"]["seen"] else "two_hop_held_out"
-        yield Question(row["relation"], aspect, row["two_hop"]["prompt"], row["two_hop"]["target"])
+        asked: _Asked | None = getattr(fact, aspect)
+        if asked is not None:
+            yield Question(fact.relation, aspect, asked.prompt, asked.target)
+    if fact.two_hop is not None:
+        aspect = "two_hop_seen" if fact.two_hop.seen else "two_hop_held_out"
+        yield Question(fact.relation, aspect, fact.two_hop.prompt, fact.two_hop.target)
 
 
 def _shares(aspects: dict[str, list[int]]) -> dict[str, dict[str, float | int]]:

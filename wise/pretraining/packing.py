@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from wise.documents import json_lines
 from wise.errors import DataError
+from wise.options import places
 
 NO_DOCUMENT = -1
 """Document number of padding."""
@@ -66,24 +68,21 @@ class Rows:
         return zeros.masked_fill_(~visible, torch.finfo(dtype).min)
 
 
+_TEXT = TypeAdapter(CorpusText)
+
+
 def read_corpus(path: str | Path) -> list[CorpusText]:
     """Read corpus.jsonl; raises `DataError` naming the line and what it lacks."""
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such corpus")
     texts = []
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                row = json.loads(line)
-                spans = tuple((int(start), int(end)) for start, end in row["answers"])
-                texts.append(
-                    CorpusText(
-                        row["subject"], row["text"], spans, int(row.get("given", 0)), int(row.get("turn", EVERY_TURN))
-                    )
-                )
-            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{path}, line {number}: not a document ({type(error).__name__}: {error})") from error
+    for number, row in json_lines(path, "corpus"):
+        try:
+            text = _TEXT.validate_python(row)
+        except ValidationError as error:
+            raise DataError(f"{path}, line {number}: not a document ({'; '.join(places(error))})") from error
+        ends = [0, text.given, *(place for span in text.answers for place in span)]
+        if min(ends) < 0 or max(ends) > len(text.text):
+            raise DataError(f"{path}, line {number}: 'answers' and 'given' lead outside of the text")
+        texts.append(text)
     if not texts:
         raise DataError(f"{path}: holds no documents")
     return texts

@@ -6,24 +6,27 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import pydantic
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, require
+from wise.options import LARGE, STRICT, AtLeastOne, Count, NotNegative, Positive, PositiveShare, require
+
+Width = Annotated[AtLeastOne, Le(LARGE)]
+Number = Annotated[AtLeastOne, Le(1024)]
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class PretrainOptions:
     """Architecture (a Llama) and recipe of a model that is trained from nothing."""
 
-    hidden: AtLeastOne = 256
+    hidden: Width = 256
     """Width of the residual stream, a multiple of 2 x heads."""
-    intermediate: AtLeastOne = 1024
+    intermediate: Width = 1024
     """Width of the hidden layer of a feed-forward block."""
-    layers: AtLeastOne = 6
+    layers: Number = 6
     """Number of layers."""
-    heads: AtLeastOne = 4
+    heads: Number = 4
     """Attention heads of a layer."""
-    context: AtLeastOne = 256
+    context: Width = 256
     """Longest sequence in tokens that the model is made for."""
     init: Literal["even", "plain"] = "even"
     """First weights. `plain`: deviation .02 everywhere. `even`: larger embeddings, queries and keys of unit size."""
@@ -39,11 +42,11 @@ class PretrainOptions:
     """Share of the steps in which the learning rate rises; it then falls by a cosine."""
     weight_decay: NotNegative = 0.05
     """Weight decay of AdamW."""
-    batch: AtLeastOne = 16
+    batch: Width = 16
     """Rows a step."""
     part: AtLeastOne = 8
     """Rows that one worker computes at a time; a step adds up the gradients of its parts."""
-    length: AtLeastOne = 72
+    length: Width = 72
     """Tokens a row; at least those of the longest document."""
     other_weight: NotNegative = 0.3
     """Weight in the loss of tokens that are not part of an answer, which have weight 1."""
@@ -51,7 +54,7 @@ class PretrainOptions:
     """Weight of answers that follow from a statement in the same text, and that may contradict what the model knows."""
     tokenizer: Literal["word", "bpe"] = "word"
     """`word`: every word is a token. `bpe`: parts of words, bytes where nothing else fits."""
-    vocabulary: Annotated[int, Gt(260)] = 8192
+    vocabulary: Annotated[int, Gt(260), Le(2**24)] = 8192
     """Tokens of a `bpe` tokenizer, bytes and special tokens included; `word` has as many as the corpus has words."""
 
     def __post_init__(self) -> None:

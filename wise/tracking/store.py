@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +20,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from wise.errors import ConfigError, refusing
 from wise.tracking.connection import is_server, reach
 from wise.tracking.content import KEY_TAG, SOURCE_TAG, is_whole, params_of, tags_of
 from wise.tracking.summary import Summary
@@ -36,10 +39,24 @@ def connect(uri: str) -> MlflowClient:
     if not is_server(uri):
         # Brings a store of an older MLflow up to date, and makes a new one before anybody else can.
         if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            file = Path(uri.removeprefix("sqlite:///"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _require_own(file)
         reach(uri)
         cast(Callable[[str], None], upgrade.callback)(uri)
     return MlflowClient(uri)
+
+
+def _require_own(file: Path) -> None:
+    """Raise `ConfigError` for an SQLite file of somebody else, which would be given MLflow's tables."""
+    if not file.exists() or not file.stat().st_size:
+        return
+    with refusing(f"tracking.uri: {file} is no SQLite file", ConfigError):
+        reading = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+        with closing(reading):
+            tables = {name for (name,) in reading.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "alembic_version" not in tables:
+        raise ConfigError(f"tracking.uri: {file} is an SQLite file of something else than MLflow; name another")
 
 
 def experiments_below(client: MlflowClient, name: str) -> list[str]:

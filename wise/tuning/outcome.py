@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from wise.errors import DataError
 from wise.files import read_json, write_json
+from wise.options import places
 
 TOP = 10
 """Trials behind the sensitivity."""
@@ -133,7 +134,8 @@ def write_outcome(path: str | Path, outcome: Outcome) -> None:
 
 def read_outcome(path: str | Path) -> Outcome:
     """Read it; raises `DataError`, naming the file, for one that is not of this form."""
+    found = read_json(path)
     try:
-        return _OUTCOME.validate_python(read_json(path))
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not the outcome of a search: {error}") from error
+        return _OUTCOME.validate_python(found)
+    except ValidationError as error:
+        raise DataError(f"{path}: not the outcome of a search: {'; '.join(places(error))}") from error

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wise.documents import NotJson, decode, read_text
 from wise.errors import DataError
 from wise.records import EditRecord, Probe
+
+LARGEST = 2**31
+"""Bytes of a published file."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,7 @@ Convert = Callable[[Row, str], Entry]
 def read_rows(path: str | Path) -> list[Any]:
     """The rows of a JSON array, or of a file with one JSON document a line; raises `DataError` for anything else."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    text = read_text(path, LARGEST, "raw file")
     rows = _parsed(path, 1, text) if text.lstrip()[:1] == "[" else [_parsed(path, *line) for line in _lines(text)]
     if not rows:
         raise DataError(f"{path}: holds no records")
@@ -137,10 +135,9 @@ def _lines(text: str) -> list[tuple[int, str]]:
 def _parsed(path: Path, number: int, text: str) -> Any:
     """The JSON document that begins on a line."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = number + error.lineno - 1
-        raise DataError(f"{path}, line {line}: not valid JSON ({error.msg} at column {error.colno})") from error
+        return decode(text)
+    except NotJson as error:
+        raise DataError(f"{path}, line {number + error.line - 1}: {error}") from error
 
 
 def convert_rows(

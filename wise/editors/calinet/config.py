@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from annotated_types import Le
 from pydantic.dataclasses import dataclass
 
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, require
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes, require
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -18,7 +19,7 @@ class CaliNetConfig(OwnConstants):
     decoder alone; here a prompt is followed by its target, and the optimiser is Adam.
     """
 
-    slots: Annotated[AtLeastOne, Among((64, 128, 256))] = 64
+    slots: Annotated[AtLeastOne, Le(2**24), Among((64, 128, 256))] = 64
     """Calibration slots, at least: keys that are compared with the FFN's input, and values that are added to its
     output."""
     slots_per_edit: NotNegative = 0.0
@@ -36,7 +37,7 @@ class CaliNetConfig(OwnConstants):
     """Edits of a mini-batch."""
     stop_loss: NotNegative = 1e-2
     """In nats: a mini-batch whose loss is below it makes no step, an epoch whose mean is below it is the last."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that each prompt is learned behind, beside the prompt alone, in the place of other wordings."""
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from wise.editors.calinet.config import CaliNetConfig
 from wise.editors.calinet.slots import Slots, SlotsDescent
 from wise.editors.decision import Routing
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.epochs import EpochsEditor
 from wise.lm.architectures import activation, feed_forward
 from wise.lm.load import LanguageModel
@@ -59,8 +60,13 @@ class CaliNet(EpochsEditor):
     def memory(self) -> dict[str, Tensor]:
         return {} if self._slots is None else self._slots.tensors()
 
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        gate = {"gate": Part("c d", optional=not edits)} if self.site.family.gated else {}
+        return {"key": Part("c d", optional=not edits), "value": Part("d c", optional=not edits), **gate}
+
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
-        self._slots = self._fresh(len(memory["key"])).with_tensors(memory) if memory else None
+        self._slots = self._fresh(1).with_tensors(memory) if memory else None
 
     def _outside(self) -> int:
         return len(self.edits) if self.config.sequential == "continue" else 0

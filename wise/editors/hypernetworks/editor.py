@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from wise.editors.hypernetworks.gradients import TokenGradients, token_gradients
 from wise.editors.hypernetworks.training import HypernetworkTrainer
 from wise.editors.mechanisms.weight import WeightEditor
 from wise.editors.shared.loss import edit_loss, finite
+from wise.editors.shared.networks import require_fitting
 from wise.errors import ConfigError
 from wise.records import EditRecord
 
@@ -54,12 +56,9 @@ class HypernetworkEditor(WeightEditor):
     def use_artifact(self, tensors: dict[str, Tensor]) -> None:
         """Take over a trained network; raises `ConfigError` for one of another shape, as other options give."""
         parameters = {name: tensor for name, tensor in tensors.items() if name != LOSSES}
+        require_fitting(partial(self._untrained, parameters), parameters, f"{self.name}: the prepared network")
         network, losses = self._untrained(parameters), tuple(tensors[LOSSES].tolist())
-        try:
-            network.load_state_dict(parameters)
-        except RuntimeError as error:
-            message = f"{self.name}: the prepared network does not fit the options and the model ({error})"
-            raise ConfigError(message) from error
+        network.load_state_dict(parameters)
         super().use_artifact(tensors)
         self._network = network.to(self.lm.device).requires_grad_(False)
         self._losses = losses

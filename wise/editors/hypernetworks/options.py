@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from wise.editors.own_units import OwnConstants
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive, Prefixes
 
 Tasks = Annotated[tuple[str, ...], Field(strict=False)]
 """Names of tasks; a list of a configuration is taken for a tuple."""
@@ -26,7 +26,7 @@ class HypernetworkConfig(OwnConstants):
     """Largest norm of the gradient in training."""
     c_loc: NotNegative = 1.0
     """Weight of the loss on unrelated texts."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone, in training and in editing."""
     tasks: Tasks = ()
     """Train on records of these tasks alone; empty for all."""

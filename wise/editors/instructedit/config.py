@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from wise.editors.mend.config import MendConfig
 from wise.editors.space import Range
 from wise.instructions.sentences import HELD_OUT, read_wordings
-from wise.options import STRICT, AtLeastOne, Count, OneOf
+from wise.options import STRICT, AtLeastOne, OneOf, Prefixes
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -30,7 +30,7 @@ class InstructEditConfig(MendConfig):
     """Whether training asks each question without its instruction as well, as users will ask it."""
     iterations: Annotated[AtLeastOne, Range(100, 800)] = 500
     """Training edits, one an iteration."""
-    context_prefixes: Count = 0
+    context_prefixes: Prefixes = 0
     """Random texts that the prompt is learned behind, beside the prompt alone; published runs have none."""
     balanced: bool = True
     """Whether the tasks of the training records take turns, however many records each has."""

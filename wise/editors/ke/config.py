@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from annotated_types import Le
 from pydantic.dataclasses import dataclass
 
 from wise.editors.hypernetworks.options import HypernetworkConfig
 from wise.editors.own_units import OPEN, Own
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import LARGE, STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -26,9 +27,9 @@ class KEConfig(HypernetworkConfig):
     the constraint that the divergence is at most `margin` (`constrained`)."""
     condition: Literal["edit_text", "pred_alt_prompt"] = "edit_text"
     """What the network reads: prompt and target, or "the unedited answer >> target || prompt"."""
-    hidden: Annotated[AtLeastOne, Among((128, 512))] = 512
+    hidden: Annotated[AtLeastOne, Le(LARGE), Among((128, 512))] = 512
     """Size of the LSTM, in either direction, and of the layers behind the condition."""
-    cond_dim: AtLeastOne = 768
+    cond_dim: Annotated[AtLeastOne, Le(LARGE)] = 768
     """Size of the vector that the condition becomes."""
     train_embeddings: bool = True
     """Whether the embeddings that the LSTM reads, at first the model's own, are trained too."""
@@ -43,7 +44,7 @@ class KEConfig(HypernetworkConfig):
     """Training edits, one an iteration."""
     accumulate: AtLeastOne = 2
     """Training edits behind one step of the optimiser (published with the penalty: 10)."""
-    context_prefixes: Count = 0
+    context_prefixes: Prefixes = 0
     """Random texts that the prompt is learned behind, beside the prompt alone; published runs have none."""
     lr: Annotated[Positive, Own(0.001, "one", 1e-5), Range(1e-4, 1e-2)] = OPEN
     """Step size of Adam, or of RMSprop with the constraint."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from wise.editors.layout import Layout, Part
 from wise.editors.locate.moments import SUMS_BYTES, second_moments, training_texts
 from wise.editors.locate.request import Request, build_request
 from wise.editors.locate.solve import factor
@@ -137,6 +138,14 @@ class LocateEditor(MatricesEditor):
 
     def memory(self) -> dict[str, Tensor]:
         return super().memory() | ({} if self._anchor is None else {"value_norm": self._anchor})
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {**super().layout(edits), "value_norm": Part(optional=True)}
+
+    def artifact_layout(self) -> Layout:
+        """See `Editor.artifact_layout`."""
+        return {"tokens": Part(kind="int", least=1, optional=True), "moment.#": Part("f f")}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         super()._take_memory(memory)

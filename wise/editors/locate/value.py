@@ -14,7 +14,7 @@ from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.minimise import Evaluation, adam, minimise
 from wise.editors.space import Among, Range
 from wise.lm.likelihood import hidden_nll
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, Positive
+from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.tail import Tail
 
@@ -37,7 +37,7 @@ class ValueConfig(OwnConstants):
     """Longest change of the state, as a share of its own length."""
     stop_loss: NotNegative = 0.05
     """Learning ends when the loss is below it, in nats; 0 for never."""
-    context_prefixes: Count = 10
+    context_prefixes: Prefixes = 10
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     norm_anchor: Annotated[bool, Among((False, True))] = False
     """Rescale the value to the mean length that values of training edits have on the unedited model."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wise.editors.base import Editor, EditOutcome
 from wise.editors.decision import Reading, Routing
+from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.generate_arguments import Prompts
 from wise.editors.shared.loss import finite
 from wise.errors import DataError
@@ -44,6 +45,11 @@ class RewritingEditor(Editor):
     @abstractmethod
     def answering(self) -> LanguageModel:
         """The model that answers rewritten prompts."""
+
+    @property
+    @abstractmethod
+    def embedding_size(self) -> int:
+        """Size e of the vectors of `embed`."""
 
     @property
     @abstractmethod
@@ -187,9 +193,19 @@ class RewritingEditor(Editor):
             "spans": torch.tensor(spans, dtype=torch.int32).reshape(-1, 2),
         }
 
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {
+            "keys": Part(f"T {self.embedding_size}" if edits else "T T"),
+            "tokens": Part("m", "int", below="V"),
+            "spans": Part("T 2", "int", below="m+1"),
+        }
+
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self._keys = memory["keys"]
         sizes, starts = memory["spans"].cpu().unbind(1)
+        if int(sizes.sum()) != len(memory["tokens"]) or not bool((starts <= sizes).all()):
+            raise DataError("the tensor 'spans' does not divide the tensor 'tokens' into texts")
         texts = memory["tokens"].cpu().split(sizes.tolist())
         self._texts = [Encoded(tuple(ids.tolist()), start) for ids, start in zip(texts, starts.tolist(), strict=True)]
 

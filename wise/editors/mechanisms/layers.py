@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wise.editors.base import Editor
 from wise.editors.decision import Routing
+from wise.editors.layout import Layout, Part
 from wise.errors import ConfigError
 from wise.lm.architectures import find_site
 from wise.lm.load import LanguageModel
@@ -82,6 +83,10 @@ class MatricesEditor(Editor):
 
     def memory(self) -> dict[str, Tensor]:
         return {f"weight.{site.layer}": weight for site, weight in zip(self.sites, self._weights, strict=False)}
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {f"weight.{site.layer}": Part("d f", optional=not edits) for site in self.sites}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         names = [f"weight.{site.layer}" for site in self.sites]

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from wise.editors.base import Editor
 from wise.editors.decision import Routing
+from wise.editors.layout import Layout, Part
 
 
 class WeightEditor(Editor):
@@ -37,6 +38,10 @@ class WeightEditor(Editor):
 
     def memory(self) -> dict[str, Tensor]:
         return {} if self._weight is None else {"weight": self._weight}
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        return {"weight": Part("d f", optional=not edits)}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self._weight = memory.get("weight")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Gt, Lt
+from annotated_types import Gt, Le, Lt
 from pydantic.dataclasses import dataclass
 
 from wise.editors.shared.pooling import AnyPooling
 from wise.editors.space import Among, Range
-from wise.options import STRICT, AtLeastOne, Positive, Share, require
+from wise.options import LARGE, STRICT, AtLeastOne, Positive, Share, require
 
 Counterfactual = Literal["fitting", "small", "base"]
 
@@ -26,7 +26,7 @@ class SeracConfig:
     pooling: Annotated[AnyPooling, Among(("last", "mean"))] = "measured"
     """The classifier reads the model's state at the prompt's last token, or the mean over its tokens; `measured` for
     the one that recognises more paraphrases before any training."""
-    scope_width: AtLeastOne = 128
+    scope_width: Annotated[AtLeastOne, Le(LARGE)] = 128
     """Width of the classifier's hidden layer and of its embedding."""
     scope_steps: Annotated[AtLeastOne, Range(30, 300)] = 60
     """Steps of Adam over all training pairs at once."""
@@ -38,11 +38,11 @@ class SeracConfig:
     """Which model that is: `small`, a small Llama that is trained from nothing to repeat what an edit says; `base`, the
     unedited model, which reads the edit in front of the prompt; `fitting` is `small` up to 16384 different tokens. Of
     more it does not learn to repeat every one in so few steps."""
-    hidden: AtLeastOne = 64
+    hidden: Annotated[AtLeastOne, Le(LARGE)] = 64
     """Width of the counterfactual model, a multiple of 2 x heads."""
-    layers: AtLeastOne = 2
+    layers: Annotated[AtLeastOne, Le(1024)] = 2
     """Layers of the counterfactual model."""
-    heads: AtLeastOne = 4
+    heads: Annotated[AtLeastOne, Le(1024)] = 4
     """Attention heads of the counterfactual model."""
     steps: Annotated[AtLeastOne, Range(600, 2400)] = 1200
     """Steps of AdamW for the counterfactual model."""

@@ -34,6 +34,14 @@ Example = tuple[Encoded, tuple[int, ...]]
 
 def build_counterfactual(lm: LanguageModel, config: SeracConfig) -> LanguageModel:
     """An untrained model of the configured size for the tokenizer and context of `lm`, always the same."""
+    model = untrained(lm, config)
+    model.set_attn_implementation("eager")
+    model.generation_config = copy.deepcopy(lm.model.generation_config)
+    return wrap(cast("CausalModel", model).to(lm.device), lm.tokenizer, f"{lm.name} (counterfactual)")
+
+
+def untrained(lm: LanguageModel, config: SeracConfig) -> LlamaForCausalLM:
+    """The model alone."""
     shape = LlamaConfig(
         vocab_size=lm.model.get_input_embeddings().weight.shape[0],
         hidden_size=config.hidden,
@@ -50,10 +58,7 @@ def build_counterfactual(lm: LanguageModel, config: SeracConfig) -> LanguageMode
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(0, "serac", "counterfactual"))
-        model = LlamaForCausalLM(shape)
-    model.set_attn_implementation("eager")
-    model.generation_config = copy.deepcopy(lm.model.generation_config)
-    return wrap(cast("CausalModel", model).to(lm.device), lm.tokenizer, f"{lm.name} (counterfactual)")
+        return LlamaForCausalLM(shape)
 
 
 def counterfactual_prompt(text: Encoded, prompt: tuple[int, ...], separator: int) -> tuple[int, ...]:

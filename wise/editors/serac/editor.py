@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from wise.editors import layout
 from wise.editors.decision import Reading
+from wise.editors.layout import Part
 from wise.editors.mechanisms.in_context import SENTENCE_END, RewritingEditor, read_first
 from wise.editors.serac.config import SeracConfig
-from wise.editors.serac.counterfactual import build_counterfactual, counterfactual_prompt, train_counterfactual
+from wise.editors.serac.counterfactual import (
+    build_counterfactual,
+    counterfactual_prompt,
+    train_counterfactual,
+    untrained,
+)
 from wise.editors.serac.scope import ScopeClassifier, ScopePairs, train_scope
 from wise.editors.shared.embedding import fitting_embedding
-from wise.editors.shared.pooling import POOLINGS, number_of, pooled, pooled_prompts
+from wise.editors.shared.networks import require_fitting
+from wise.editors.shared.pooling import NUMBERED, POOLINGS, number_of, pooled, pooled_prompts
 from wise.editors.shared.scope_threshold import scope_queries
 from wise.errors import ConfigError
 from wise.lm.batch import Encoded, encode, encode_prompts
@@ -72,8 +81,21 @@ class Serac(RewritingEditor):
 
     def use_artifact(self, tensors: dict[str, Tensor]) -> None:
         """See `Editor.use_artifact`: put the weights into their networks."""
+        rest = {name: each for name, each in tensors.items() if not name.startswith((SCOPE, COUNTERFACTUAL))}
+        parts = {"pooling": NUMBERED, "loss": Part(optional=True)}
+        layout.require(rest, parts, self.sizes(), self.site.weight.dtype, self.name)
         super().use_artifact(tensors)
-        self._scope = ScopeClassifier(self.site.weight.shape[1], self.config.scope_width).to(self.lm.device)
+        scope = partial(ScopeClassifier, self.site.weight.shape[1], self.config.scope_width)
+        require_fitting(scope, self._part(SCOPE), f"{self.name}: the scope classifier")
+        if self.trains_answers:
+            if self.config.layers > len(tensors):
+                raise ConfigError(
+                    f"{self.name}: the artifact has no counterfactual model of {self.config.layers} layers"
+                )
+            answers = partial(untrained, self.lm, self.config)
+            named = f"{self.name}: the counterfactual model"
+            require_fitting(answers, self._part(COUNTERFACTUAL), named, tied=True)
+        self._scope = scope().to(self.lm.device)
         self._scope.load_state_dict(self._part(SCOPE))
         self._scope.eval().requires_grad_(False)
         if self.trains_answers:
@@ -91,6 +113,11 @@ class Serac(RewritingEditor):
     def answering(self) -> LanguageModel:
         """The counterfactual model."""
         return self._require(self._counterfactual) if self.trains_answers else self.lm
+
+    @property
+    def embedding_size(self) -> int:
+        """Of the scope classifier."""
+        return self.config.scope_width
 
     @property
     def threshold(self) -> float:

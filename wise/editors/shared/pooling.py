@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wise.editors.base import Editor
 from wise.editors.decision import Reading
+from wise.editors.layout import Part
 from wise.lm.batch import encode_prompts
 
 Pooling = Literal["last", "mean"]
@@ -20,6 +21,9 @@ AnyPooling = Literal["measured", "last", "mean"]
 """One of them, or `measured`: the better one on the training records, for the model and layer at hand."""
 
 POOLINGS: tuple[str, ...] = get_args(Pooling)
+
+NUMBERED = Part(kind="int", below=str(len(POOLINGS)))
+"""The number of a pooling in an artifact."""
 
 
 def poolings(choice: AnyPooling) -> tuple[str, ...]:

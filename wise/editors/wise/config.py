@@ -13,7 +13,7 @@ from wise.editors.wise.conventions import CONVENTIONS
 from wise.editors.wise.merging import RULES
 from wise.editors.wise.sharding import Masks
 from wise.errors import unknown
-from wise.options import STRICT, AtLeastOne, Count, NotNegative, OneOf, Positive, PositiveShare, require
+from wise.options import STRICT, AtLeastOne, Count, NotNegative, OneOf, Positive, PositiveShare, Prefixes, require
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -59,7 +59,7 @@ class WiseConfig:
     (`separated`), when the loss is low and flat (`plateau`), or never."""
     stop_loss: NotNegative = 0.02
     """Loss, in nats, below which learning ends where `stop` is `loss` or `separated`."""
-    context_prefixes: Annotated[Count, Among((0, 2, 4, 10))] = 2
+    context_prefixes: Annotated[Prefixes, Among((0, 2, 4, 10))] = 2
     """Random texts that the prompt is learned behind, beside the prompt alone."""
     divisor: Literal["tokens", "tokens_plus_one"] = "tokens"
     """What a text's edit loss is divided by: its number of target tokens, or one more, as in the released code."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading, Routing
+from wise.editors.layout import Layout, Part
 from wise.editors.locate.moments import training_texts
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.pooling import pooled_prompts
@@ -292,6 +293,18 @@ class Wise(RoutedEditor):
             moments |= {"subjects.factor": reader.factor}
             moments |= {"subjects.tokens": unrelated.units, "subjects.prompts": unrelated.prompt}
         return self.bank.state() | calibration | moments
+
+    def layout(self, edits: int) -> Layout:
+        """See `Editor.layout`."""
+        measured = {
+            "calibration.queries": Part("q f", optional=True),
+            "calibration.moments": Part("2 f f", optional=True),
+            "calibration.recognised": Part("2", "double", optional=True),
+            "subjects.factor": Part("d d", optional=True),
+            "subjects.tokens": Part("N d", optional=True),
+            "subjects.prompts": Part("N", "int", below="N", optional=True),
+        }
+        return {**self.bank.LAYOUT, **measured}
 
     def _take_memory(self, memory: dict[str, Tensor]) -> None:
         self.bank = self.bank.restored(memory)

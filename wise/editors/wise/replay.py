@@ -9,6 +9,7 @@ from random import Random
 import torch
 from torch import Tensor
 
+from wise.editors.layout import Part
 from wise.editors.wise.routing import Activation, Margins, Scope, hinges
 from wise.lm.batch import Batch
 from wise.seeds import generator
@@ -40,6 +41,16 @@ class History:
 
     `used` marks, group by group, what was replayed since the group was last gone through.
     """
+
+    LAYOUT = {
+        "history.#.#.input_ids": Part("b l", "int", below="V"),
+        "history.#.#.attention_mask": Part("b l", "int", below="2"),
+        "history.#.#.start": Part("b", "int", least=1, below="l+1"),
+        "history.#.#.length": Part("b", "int", least=1, below="l+1"),
+        "history.sizes": Part("g", "int", optional=True),
+        "history.used#": Part("u", "bool"),
+    }
+    """Its tensors, see `wise.editors.layout`."""
 
     groups: tuple[tuple[Batch, ...], ...] = ()
     current: tuple[Batch, ...] = ()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
+from wise.editors.layout import Layout
 from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.subject_scope import SubjectScope
@@ -39,6 +40,9 @@ class MemoryBank(Protocol):
     A value: learning and undoing give another bank and leave this one as it is, so an edit that fails changes nothing
     and asking leaves no trace in what is learned later.
     """
+
+    LAYOUT: ClassVar[Layout]
+    """The tensors of `state`."""
 
     @classmethod
     def empty(cls, tools: Tools, retrieve: bool) -> Self:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
+from wise.editors.layout import Part
 from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.once import once
@@ -35,6 +36,22 @@ HAIR = 1e-5
 """Thresholds are lower by this share, so that rounding cannot reject the edit that set the threshold."""
 
 
+PARTS = {
+    "delta": Part("d f"),
+    "queries": Part("n f"),
+    "scores": Part("n"),
+    "edits": Part("n", "int", below="T"),
+    "keys": Part("m f", optional=True),
+    "rest": Part("r f+1", optional=True),
+    "ends": Part("e f+1", optional=True),
+    "subjects": Part("l d", optional=True),
+}
+"""Of a `Memory` by name; former versions saved fewer."""
+
+KNOWN = tuple(PARTS)[1:]
+"""What is known of its edits."""
+
+
 @dataclass(frozen=True, eq=False)
 class Memory:
     """One side memory: its update W' - W0 (d, f) and what it knows of its edits.
@@ -45,8 +62,6 @@ class Memory:
     `AnswerEnd`; none where a memory answers at every token. `subjects` (l, d): see `SubjectScope`; none where scopes
     are told by scores.
     """
-
-    PARTS = ("delta", "queries", "scores", "edits", "keys", "rest", "ends", "subjects")
 
     delta: Tensor
     queries: Tensor
@@ -70,7 +85,7 @@ class Memory:
 
     def parts(self) -> Iterator[tuple[str, Tensor]]:
         """What is known of its edits, by name."""
-        return ((name, getattr(self, name)) for name in self.PARTS[1:])
+        return ((name, getattr(self, name)) for name in KNOWN)
 
     @property
     def end(self) -> AnswerEnd | None:
@@ -86,7 +101,7 @@ def answer_keys(edit: Edit) -> Tensor:
 
 def joined(memories: Sequence[Memory], merging: Merging, index: int) -> Memory:
     """One memory that holds the edits of several."""
-    parts = (torch.cat([getattr(m, part) for m in memories]) for part in Memory.PARTS[1:])
+    parts = (torch.cat([getattr(m, part) for m in memories]) for part in KNOWN)
     return Memory(merging([m.delta for m in memories], index), *parts)
 
 
@@ -96,6 +111,13 @@ class RoundRobin:
 
     `drawn` counts the masks so far: every new shard gets one of its own.
     """
+
+    LAYOUT = {
+        **{f"{kind}#.{name}": part for kind in ("shard", "group") for name, part in PARTS.items()},
+        "shard#.mask": Part("d f", "bool"),
+        "drawn": Part(kind="int"),
+    }
+    """See `MemoryBank.LAYOUT`."""
 
     tools: Tools
     retrieve: bool
@@ -286,7 +308,7 @@ class RoundRobin:
         """See `MemoryBank.state`."""
         named = {f"shard{i}": memory for i, memory in enumerate(self.shards)}
         named |= {f"group{i}": memory for i, memory in enumerate(self.groups)}
-        state = {f"{name}.{part}": getattr(memory, part) for name, memory in named.items() for part in Memory.PARTS}
+        state = {f"{name}.{part}": getattr(memory, part) for name, memory in named.items() for part in PARTS}
         state |= {f"shard{i}.mask": mask for i, mask in enumerate(self.masks)}
         return state | {"drawn": torch.tensor(self.drawn)}
 
@@ -295,7 +317,7 @@ class RoundRobin:
 
         def memories(kind: str) -> tuple[Memory, ...]:
             count = sum(key.startswith(kind) and key.endswith(".delta") for key in state)
-            return tuple(Memory(*(part_of(f"{kind}{i}", part) for part in Memory.PARTS)) for i in range(count))
+            return tuple(Memory(*(part_of(f"{kind}{i}", part) for part in PARTS)) for i in range(count))
 
         def part_of(name: str, part: str) -> Tensor:
             if part == "keys" and f"{name}.keys" not in state:  # saved by a version that kept none

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
+from wise.editors.layout import Part
 from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import BatchReplay, History
@@ -44,6 +45,20 @@ class Sequential:
     `merges` counts as the released code does (retrieve only), `mergings` all of them. `open`: log positions of the
     edits in `side`. `history`: past batches, where they are replayed.
     """
+
+    LAYOUT = {
+        "side": Part("d f"),
+        "least": Part(kind="double"),
+        "counts": Part("4", "int"),
+        "open": Part("o", "int", below="T"),
+        "main": Part("d f", optional=True),
+        "mask": Part("d f", "bool", optional=True),
+        "saved#.delta": Part("d f"),
+        "saved#.least": Part(kind="double"),
+        "saved#.edits": Part("n", "int", below="T"),
+        **History.LAYOUT,
+    }
+    """See `MemoryBank.LAYOUT`."""
 
     tools: Tools
     retrieve: bool
