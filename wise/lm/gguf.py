@@ -112,7 +112,7 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
         loaded, found = AutoModelForCausalLM.from_pretrained(
             file.parent, config=config, dtype=DTYPES[dtype], output_loading_info=True, **source
         )
-    require_complete(found, file)
+    require_complete(found, plain.config.num_hidden_layers, file)
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
     plain.tie_weights()
     plain.save_pretrained(folder)

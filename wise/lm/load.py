@@ -120,7 +120,7 @@ def load_language_model(
         model, found = AutoModelForCausalLM.from_pretrained(
             path, dtype=DTYPES[dtype], use_safetensors=True, output_loading_info=True, **options
         )
-    require_complete(found, path)
+    require_complete(found, model.config.num_hidden_layers, path)
     unsound = next((name for name, each in model.named_parameters() if not each.isfinite().all()), None)
     if unsound is not None:
         raise ConfigError(f"cannot load a language model from '{path}': '{unsound}' holds numbers that are not finite")

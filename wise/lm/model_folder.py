@@ -35,8 +35,8 @@ LONGEST_HEADER = 100_000_000
 BUFFERS = 2**30
 """Bytes of tables that a model computes from its config, such as positions, beside its weights."""
 
-LAYER = re.compile(r"(^|\.)(layers|h)\.\d+\.")
-"""What the names of weights inside a layer have."""
+LAYER = re.compile(r"(?:^|\.)(?:layers|h)\.(\d+)\.")
+"""What the names of weights inside a layer have, with its number."""
 
 
 def check_folder(folder: Path) -> None:
@@ -75,11 +75,13 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(set(places.values()))]
 
 
-def require_complete(found: Mapping[str, Any], folder: str | Path) -> None:
-    """Raise `ConfigError`, naming weights, where loading found some missing, of another shape or of layers that the
-    config does not have; `found` is what transformers tells of it.
+def require_complete(found: Mapping[str, Any], layers: int, folder: str | Path) -> None:
+    """Raise `ConfigError`, naming weights, where loading found some missing, of another shape or of other `layers` than
+    the model has; `found` is what transformers tells of it. Left-over tables of layers that it has, such as the masks
+    of older checkpoints, do no harm.
     """
-    left_over = [name for name in found.get("unexpected_keys", ()) if LAYER.search(name)]
+    numbers = ((name, LAYER.search(name)) for name in found.get("unexpected_keys", ()))
+    left_over = [name for name, number in numbers if number and int(number[1]) >= layers]
     kinds = {
         "lack": sorted(found.get("missing_keys", ())),
         "have in another shape": sorted(str(entry[0]) for entry in found.get("mismatched_keys", ())),
