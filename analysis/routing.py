@@ -61,7 +61,7 @@ def distributions(axes: Axes, rows: pd.DataFrame, named: bool = True) -> None:
     At the right stands the share of queries that a memory answered; `named` writes the kinds at the left.
     """
     scores = rows["score"].to_numpy(dtype=float)
-    edges = _edges(scores)
+    edges = _edges(scores, rows["threshold"].to_numpy(dtype=float))
     kinds = [kind for kind in QUERY_STYLES if (rows["kind"] == kind).any()]
     axes.text(1.01, 1.0, "to\nmemory", transform=axes.transAxes, fontsize=6.5, va="top")
     for index, kind in enumerate(reversed(kinds)):
@@ -105,8 +105,12 @@ def is_wide(scores: np.ndarray) -> bool:
     return bool(scores.min() > 0 and scores.max() / scores.min() > WIDE)
 
 
-def _edges(scores: np.ndarray) -> np.ndarray:
-    low, high = scores.min(), scores.max()
+def _edges(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Edges of bins from the least to the greatest of all; scores alone could lie in bins too thin to be seen."""
+    wide = is_wide(scores)
+    beside = thresholds[np.isfinite(thresholds) & ((thresholds > 0) | (not wide))]
+    shown = np.concatenate([scores, beside])
+    low, high = shown.min(), shown.max()
     if low == high:
         return np.linspace(low - 0.5, high + 0.5, BINS + 1)
-    return np.geomspace(low, high, BINS + 1) if is_wide(scores) else np.linspace(low, high, BINS + 1)
+    return np.geomspace(low, high, BINS + 1) if wide else np.linspace(low, high, BINS + 1)

@@ -299,3 +299,11 @@ def test_costs_have_units_and_the_measured_values(runs):
         assert [to_hex(bar.get_facecolor()).upper() for bar in axes.patches] == [
             editor_style(editor).colour.upper() for editor in EDITORS[::-1]
         ]
+
+
+def test_bins_of_routing_scores_reach_to_the_threshold():
+    """Scores that all lie far above it would else fall into bins too thin to be seen."""
+    edges = routing._edges(np.array([0.9995, 1.0]), np.array([0.5, np.inf]))
+    assert edges[0] == 0.5 and edges[-1] == 1.0
+    wide = routing._edges(np.array([0.1, 100.0]), np.array([-1.0, 200.0]))
+    assert wide[0] == pytest.approx(0.1) and wide[-1] == pytest.approx(200.0)
