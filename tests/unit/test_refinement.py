@@ -82,6 +82,7 @@ def test_the_verb_scores_sentences_by_edits_of_their_task_alone(tmp_path: Path, 
     write_records(tmp_path / "development.jsonl", others)
     (tmp_path / "contexts.json").write_text(json.dumps({"contexts": CONTEXTS}))
     monkeypatch.setattr(instruct, "drafts_of", lambda name: {"recent": ["nowhere of [TOPIC]", "the city of [TOPIC]"]})
+    monkeypatch.setattr(instruct, "UNTAUGHT", -1.0)  # two steps teach nothing
     options = QUICK["instructedit"] | {"iterations": 2, "tasks": ["recent"]}
     arguments = [
         "--model", str(tmp_path / "model"), "--records", str(tmp_path / "development.jsonl"), "--device", "cpu",
@@ -95,6 +96,12 @@ def test_the_verb_scores_sentences_by_edits_of_their_task_alone(tmp_path: Path, 
     assert [one["sentence"] for one in tried if one["new"]] == ["the city of [TOPIC]"], "of words that the model knows"
     chosen = yaml.safe_load((tmp_path / "sentences.yaml").read_text())["english"]["chosen"]
     assert chosen["budget"]["edits"] == 1 and chosen["sentences_tried"] == 10 and chosen["model"] == "model"
+
+
+def test_trial_editors_that_edit_nothing_choose_nothing():
+    instruct._require_edits({"recent": [1 / 3, 0.4], "convsent": [0.9, 0.9]})
+    with pytest.raises(DataError, match="take no edit of recent, behind no sentence.*raise instructing.iterations"):
+        instruct._require_edits({"recent": [1 / 3, 1 / 3], "convsent": [0.9, 0.9]})
 
 
 def test_lines_of_a_drafting_model_are_sampled_by_a_seed():

@@ -34,6 +34,9 @@ LOG = logging.getLogger(__name__)
 BATCH = 64
 """Questions in one forward pass."""
 
+UNTAUGHT = 1 / 3
+"""Mean of Rel, Gen and Loc of an editor that leaves everything as it is."""
+
 LINES, LENGTH = 20, 40
 """Lines that a drafting model writes for a task in a round, and tokens of each."""
 
@@ -69,7 +72,9 @@ def run(args: argparse.Namespace) -> None:
     def score(sentences: Sentences) -> Mapping[str, Sequence[float]]:
         editor.words = with_sentences(words, sentences)
         editor.use_artifact(editor.make_artifact(train))
-        return {task: [trials[task].score(number) for number in range(HELD_OUT)] for task in sentences}
+        found = {task: [trials[task].score(number) for number in range(HELD_OUT)] for task in sentences}
+        _require_edits(found)
+        return found
 
     start = {task: list(words.task(task)[1].sentences[:HELD_OUT]) for task in tasks}
     drafter = load_language_model(args.drafter) if args.drafter else None
@@ -121,6 +126,16 @@ class Drafts:
         """Whether the edited model can read the sentence: not one word of it is unknown to its tokenizer."""
         plain = sentence.replace("[TOPIC]", "").replace("[LABEL]", "")
         return self.lm.tokenizer.unk_token_id not in self.lm.tokenizer(plain)["input_ids"]
+
+
+def _require_edits(scores: Mapping[str, Sequence[float]]) -> None:
+    """Raise `DataError` for trial editors that edit nothing: their scores would say nothing about sentences."""
+    idle = [task for task, found in scores.items() if max(found) <= UNTAUGHT + 1e-6]
+    if idle:
+        raise DataError(
+            f"trial editors take no edit of {', '.join(idle)}, behind no sentence; they learn from too few edits: "
+            "raise instructing.iterations"
+        )
 
 
 def _of_task(records: Sequence[EditRecord], task: str, args: argparse.Namespace) -> list[EditRecord]:

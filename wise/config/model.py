@@ -196,7 +196,7 @@ class Tuning(Section):
 class Instructing(Section):
     """The choice of InstructEdit's sentences on development edits (`snakemake instruct`)."""
 
-    iterations: AtLeastOne = 60
+    iterations: AtLeastOne = 250
     """Training edits of a trial editor."""
     rounds: Count = 3
     """Rounds at most, behind the one that scores the sentences as they are."""
