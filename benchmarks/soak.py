@@ -3,7 +3,7 @@
     snakemake results/data/factworld-qa/edits.jsonl results/models/factlm
     python benchmarks/soak.py --results results --out benchmarks/results/soak.json
 
-Each editor works in a process of its own, with its default options and through `wise.attach`, as people do. The facts
+Each editor works in a process of its own, through `wise.attach` and with its default options but `--options`. The facts
 of FactWorld are edited in rounds: each time in another wording, and to the answer that another fact of the same
 relation had. Marks are written as they come, beside the output; a run that was cut short skips editors that were done.
 Bytes are those of the process: `resident` as it is, `trimmed` after free memory was given back to the system.
@@ -56,13 +56,14 @@ def stream(records: Sequence[EditRecord], count: int) -> list[EditRecord]:
     return edits[:count]
 
 
-def soak(folder: Path, editor: str, edits: int, questions: int, every: int) -> Iterator[dict[str, Any]]:
+def soak(
+    folder: Path, editor: str, options: dict[str, Any], edits: int, questions: int, every: int
+) -> Iterator[dict[str, Any]]:
     """Edit, then ask; a mark behind every so many of both."""
     data = folder / "data" / DATASET
     records = [*read_records(data / "edits.jsonl"), *read_records(data / "development.jsonl")]
-    edited = wise.attach(
-        folder / "models" / MODEL, editor, layer=LAYER, train=read_records(data / "train.jsonl"), cache=False
-    )
+    place, train = folder / "models" / MODEL, read_records(data / "train.jsonl")
+    edited = wise.attach(place, editor, layer=LAYER, train=train, cache=False, **options)
     yield {"kind": "edit", "T": 0, **bytes_of(edited)}
     took, started, used = 0, time.perf_counter(), time.process_time()
     for number, record in enumerate(stream(records, edits), start=1):
@@ -102,7 +103,7 @@ def carry_out(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", EditNotTaken)  # counted as `took`
     with args.out.open("w") as out:
-        for mark in soak(args.results, args.editors[0], args.edits, args.questions, args.every):
+        for mark in soak(args.results, args.editors[0], args.options, args.edits, args.questions, args.every):
             out.write(json.dumps(mark) + "\n")
             out.flush()
 
@@ -112,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time and memory of thousands of edits and questions.")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a run with the default model")
     parser.add_argument("--editors", nargs="+", default=["wise-retrieve", "grace"])
+    parser.add_argument("--options", type=json.loads, default={}, help="JSON of options of all editors")
     parser.add_argument("--edits", type=int, default=3000)
     parser.add_argument("--questions", type=int, default=10_000)
     parser.add_argument("--every", type=int, default=50, help="edits between marks (default: %(default)s)")
@@ -121,14 +123,21 @@ def main() -> None:
     if args.alone:
         carry_out(args)
         return
-    found = {"edits": args.edits, "questions": args.questions, "torch": torch.__version__, "editors": {}}
+    found = {
+        "edits": args.edits,
+        "questions": args.questions,
+        "options": args.options,
+        "torch": torch.__version__,
+        "editors": {},
+    }
     for editor in args.editors:
         marks = args.out.with_name(f"{args.out.stem}-{editor}.jsonl")
         whole = args.out.with_name(f"{args.out.stem}-{editor}.part")
         if not marks.exists():
-            options = [f"--{name}={getattr(args, name)}" for name in ("results", "edits", "questions", "every")]
+            told = [f"--{name}={getattr(args, name)}" for name in ("results", "edits", "questions", "every")]
+            told.append(f"--options={json.dumps(args.options)}")
             subprocess.run(
-                [sys.executable, __file__, "--alone", "--editors", editor, *options, "--out", whole], check=True
+                [sys.executable, __file__, "--alone", "--editors", editor, *told, "--out", whole], check=True
             )
             whole.rename(marks)
         found["editors"][editor] = [json.loads(line) for line in marks.read_text().splitlines()]

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+from functools import cache
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path

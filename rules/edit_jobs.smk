@@ -1,22 +1,36 @@
-# What edit jobs are told: those of the main comparison, and those of studies, see wise/config/jobs.py.
+# What edit jobs are told: those of the main comparison, and those of studies, see wise/config/jobs.py. On a cluster every
+# job reads these rules, so what goes through all jobs of a run is computed only where it is asked for.
 POINTS = {path: (study, point) for study in KNOWN_STUDIES for path, point in jobs.study_points(config, study).items()}
 
 
-# Networks that a seed, or a study with other options of training, has for itself.
-OWN_ARTIFACTS = jobs.artifact_jobs(config, jobs.every_edit_job(config))
+@cache
+def own_artifacts():
+    """Networks that a seed, or a study with other options of training, has for itself."""
+    return jobs.artifact_jobs(config, jobs.every_edit_job(config))
 
 
 def artifact_job(wildcards):
     """What a job that prepares an editor is told: the editor, its options and its layer."""
     key = (wildcards.dataset, wildcards.model, wildcards.artifact)
-    return OWN_ARTIFACTS[key] if key in OWN_ARTIFACTS else jobs.shared_artifact(config, *key)
+    return own_artifacts()[key] if key in own_artifacts() else jobs.shared_artifact(config, *key)
 
 
 def job_of(wildcards):
     """What the edit job of a main run, or of a point of a study, is told."""
     if "point" not in wildcards.keys():
-        return jobs.main_job(config, wildcards.dataset, wildcards.model, wildcards.editor, int(wildcards.seed))
-    path = f"{wildcards.study}/{wildcards.point}"
+        return main_job(wildcards.dataset, wildcards.model, wildcards.editor, int(wildcards.seed))
+    return study_job(f"{wildcards.study}/{wildcards.point}")
+
+
+@cache
+def main_job(dataset, model, editor, seed):
+    """Inputs and parameters ask for the same job several times."""
+    return jobs.main_job(config, dataset, model, editor, seed)
+
+
+@cache
+def study_job(path):
+    """The job of a point of a study, by its folder."""
     if path not in POINTS:
         raise unknown("point of a study", path, POINTS)
     return jobs.study_job(config, *POINTS[path])

@@ -12,7 +12,7 @@ for artifact in ARTIFACTS.values():
         name:
             artifact.name
         input:
-            **artifact_inputs(artifact),
+            unpack(lambda wildcards, shown=artifact: artifact_inputs(shown)),
         output:
             **artifact_outputs(artifact),
         log:

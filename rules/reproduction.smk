@@ -3,8 +3,8 @@
 
 rule reproduction:
     input:
-        runs=rules.track.input.runs,
-        scores=rules.track.input.scores,
+        runs=RUN_FILES,
+        scores=SCORE_FILES,
         made=SHOWN,
     output:
         text=f"{R}/REPRODUCTION.md",

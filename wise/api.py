@@ -63,9 +63,9 @@ def attach(
     """An editor on a model, ready for the first edit.
 
     `model` is a folder, a hub name, or an own pair `(model, tokenizer)`, which is set to evaluation mode and
-    frozen; `revision`, `device` and `dtype` are for the first two. `chat` asks every prompt as a question in the
-    tokenizer's chat template. `layer` is the one whose down-projection is edited, by default at the depth of the
-    published runs. `options` are those of the editor.
+    frozen; `revision`, `device` ("spread" for all GPUs together) and `dtype` are for the first two. `chat` asks every
+    prompt as a question in the tokenizer's chat template. `layer` is the one whose down-projection is edited, by
+    default at the depth of the published runs. `options` are those of the editor.
 
     Many editors learn something of the model before their first edit: statistics, scales, a small network. They
     learn it here, from `train`: records of other edits (`wise.records.EditRecord`) or plain texts that have nothing

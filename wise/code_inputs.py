@@ -28,6 +28,8 @@ DATA = {
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("wise", "analysis")
+BODIES = ("body", "orelse", "handlers", "finalbody", "cases")
+"""Where statements hold others; nothing else has imports in it."""
 TABLES = {"wise.editors.entries", "wise.datasets.registry"}
 """What lists editors or datasets: a line that is added for another one changes nothing for this one."""
 
@@ -112,8 +114,9 @@ def _imported_names(tree: ast.AST, package: str) -> Iterator[str]:
         yield base
         yield from (f"{base}.{alias.name}" for alias in tree.names)
     elif not (isinstance(tree, ast.If) and isinstance(tree.test, ast.Name) and tree.test.id == "TYPE_CHECKING"):
-        for child in ast.iter_child_nodes(tree):
-            yield from _imported_names(child, package)
+        for part in BODIES:
+            for child in getattr(tree, part, ()):
+                yield from _imported_names(child, package)
 
 
 @cache

@@ -208,14 +208,14 @@ class Grace(RoutedEditor):
         """The key of each edit, counted from 1."""
 
     def memory(self) -> dict[str, Tensor]:
-        labels = [text.encode() for text in self._labels]
+        labels = bytearray(b"\0".join(text.encode() for text in self._labels))
         return {
             "keys": self._keys,
             "values": self._values,
             "radii": self._radii,
             "first_radius": self._first_radius,
             "owners": torch.tensor(self._owners, dtype=torch.int64),
-            "labels": torch.tensor(list(b"\0".join(labels)), dtype=torch.uint8),
+            "labels": torch.frombuffer(labels, dtype=torch.uint8) if labels else torch.empty(0, dtype=torch.uint8),
         }
 
     def layout(self, edits: int) -> Layout:

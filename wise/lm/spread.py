@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ def spread(model: PreTrainedModel, devices: Sequence[torch.device], where: Seque
     `where`: number of the device of each layer, by default as there is room, see `wise.lm.shares.places`. Raises
     `ConfigError` for a family that is not known, and where the devices do not hold the weights.
     """
-    blocks, home = find_site(model, 0).blocks, devices[0]
+    blocks, home = list(find_site(model, 0).blocks), devices[0]
     if where is None:
         layer = bytes_of(blocks[0])
         rest = bytes_of(model) - layer * len(blocks)
@@ -72,10 +72,10 @@ def gathered(model: PreTrainedModel) -> None:
     from accelerate.hooks import remove_hook_from_module  # it has dispatched the model, so it is installed
 
     remove_hook_from_module(model, recurse=True)
-    home = model.get_input_embeddings().weight.device
-    _outside_to(model, find_site(model, 0).blocks, home)
+    home = cast(Tensor, model.get_input_embeddings().weight).device
+    _outside_to(model, list(find_site(model, 0).blocks), home)
     settle(model, home)
-    model.hf_device_map = {"": home}  # what `generate` asks
+    cast(Any, model).hf_device_map = {"": home}  # what `generate` asks
 
 
 def devices_named(model: nn.Module) -> str:

@@ -202,8 +202,10 @@ class RoundRobin:
         if metric is None or not self.retrieve:
             return self
 
+        scope, activation = self.tools.scope(query), self.tools.activation()
+
         def without(memory: Memory) -> Memory:
-            if not len(memory.edits) or self.tools.scores(query, memory.delta) < NEAR * memory.scores.min():
+            if not len(memory.edits) or scope.scores(memory.delta, activation) < NEAR * memory.scores.min():
                 return memory
             return replace(memory, delta=released(memory.delta, query, metric, memory.keys))
 
