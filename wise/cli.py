@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from safetensors import SafetensorError
 
-from wise.errors import WiseError, unknown
+from wise.errors import WiseError, is_short_of_memory, short_of_memory, unknown
 from wise.files import check_seals, seal
 
 VERBS = {
@@ -104,15 +104,8 @@ def main(argv: list[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_short_of_memory(error):
             raise
-        what = " ".join(str(error).split()) or "memory"
-        logging.getLogger("wise").error("out of memory (%s); nothing is lost: start again with more, or a smaller "
-                                        "batch_size", what)  # fmt: skip
+        logging.getLogger("wise").error("%s, or a smaller batch_size", short_of_memory(error))
         return 2
-
-
-def is_short_of_memory(error: BaseException) -> bool:
-    """Whether an error is that of an allocation that failed, of Python, a library or a GPU."""
-    return isinstance(error, MemoryError) or any(text in str(error) for text in ("allocate memory", "out of memory"))
 
 
 def check_inputs(args: argparse.Namespace) -> None:

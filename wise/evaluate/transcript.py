@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from wise.errors import DataError
 from wise.files import atomic_path
+from wise.parquet import read_table
 
 SCHEMA = pa.schema(
     [
@@ -57,9 +58,9 @@ def write_transcript(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> Non
 
 def read_transcript(path: str | Path) -> pd.DataFrame:
     """Read a transcript; a file with other columns raises `DataError` naming them."""
-    table = pq.read_table(path)
+    table = read_table(path)
     if table.schema.names != SCHEMA.names:
         missing = sorted(set(SCHEMA.names) - set(table.schema.names))
         extra = sorted(set(table.schema.names) - set(SCHEMA.names))
         raise DataError(f"{path}: not a transcript; missing columns {missing}, unknown columns {extra}")
-    return table.to_pandas()
+    return table.to_pandas(use_threads=False)

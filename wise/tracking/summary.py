@@ -16,6 +16,7 @@ from wise.errors import DataError
 from wise.evaluate.metrics import METRICS, Derived
 from wise.evaluate.scores import EXAMPLE, RUN_COLUMNS, derive
 from wise.files import read_json
+from wise.parquet import read_frame
 from wise.tracking.view import SCORES
 
 FORMAT = "2"
@@ -47,7 +48,7 @@ class Summary:
 def summarize(run_path: Path, scores_path: Path) -> Summary:
     """Read run.json and the scores of the same run; `DataError` when they do not belong together."""
     run = read_json(run_path)
-    scores = pd.read_parquet(scores_path)
+    scores = read_frame(scores_path)
     for column in RUN_COLUMNS:
         found = scores[column].unique().tolist()
         if found != [run[column]]:
