@@ -68,7 +68,7 @@ def two_at_once(lab: Lab) -> Iterator[Tally]:
 def little_memory(lab: Lab) -> Iterator[Tally]:
     """Jobs that may take only some memory (`ulimit -v`): the same results, or a message.
 
-    Where a library in another language ends the process itself, the message is that library's. Either way the next
+    Where a library in another language ends the process itself, nobody but Snakemake can say so. Either way the next
     attempt, with enough, has to end with the same results.
     """
     for verb, holding, _ in STRUCK:
@@ -79,7 +79,7 @@ def little_memory(lab: Lab) -> Iterator[Tally]:
                 end = carry_out(job, workspace.folder, started=partial(limit_memory, step * 2**20))
                 if end.status == 0:
                     tally.count(lab.differs(workspace.results))
-                elif end.is_clear or (end.status == -signal.SIGABRT and end.said.strip()):
+                elif end.is_clear or -end.status in (signal.SIGABRT, signal.SIGSEGV):
                     tally.count(again(lab, job, workspace, f"{step} MiB"), told=True)
                 else:
                     tally.count(f"{step} MiB: status {end.status} {end.said[-700:]}")
