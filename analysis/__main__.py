@@ -15,7 +15,7 @@ from pathlib import Path
 from analysis.artifacts import ARTIFACTS
 from analysis.inputs import Inputs
 from analysis.output import write
-from wise.errors import WiseError, unknown
+from wise.errors import WiseError, is_short_of_memory, short_of_memory, unknown
 from wise.files import check_seals, seal
 from wise.warm import hand_over
 
@@ -73,8 +73,10 @@ def main(argv: list[str] | None = None) -> int:
     except (WiseError, OSError) as error:  # a full disk speaks for itself
         logging.getLogger("analysis").error("%s", error)
         return 2
-    except MemoryError as error:
-        logging.getLogger("analysis").error("out of memory (%s); start again with more", error)
+    except (MemoryError, RuntimeError) as error:
+        if not is_short_of_memory(error):
+            raise
+        logging.getLogger("analysis").error("%s", short_of_memory(error))
         return 2
     return 0
 

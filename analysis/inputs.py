@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from analysis.task_type import with_averages
 from wise.documents import read_object
-from wise.errors import ConfigError, DataError, refusing
+from wise.errors import ConfigError, DataError
 from wise.evaluate.scores import COLUMNS, RUN_COLUMNS
+from wise.parquet import read_frame, read_table
 from wise.records import read_records
 from wise.tuning.outcome import Outcome, read_outcome
 
@@ -84,7 +85,7 @@ class Inputs:
             missing = [name for name in columns if name not in pq.read_schema(path).names]
             if missing:
                 raise DataError(f"{path}: not a transcript; it lacks {', '.join(missing)}")
-            frame = pq.read_table(path, columns=list(columns)).to_pandas()
+            frame = read_frame(path, columns)
             further = {name: setting(run, dotted) for name, dotted in keys.items()}
             frames.append(frame.assign(**{key: run[key] for key in RUN_COLUMNS}, **further))
         return pd.concat(frames, ignore_index=True)
@@ -155,11 +156,13 @@ class Inputs:
         """Editor, options and edits (columns record, task, update, gradient) of every network."""
         found = []
         for path in _given(self.area_paths, "--areas"):
-            table = pq.read_table(path)
+            table = read_table(path)
             metadata = table.schema.metadata or {}
             if not {b"editor", b"options"} <= metadata.keys():
                 raise DataError(f"{path}: not written by `wise areas`")
-            found.append((metadata[b"editor"].decode(), json.loads(metadata[b"options"]), table.to_pandas()))
+            found.append(
+                (metadata[b"editor"].decode(), json.loads(metadata[b"options"]), table.to_pandas(use_threads=False))
+            )
         return found
 
     def tasks(self) -> pd.DataFrame:
@@ -185,8 +188,7 @@ def _given(paths: Sequence[Path], option: str) -> Sequence[Path]:
 
 
 def _read_scores(path: Path) -> pd.DataFrame:
-    with refusing(f"{path}: not a readable Parquet file", DataError):
-        frame = pd.read_parquet(path)
+    frame = read_frame(path)
     if list(frame.columns) != list(COLUMNS):
         raise DataError(f"{path}: not a file of scores; its columns are {', '.join(map(str, frame.columns))}")
     return frame

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from safetensors import SafetensorError
 
-from wise.errors import WiseError, is_short_of_memory, one_line, unknown
+from wise.errors import WiseError, is_short_of_memory, one_line, short_of_memory, unknown
 from wise.files import check_seals, seal
 
 VERBS = {
@@ -104,9 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_short_of_memory(error):
             raise
-        what = " ".join(str(error).split()) or "memory"
-        logging.getLogger("wise").error("out of memory (%s); nothing is lost: start again with more, or a smaller "
-                                        "batch_size", what)  # fmt: skip
+        logging.getLogger("wise").error("%s, or a smaller batch_size", short_of_memory(error))
         return 2
 
 

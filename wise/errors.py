@@ -35,17 +35,26 @@ class EditNotTaken(UserWarning):
     """An edit was made, but the model does not answer with its target; the message names the option to change."""
 
 
+NO_ROOM = ("allocate memory", "out of memory", "can't start new thread")
+"""What errors of libraries say whose allocation failed; a thread needs memory for its stack."""
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error is that of an allocation that failed, of Python, a library or a GPU."""
+    return isinstance(error, MemoryError) or any(text in str(error) for text in NO_ROOM)
+
+
+def short_of_memory(error: BaseException) -> str:
+    """What to say of such an error."""
+    return f"out of memory ({' '.join(str(error).split()) or 'memory'}); nothing is lost: start again with more"
+
+
 def unknown(kind: str, name: str, choices: Iterable[str]) -> ConfigError:
     """The error for a mistyped `name`: the nearest valid choice first, then all of them."""
     choices, name = sorted(choices), printable(name)
     near = difflib.get_close_matches(name, choices, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return ConfigError(f"unknown {kind} '{name}'.{hint} Valid choices: {', '.join(choices)}")
-
-
-def is_short_of_memory(error: BaseException) -> bool:
-    """Whether an error is that of an allocation that failed, of Python, a library or a GPU."""
-    return isinstance(error, MemoryError) or any(text in str(error) for text in ("allocate memory", "out of memory"))
 
 
 @contextmanager

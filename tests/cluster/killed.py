@@ -14,15 +14,14 @@ import yaml
 
 from tests.workflow.conftest import Workspace, copy_project
 
-CONFIG = os.environ.get("CLUSTER_CONFIG", "config/smoke.yaml")
 PLACE = "config/cluster.yaml"
 SECONDS = 3600
 
 
-def workspace(project: Path, folder: Path) -> Workspace:
-    """A copy of the project with the configuration that CLUSTER_CONFIG names."""
+def workspace(project: Path, folder: Path, config: str) -> Workspace:
+    """A copy of the project with a configuration, which stands in `PLACE`."""
     made = copy_project(project, folder)
-    shutil.copy2(project / CONFIG, made.folder / PLACE)
+    shutil.copy2(project / config, made.folder / PLACE)
     return Workspace(made.folder, made.folder / yaml.safe_load((made.folder / PLACE).read_text())["results"])
 
 

@@ -84,7 +84,7 @@ def test_a_job_asks_for_what_its_rule_needs(jobs: ModuleType):
 def test_jobs_survive_a_kill_and_give_the_same_table(project: Path, tmp_path: Path):
     if find_spec("snakemake_executor_plugin_cluster_generic") is None:
         pytest.skip("no plugin: pip install -c constraints.txt -e .[kubernetes]")
-    here = killed.workspace(project, tmp_path / "work")
+    here = killed.workspace(project, tmp_path / "work", "tests/faults/faults.yaml")
     for folder in ("cluster", "bin"):
         (tmp_path / folder).mkdir()
     (command := tmp_path / "bin/kubectl").write_text(f'#!/bin/sh\nexec {sys.executable} {kubectl.__file__} "$@"\n')

@@ -17,6 +17,7 @@ from tests.cluster import killed
 from tests.cluster.slurm import missing, one_node
 from tests.workflow.conftest import Workspace
 
+CONFIG = os.environ.get("CLUSTER_CONFIG", "config/smoke.yaml")
 PROFILE = (
     *("--profile", "profiles/slurm"),
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"),
@@ -30,7 +31,7 @@ def workspace(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Worksp
         pytest.skip(f"no {', '.join(absent)}: apt-get install slurmctld slurmd slurm-client munge")
     if find_spec("snakemake_executor_plugin_slurm") is None:
         pytest.skip("no plugin for Slurm: pip install -c constraints.txt -e .[slurm]")
-    return killed.workspace(project, tmp_path_factory.mktemp("slurm"))
+    return killed.workspace(project, tmp_path_factory.mktemp("slurm"), CONFIG)
 
 
 def test_slurm_jobs_survive_a_kill_and_give_the_same_table(workspace: Workspace):

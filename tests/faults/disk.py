@@ -86,16 +86,28 @@ def fill(ballast: Path) -> None:
 def read_only(lab: Lab) -> Iterator[Tally]:
     """Results that may not be written, for each job and for the whole workflow."""
     tally = Tally("results not writable", "each job, and the workflow")
-    with tmpfs(lab.root / "small") as place, lab.copied(place=place) as workspace:
-        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
-        for verb, holding, _ in STRUCK:
-            end = carry_out(lab.job(verb, holding), workspace.folder)
-            tally.count(None if end.is_clear else f"{verb}: {end.status} {end.said[-600:]}", told=True)
-        end = snakemake(workspace, "--forceall")
-        tally.count(None if end.is_clear else f"workflow: {end.status} {end.said[-600:]}", told=True)
-        subprocess.run(["mount", "-o", "remount,rw", place], check=True)
-        tally.count(lab.differs(workspace.results))
+    with lab.copied() as workspace:
+        with _not_writable(workspace.results):
+            for verb, holding, _ in STRUCK:
+                end = carry_out(lab.job(verb, holding), workspace.folder)
+                tally.count(None if end.is_clear else f"{verb}: {end.status} {end.said[-600:]}", told=True)
+            end = snakemake(workspace, "--forceall")
+            tally.count(None if end.is_clear else f"workflow: {end.status} {end.said[-600:]}", told=True)
+        end = snakemake(workspace)
+        tally.count(lab.differs(workspace.results) or (end.said[-600:] if end.status else None))
     yield tally
+
+
+@contextmanager
+def _not_writable(folder: Path) -> Iterator[None]:
+    """A folder that not even root can write to; raises `PermissionError` for a user who may not mount."""
+    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
+        raise PermissionError("only root may mount a folder such that it cannot be written")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def damaged(lab: Lab, flips: int) -> Iterator[Tally]:

@@ -30,7 +30,7 @@ PHASES = {
     "loading the model": "wise.commands.stream:load_model",
     "making the editor": "wise.commands.stream:make_editor",
     "preparing the editor": "wise.editors.wise.editor:Wise.prepare",
-    "in the middle of an edit": "wise.tail.tail:Tail._before_last",
+    "in the middle of an edit": "wise.editors.wise.whitening:WhitenedMemory.update",
     "asking after an edit": "wise.evaluate.stream:ask",
     "writing a checkpoint's tensors": "wise.evaluate.checkpoint:save_file",
     "writing a checkpoint's rows": "wise.evaluate.checkpoint:write_transcript",

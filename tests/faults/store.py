@@ -19,8 +19,10 @@ from tests.workflow.conftest import Workspace
 
 STORE = f"{RESULTS}/mlflow.db"
 
+TABLES = "making the tables"
+
 CALLS = {
-    "making the tables": "wise.tracking.store:connect",
+    TABLES: "wise.tracking.store:connect",
     "making an experiment": "mlflow.tracking:MlflowClient.create_experiment",
     "beginning a run": "mlflow.tracking:MlflowClient.create_run",
     "writing metrics": "mlflow.tracking:MlflowClient.log_batch",
@@ -71,10 +73,19 @@ def struck(lab: Lab) -> Iterator[Tally]:
     job = _job(lab)
     with lab.copied() as workspace:
         _, promised = _made(job, workspace)
+        (workspace.folder / STORE).unlink()
+        carry_out(job, workspace.folder, started=partial(strike_call, CALLS[TABLES], 1, die))
+        empty = (workspace.folder / STORE).read_bytes()
+
+    def prepare(workspace: Workspace, phase: str) -> None:
+        if phase != TABLES:  # which take longer than all the rest
+            (workspace.folder / STORE).write_bytes(empty)
+
     tally = Tally("SIGKILL at each phase of tracking", f"{len(CALLS)} phases, the first call and the second")
     for phase, place in CALLS.items():
         for call in (1, 2):
             with lab.copied() as workspace:
+                prepare(workspace, phase)
                 end = carry_out(job, workspace.folder, started=partial(strike_call, place, call, die))
                 if end.status < 0:
                     tally.count(_again(job, workspace, promised, f"{phase}, call {call}"))
@@ -86,6 +97,7 @@ def struck(lab: Lab) -> Iterator[Tally]:
         ballast = small / "ballast"
         for phase, place in CALLS.items():
             with lab.copied(place=small) as workspace:
+                prepare(workspace, phase)
                 started = partial(strike_call, place, 1, partial(fill, ballast))
                 end = carry_out(job, workspace.folder, started=started)
                 ballast.unlink(missing_ok=True)

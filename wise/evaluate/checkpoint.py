@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -35,6 +34,7 @@ from wise.errors import DataError
 from wise.evaluate.transcript import write_transcript
 from wise.files import read_json, sha256, write_json, write_text
 from wise.lm.tensor_file import read_tensors
+from wise.parquet import read_table
 
 LOG = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def _read(folder: Path, device: torch.device | str) -> tuple[dict[str, Any], Pro
         order = described["orders"].get(name, range(tensor.dim()))
         back = sorted(range(tensor.dim()), key=list(order).index)
         state[name] = tensor.clone().permute(back).to(device)  # a clone is aligned, which sums depend on
-    rows = pq.read_table(folder / ROWS).to_pylist()
+    rows = read_table(folder / ROWS).to_pylist()
     done, held, curve = described["done"], described["held"], described["curve"]
     rest = (described[name] for name in ("probe_seconds", "started", "part", "part_seconds"))
     return described["job"], Progress(done, held, state, curve, rows, *rest)

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wise.documents import refuse_archive, require_file
-from wise.errors import DataError, refusing, unknown
+from wise.errors import DataError, unknown
 from wise.files import atomic_path
+from wise.parquet import read_table
 from wise.records import EDIT_KIND, PROBE_KINDS
 
 SCHEMA = pa.schema(
@@ -54,9 +54,6 @@ SCHEMA = pa.schema(
 FILLED = ("T", "chunk", "edit", "age", "record", "kind", "name", "probe", "target", "target_tokens", "predicted_tokens")
 """Columns in which every row has something."""
 
-LARGEST = 2**32
-"""Bytes, and rows, of a Parquet file."""
-
 
 def write_transcript(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows (dicts with the keys of `SCHEMA`) to Parquet, atomically."""
@@ -81,16 +78,4 @@ def read_transcript(path: str | Path) -> pd.DataFrame:
     for kind in kinds:
         if kind not in (EDIT_KIND, *PROBE_KINDS):
             raise DataError(f"{path}: column 'kind': {unknown('kind', kind, (EDIT_KIND, *PROBE_KINDS))}")
-    return table.to_pandas()
-
-
-def read_table(path: str | Path) -> pa.Table:
-    """A Parquet file; raises `DataError` for another, and for one that claims to hold more than `LARGEST`."""
-    require_file(Path(path), "Parquet file")
-    refuse_archive(path)
-    with refusing(f"{path}: not a readable Parquet file", DataError):
-        described = pq.read_metadata(path)
-        size = sum(described.row_group(index).total_byte_size for index in range(described.num_row_groups))
-        if max(size, described.num_rows) > LARGEST:
-            raise DataError(f"{path}: claims {described.num_rows} rows of {size} bytes, at most {LARGEST} are read")
-        return pq.read_table(path)
+    return table.to_pandas(use_threads=False)

@@ -16,6 +16,7 @@ from wise.documents import read_object
 from wise.errors import DataError, refusing
 from wise.evaluate.metrics import METRICS, Derived
 from wise.evaluate.scores import EXAMPLE, RUN_COLUMNS, derive
+from wise.parquet import read_frame
 from wise.tracking.view import SCORES
 
 FORMAT = "2"
@@ -48,7 +49,7 @@ def summarize(run_path: Path, scores_path: Path) -> Summary:
     """Read run.json and the scores of the same run; `DataError` when they do not belong together."""
     run = read_object(run_path, RUN_COLUMNS)
     with refusing(f"{run_path} and {scores_path}: no record and scores of a run", DataError):
-        return _summary(run_path, run, scores_path, pd.read_parquet(scores_path))
+        return _summary(run_path, run, scores_path, read_frame(scores_path))
 
 
 def _summary(run_path: Path, run: Mapping[str, Any], scores_path: Path, scores: pd.DataFrame) -> Summary:
