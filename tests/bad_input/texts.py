@@ -84,8 +84,9 @@ TABLE = "id,prompt,target,subject\na,Ada was born in,Port Hill,Ada\nb,Bo lives i
 
 def read_table(given: Path) -> None:
     """What stands in a table is in the file."""
+    found = read_edits(given / "edits.csv")
     text = (given / "edits.csv").read_text(encoding="utf-8-sig")
-    for record in read_edits(given / "edits.csv"):
+    for record in found:
         assert all(part in text for part in record.prompt.split('"')), "a prompt that is not in the file"
 
 
@@ -179,7 +180,7 @@ def read_texts(given: Path) -> None:
 
 def read_facts(given: Path) -> None:
     """As many questions as the facts have."""
-    rows, found = lines(given / "facts.jsonl"), read_questions(given / "facts.jsonl")
+    found, rows = read_questions(given / "facts.jsonl"), lines(given / "facts.jsonl")
     asked = sum(row["seen"].count(q.prompt) > 0 for row in rows for q in found if q.aspect == "seen")
     assert asked >= sum(bool(row["seen"]) for row in rows), "questions are missing"
 
