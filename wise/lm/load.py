@@ -146,6 +146,10 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, 
         raise ConfigError(f"the tokenizer of '{name}' has neither a pad token nor an end token, one of which is needed")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if cast(int, tokenizer.pad_token_id) >= model.get_input_embeddings().weight.shape[0]:
+        raise ConfigError(
+            f"the pad token of '{name}' has the id {tokenizer.pad_token_id}, which the model does not have"
+        )
     model.eval().requires_grad_(False)
     return LanguageModel(
         cast("CausalModel", model), tokenizer, name, ChatTemplate.of(tokenizer, name) if chat else None

@@ -26,8 +26,14 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 OBJECTS = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
 """Other files that are read where they are there; the tokenizer itself is read by a library that checks it."""
 
-COUNTED = ("layer", "expert")
-"""What keys of a config have in their names that say how many modules there are."""
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+"""Keys of a config that say how many layers there are, each of which has several tensors."""
+
+TENSORS = 4
+"""Tensors that a layer has at least: of queries, of the attention's output and of the FFN."""
+
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""Keys that say how many experts a layer has."""
 
 LONGEST_HEADER = 100_000_000
 """Bytes of a safetensors header, as the library has it."""
@@ -101,8 +107,10 @@ def _object(path: Path) -> dict[str, Any]:
 
 def require_count(path: Path, config: Mapping[str, Any], tensors: int) -> None:
     """Raise `ConfigError` where a config describes more layers than there are `tensors`, before any is made."""
-    for key, value in config.items():
-        if type(value) is int and value > tensors and any(name in key for name in COUNTED):
+    limits = dict.fromkeys(LAYERS, tensors / TENSORS) | dict.fromkeys(EXPERTS, tensors)
+    for key, limit in limits.items():
+        value = config.get(key)
+        if type(value) is int and value > limit:
             raise ConfigError(f"{path}: {key} is {value}, and there are only {tensors} tensors of weights")
 
 
