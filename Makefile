@@ -91,8 +91,8 @@ audit: $(READY)  ## known vulnerabilities of the installed packages, and a bill 
 TRACKING ?= $(shell sed -nE "s|^  \"uri\": \"([^'\"]*)\",\$$|\1|p" $(RESULTS)/tracking.json 2>/dev/null)
 
 # MLflow answers this machine alone, by one of its own names, and no page of another site.
-UI := --host 127.0.0.1 --port $(PORT) --workers 1 --allowed-hosts localhost:$(PORT),127.0.0.1:$(PORT) \
-	--x-frame-options DENY
+UI := --host 127.0.0.1 --port $(PORT) --workers 1 --x-frame-options DENY \
+	--allowed-hosts 'localhost,localhost:*,127.0.0.1,127.0.0.1:*'
 UI_SETTINGS := MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE=false MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
 ui: $(READY)  ## MLflow on this machine, with the runs of RESULTS

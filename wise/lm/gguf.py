@@ -25,7 +25,7 @@ from wise.errors import ConfigError, refusing, unknown
 from wise.files import make_readable, sha256, write_json
 from wise.lm.architectures import default_layer
 from wise.lm.load import DTYPES
-from wise.lm.model_folder import require_complete, require_count
+from wise.lm.model_folder import require_complete, require_count, require_finite
 
 LOG = logging.getLogger("wise.convert")
 
@@ -113,6 +113,7 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
             file.parent, config=config, dtype=DTYPES[dtype], output_loading_info=True, **source
         )
     require_complete(found, file)
+    require_finite(loaded, file)
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
     plain.tie_weights()
     plain.save_pretrained(folder)

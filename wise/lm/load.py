@@ -17,7 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 from wise.documents import refuse_archive
 from wise.errors import ConfigError, refusing, unknown
 from wise.lm.chat import ChatTemplate
-from wise.lm.model_folder import check_folder, require_complete
+from wise.lm.model_folder import check_folder, require_complete, require_finite
 from wise.lm.text_cache import TextCache
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ def load_language_model(
             path, dtype=DTYPES[dtype], use_safetensors=True, output_loading_info=True, **options
         )
     require_complete(found, path)
-    unsound = next((name for name, each in model.named_parameters() if not each.isfinite().all()), None)
-    if unsound is not None:
-        raise ConfigError(f"cannot load a language model from '{path}': '{unsound}' holds numbers that are not finite")
+    require_finite(model, path)
     return wrap(cast("CausalModel", model).to(find_device(device)), tokenizer, str(path), chat)
 
 

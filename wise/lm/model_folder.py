@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -94,6 +95,13 @@ def require_complete(found: Mapping[str, Any], folder: str | Path) -> None:
     wrong = [f"{kind} {len(names)} weights, such as '{names[0]}'" for kind, names in kinds.items() if names]
     if wrong:
         raise ConfigError(f"cannot load a language model from '{folder}': its files {', and '.join(wrong)}")
+
+
+def require_finite(model: nn.Module, path: str | Path) -> None:
+    """Raise `ConfigError`, naming it, for a weight that is not finite: answers would mean nothing."""
+    unsound = next((name for name, each in model.named_parameters() if not each.isfinite().all()), None)
+    if unsound is not None:
+        raise ConfigError(f"cannot load a language model from '{path}': '{unsound}' holds numbers that are not finite")
 
 
 def _object(path: Path) -> dict[str, Any]:
