@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -109,9 +110,8 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
     with _readable(file):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
         # with its configuration at hand, the file's long list of words is not read once more
-        loaded, found = AutoModelForCausalLM.from_pretrained(
-            file.parent, config=config, dtype=DTYPES[dtype], output_loading_info=True, **source
-        )
+        told: Any = {"output_loading_info": True, "dtype": DTYPES[dtype], **source}
+        loaded, found = cast(Any, AutoModelForCausalLM.from_pretrained(file.parent, config=config, **told))
     require_complete(found, file)
     require_finite(loaded, file)
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy

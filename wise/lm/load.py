@@ -110,9 +110,8 @@ def load_language_model(
         check_folder(Path(path))
     with refusing(f"cannot load a language model from '{path}'", ConfigError):
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        model, found = AutoModelForCausalLM.from_pretrained(
-            path, dtype=DTYPES[dtype], use_safetensors=True, output_loading_info=True, **options
-        )
+        told: Any = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True, **options}
+        model, found = cast(Any, AutoModelForCausalLM.from_pretrained(path, **told))
     require_complete(found, path)
     require_finite(model, path)
     return wrap(cast("CausalModel", model).to(find_device(device)), tokenizer, str(path), chat)
@@ -144,14 +143,12 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, 
         raise ConfigError(f"the tokenizer of '{name}' has neither a pad token nor an end token, one of which is needed")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if cast(int, tokenizer.pad_token_id) >= model.get_input_embeddings().weight.shape[0]:
-        raise ConfigError(
-            f"the pad token of '{name}' has the id {tokenizer.pad_token_id}, which the model does not have"
-        )
     model.eval().requires_grad_(False)
-    return LanguageModel(
-        cast("CausalModel", model), tokenizer, name, ChatTemplate.of(tokenizer, name) if chat else None
-    )
+    template = ChatTemplate.of(tokenizer, name) if chat else None
+    lm = LanguageModel(cast("CausalModel", model), tokenizer, name, template)
+    if lm.pad >= lm.vocabulary:
+        raise ConfigError(f"the pad token of '{name}' has the id {lm.pad}, which the model lacks")
+    return lm
 
 
 def weights_digest(lm: LanguageModel) -> str:
