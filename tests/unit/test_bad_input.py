@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tests.bad_input import folders, texts
 from tests.bad_input.lab import Kind, attempt
 
-FEW = {"memories": 6, "models": 8, "artifacts": 6, "GGUF files": 3, "configurations": 6, "option sets": 6}
+FEW = {"records": 5, "memories": 4, "models": 5, "artifacts": 3, "contexts": 4, "transcripts": 5, "GGUF files": 2}
 KINDS = [*texts.KINDS, *folders.kinds(folders.QUICK_EDITORS)]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 def test_it_is_read_as_it_is_or_refused_by_name(kind: Kind):
-    @settings(max_examples=FEW.get(kind.name, 10), deadline=None, derandomize=True, database=None,
+    @settings(max_examples=FEW.get(kind.name, 6), deadline=None, derandomize=True, database=None,
               phases=[Phase.generate], suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(st.data())
     def run(data: st.DataObject) -> None:
