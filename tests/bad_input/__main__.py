@@ -40,7 +40,7 @@ def tried(kind: Kind, examples: int, shown: int = 3) -> tuple[Counter[str], list
 
 def _cause(error: BaseException) -> list[str]:
     cause = error.__cause__
-    return traceback.format_exception(cause)[-6:] if cause is not None else []
+    return traceback.format_exception(cause)[-3:] if cause is not None else []
 
 
 def main() -> int:

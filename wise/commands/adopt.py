@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from wise.config.tuned import Entry, write_tuned
+from wise.errors import DataError
 from wise.tuning.outcome import Outcome, digest, read_outcome, scored
 
 LOG = logging.getLogger(__name__)
@@ -21,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the best options of every search; those of which all trials failed are named and left out."""
     chosen: dict[str, dict[str, dict[str, Entry]]] = {}
-    for outcome in map(read_outcome, args.searches):
+    for path, outcome in zip(args.searches, map(read_outcome, args.searches), strict=True):
+        if not isinstance(outcome.search.get("fixed"), dict):
+            raise DataError(f"{path}: 'search' must have the key 'fixed', the options that were not searched")
         if (entry := _entry(outcome)) is None:
             LOG.warning("%s on %s: every trial failed; it keeps its defaults", outcome.editor, outcome.dataset)
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
+from wise.errors import DataError, refusing
 from wise.memory.folder import SavedMemory, read_folder
 
 ROWS = 20
@@ -52,7 +53,8 @@ def _print_memories(memories: list[dict]) -> None:
 def _sizes(saved: SavedMemory) -> dict[str, int]:
     """Bytes of the tensors, those of one memory ("shard0.delta", "shard0.mask", ...) together."""
     sizes: Counter[str] = Counter()
-    with safe_open(saved.tensors, framework="numpy") as tensors:
+    where = f"{saved.tensors}: not a safetensors file"
+    with refusing(where, DataError), safe_open(saved.tensors, framework="numpy") as tensors:
         for name in tensors.keys():
             part = tensors.get_slice(name)
             sizes[name.split(".")[0]] += math.prod(part.get_shape()) * _width(part.get_dtype())

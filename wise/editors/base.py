@@ -98,8 +98,6 @@ class Editor(ABC):
         self.not_taken: dict[str, str] = {}  # by the id of an edit, what was answered in the place of its target
         self.config = filled_in(self.tail, config)
 
-    # What is asked before anything is loaded
-
     @classmethod
     def usual_layer(cls, lm: LanguageModel) -> int:
         """The layer that is edited where none is given."""
@@ -327,8 +325,7 @@ class Editor(ABC):
 
     def sizes(self, edits: int = 0) -> Sizes:
         """Sizes that layouts name: d and f of the matrix, V tokens of the vocabulary, T edits."""
-        width, features = self.site.weight.shape
-        return {"d": width, "f": features, "V": self.lm.vocabulary, "T": edits}
+        return dict(zip("dfVT", (*self.site.weight.shape, self.lm.vocabulary, edits), strict=True))
 
     @abstractmethod
     def _take_memory(self, memory: dict[str, Tensor]) -> None:

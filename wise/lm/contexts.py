@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -63,9 +63,9 @@ def _different(lm: LanguageModel, count: int, length: int, seed: int, cached: bo
 def _sampled(lm: LanguageModel, count: int, length: int, draw: torch.Generator, cached: bool) -> Tensor:
     """Token ids (count, 1 + length): a first token, then draws from the model's own distribution."""
     tokenizer = lm.tokenizer
-    starts = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, 0
+    starts: Any = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, 0
     banned = [i for i in tokenizer.all_special_ids if i < lm.model.config.vocab_size]
-    first = cast(int, next(start for start in starts if start is not None))
+    first = cast(int, next(start for start in starts if start is not None and start < lm.vocabulary))
     ids = torch.full((count, 1), first, device=lm.device)
     rows = max(1, DRAWN // lm.model.config.vocab_size)
     reading = {"past_key_values": DynamicCache(config=lm.model.config)} if cached else {}

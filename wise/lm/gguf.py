@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -25,7 +26,7 @@ from wise.errors import ConfigError, refusing, unknown
 from wise.files import make_readable, sha256, write_json
 from wise.lm.architectures import default_layer
 from wise.lm.load import DTYPES
-from wise.lm.model_folder import require_complete, require_count
+from wise.lm.model_folder import require_complete, require_count, require_finite
 
 LOG = logging.getLogger("wise.convert")
 
@@ -109,10 +110,10 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
     with _readable(file):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
         # with its configuration at hand, the file's long list of words is not read once more
-        loaded, found = AutoModelForCausalLM.from_pretrained(
-            file.parent, config=config, dtype=DTYPES[dtype], output_loading_info=True, **source
-        )
+        told: Any = {"output_loading_info": True, "dtype": DTYPES[dtype], **source}
+        loaded, found = cast(Any, AutoModelForCausalLM.from_pretrained(file.parent, config=config, **told))
     require_complete(found, plain.config.num_hidden_layers, file)
+    require_finite(loaded, file)
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
     plain.tie_weights()
     plain.save_pretrained(folder)

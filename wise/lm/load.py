@@ -18,7 +18,7 @@ from wise.documents import refuse_archive
 from wise.errors import ConfigError, refusing, unknown
 from wise.lm.chat import ChatTemplate
 from wise.lm.devices import find_devices
-from wise.lm.model_folder import check_folder, require_complete
+from wise.lm.model_folder import check_folder, require_complete, require_finite
 from wise.lm.spread import gathered, spread
 from wise.lm.text_cache import TextCache
 
@@ -117,37 +117,35 @@ def load_language_model(
         check_folder(Path(path))
     with refusing(f"cannot load a language model from '{path}'", ConfigError):
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        model, found = AutoModelForCausalLM.from_pretrained(
-            path, dtype=DTYPES[dtype], use_safetensors=True, output_loading_info=True, **options
-        )
+        told: Any = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True, **options}
+        model, found = cast(Any, AutoModelForCausalLM.from_pretrained(path, **told))
     require_complete(found, model.config.num_hidden_layers, path)
-    unsound = next((name for name, each in model.named_parameters() if not each.isfinite().all()), None)
-    if unsound is not None:
-        raise ConfigError(f"cannot load a language model from '{path}': '{unsound}' holds numbers that are not finite")
+    require_finite(model, path)
     devices = find_devices(device)
     if len(devices) > 1:
         spread(model, devices)
     else:
-        cast("CausalModel", model).to(devices[0])
+        model.to(devices[0])
     return wrap(model, tokenizer, str(path), chat)
 
 
 def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
-    """Freeze a loaded model and pair it with its tokenizer; a missing pad token becomes the end token.
+    """Freeze a loaded model and pair it with its tokenizer; the end token becomes the pad token where that is missing,
+    or was added to the tokenizer and not to the model.
 
     A model that transformers has put on several devices is taken over, see `wise.lm.spread.gathered`.
     """
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
-    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is None:
-        raise ConfigError(f"the tokenizer of '{name}' has neither a pad token nor an end token, one of which is needed")
-    if tokenizer.pad_token_id is None:
+    held = model.get_input_embeddings().weight.shape[0]
+    if tokenizer.pad_token_id is None or cast(int, tokenizer.pad_token_id) >= held:
+        if tokenizer.eos_token_id is None or cast(int, tokenizer.eos_token_id) >= held:
+            raise ConfigError(f"'{name}' has neither a pad token nor an end token, one of which is needed")
         tokenizer.pad_token = tokenizer.eos_token
     gathered(model)
     model.eval().requires_grad_(False)
-    return LanguageModel(
-        cast("CausalModel", model), tokenizer, name, ChatTemplate.of(tokenizer, name) if chat else None
-    )
+    template = ChatTemplate.of(tokenizer, name) if chat else None
+    return LanguageModel(cast("CausalModel", model), tokenizer, name, template)
 
 
 def weights_digest(lm: LanguageModel) -> str:

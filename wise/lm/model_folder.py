@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -26,8 +27,14 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 OBJECTS = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
 """Other files that are read where they are there; the tokenizer itself is read by a library that checks it."""
 
-COUNTED = ("layer", "expert")
-"""What keys of a config have in their names that say how many modules there are."""
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+"""Keys of a config that say how many layers there are, each of which has several tensors."""
+
+TENSORS = 4
+"""Tensors that a layer has at least: of queries, of the attention's output and of the FFN."""
+
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""Keys that say how many experts a layer has."""
 
 LONGEST_HEADER = 100_000_000
 """Bytes of a safetensors header, as the library has it."""
@@ -92,6 +99,13 @@ def require_complete(found: Mapping[str, Any], layers: int, folder: str | Path) 
         raise ConfigError(f"cannot load a language model from '{folder}': its files {', and '.join(wrong)}")
 
 
+def require_finite(model: nn.Module, path: str | Path) -> None:
+    """Raise `ConfigError`, naming it, for a weight that is not finite: answers would mean nothing."""
+    unsound = next((name for name, each in model.named_parameters() if not each.isfinite().all()), None)
+    if unsound is not None:
+        raise ConfigError(f"cannot load a language model from '{path}': '{unsound}' holds numbers that are not finite")
+
+
 def _object(path: Path) -> dict[str, Any]:
     text = read_text(path)
     with refusing(f"{path}: not valid JSON", DataError):
@@ -103,8 +117,10 @@ def _object(path: Path) -> dict[str, Any]:
 
 def require_count(path: Path, config: Mapping[str, Any], tensors: int) -> None:
     """Raise `ConfigError` where a config describes more layers than there are `tensors`, before any is made."""
-    for key, value in config.items():
-        if type(value) is int and value > tensors and any(name in key for name in COUNTED):
+    limits = dict.fromkeys(LAYERS, tensors / TENSORS) | dict.fromkeys(EXPERTS, tensors)
+    for key, limit in limits.items():
+        value = config.get(key)
+        if type(value) is int and value > limit:
             raise ConfigError(f"{path}: {key} is {value}, and there are only {tensors} tensors of weights")
 
 

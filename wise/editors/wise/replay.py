@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from wise.editors.layout import Part
+from wise.editors.layout import Layout, Part
 from wise.editors.wise.routing import Activation, Margins, Scope, hinges
 from wise.lm.batch import Batch
 from wise.seeds import generator
@@ -42,7 +43,7 @@ class History:
     `used` marks, group by group, what was replayed since the group was last gone through.
     """
 
-    LAYOUT = {
+    LAYOUT: ClassVar[Layout] = {
         "history.#.#.input_ids": Part("b l", "int", below="V"),
         "history.#.#.attention_mask": Part("b l", "int", below="2"),
         "history.#.#.start": Part("b", "int", least=1, below="l+1"),

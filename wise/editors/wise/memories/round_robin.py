@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
-from wise.editors.layout import Part
+from wise.editors.layout import Layout, Part
 from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.once import once
@@ -112,7 +112,7 @@ class RoundRobin:
     `drawn` counts the masks so far: every new shard gets one of its own.
     """
 
-    LAYOUT = {
+    LAYOUT: ClassVar[Layout] = {
         **{f"{kind}#.{name}": part for kind in ("shard", "group") for name, part in PARTS.items()},
         "shard#.mask": Part("d f", "bool"),
         "drawn": Part(kind="int"),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from wise.editors.base import EditOutcome
-from wise.editors.layout import Part
+from wise.editors.layout import Layout, Part
 from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import BatchReplay, History
@@ -46,7 +46,7 @@ class Sequential:
     edits in `side`. `history`: past batches, where they are replayed.
     """
 
-    LAYOUT = {
+    LAYOUT: ClassVar[Layout] = {
         "side": Part("d f"),
         "least": Part(kind="double"),
         "counts": Part("4", "int"),
