@@ -137,7 +137,7 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, 
     """
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
-    held = model.get_input_embeddings().weight.shape[0]
+    held = cast("CausalModel", model).get_input_embeddings().weight.shape[0]
     if tokenizer.pad_token_id is None or cast(int, tokenizer.pad_token_id) >= held:
         if tokenizer.eos_token_id is None or cast(int, tokenizer.eos_token_id) >= held:
             raise ConfigError(f"'{name}' has neither a pad token nor an end token, one of which is needed")

@@ -254,10 +254,8 @@ class RoundRobin:
         config, tools = self.tools.config, self.tools
         unrelated = tools.unrelated
         if unrelated is not None:
-            near = [
-                once(m, "cosines", unrelated.units, lambda m=m: SubjectScope(m.subjects).cosines(unrelated.units))
-                for m in memories
-            ]
+            units = unrelated.units
+            near = [once(m, "cosines", units, lambda m=m: SubjectScope(m.subjects).cosines(units)) for m in memories]
             return (threshold(near, unrelated) * (1 - HAIR)).expand(len(memories))
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
