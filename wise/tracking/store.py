@@ -101,8 +101,8 @@ class Store:
             key = run.data.tags.get(KEY_TAG)
             own = f"source_run_id = '{run.info.run_id}'"
             models = self.client.search_logged_models([self.experiment_id], own)
-            is_wanted = key is not None and key in wanted.keys() - kept and run.info.status == "FINISHED"
-            summary = wanted[key] if is_wanted else None
+            is_wanted = key in wanted.keys() - kept and run.info.status == "FINISHED"
+            summary = wanted[key] if key is not None and is_wanted else None
             if is_wanted and (summary is None or is_whole(summary, self.source, run, models)):
                 kept.add(key)
                 continue
