@@ -53,3 +53,7 @@ def report(found: list[dict[str, Any]]) -> tuple[list[str], bool]:
     vulnerable = sum(bool(package.get("vulns")) for package in asked)
     lines.append(f"{vulnerable} packages with known vulnerabilities")
     return lines, not unknown and not vulnerable
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -118,7 +118,7 @@ def json_lines(path: str | Path, what: str = "file") -> Iterator[tuple[int, Any]
             except UnicodeDecodeError as error:
                 raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {before + error.start})") from error
             if text.strip():
-                yield number, parse_json(text, where)
+                yield number, parse_json(text.strip(), where)
             before += len(line)
 
 

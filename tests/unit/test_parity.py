@@ -193,7 +193,7 @@ def test_missing_numbers_are_named(copy):
     trace = trace_of(copy)
     del trace["probes"]
     (copy / "trace.json").write_text(json.dumps(trace))
-    with pytest.raises(DataError, match="trace.json: has no 'probes'"):
+    with pytest.raises(DataError, match="trace.json: lacks the key 'probes'"):
         Golden.open(copy)
     (copy / "trace.json").write_text("{")
     with pytest.raises(DataError, match="trace.json"):
