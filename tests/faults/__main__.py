@@ -38,18 +38,18 @@ def areas(args: argparse.Namespace) -> dict[str, Area]:
     """What is tried, by name, with how much of it."""
     return {
         "phases": kills.at_each_phase,
+        "random": partial(kills.at_random, kills=args.kills),
         "changes": partial(kills.at_each_change, most=args.most),
         "full": partial(disk.full, most=args.most),
-        "read-only": disk.read_only,
         "damaged": partial(disk.damaged, flips=args.flips),
         "checkpoints": partial(disk.damaged_checkpoint, flips=args.flips),
         "memories": partial(disk.damaged_memory, flips=args.flips),
         "store": partial(store.damaged_store, flips=4 * args.flips),  # it is large, and most of it says little
         "tracking": store.struck,
+        "read-only": disk.read_only,
         "memory": machine.little_memory,
         "clock": machine.clock_set_back,
         "two": machine.two_at_once,
-        "random": partial(kills.at_random, kills=args.kills),
     }
 
 

@@ -23,3 +23,13 @@ def test_options_that_are_lists_or_missing_are_no_axes():
 
 def test_editors_with_other_defaults_are_not_a_study():
     assert numbers_varied([RUN | {"lr": 0.1}, RUN | {"editor": "rome", "lr": 0.5}]) == []
+
+
+def test_headline_scores_are_wide_charts_over_a_logarithmic_t_in_reading_order():
+    metrics = ["Scores/gen", "Scores/avg", "Scores/ppl", "nll", "Scores/rel"]
+    state = json.loads(shared_view([RUN], metrics))
+    (section,) = state["compareRunSections"]
+    charts = state["compareRunCharts"]
+    assert section["name"] == "Scores" and section["columns"] == 2
+    assert [chart["metricKey"] for chart in charts] == ["Scores/avg", "Scores/rel", "Scores/gen", "Scores/ppl"]
+    assert {(chart["metricSectionId"], chart["xAxisScaleType"]) for chart in charts} == {(section["uuid"], "log")}

@@ -1,8 +1,9 @@
 """How an experiment opens in the browser: a shared view, which MLflow keeps as a tag of the experiment.
 
-Without it the page shows the newest ten runs one by one. With it all editors are lines, averaged over seeds, and the
-best average comes first; a study of numbers has parallel coordinates on top. A view is what the button "Share" of the
-page writes (MLflow 3.17); a version that reads it in another way opens the page as it is without.
+Without it the page shows the newest ten runs one by one. With it all editors are lines, averaged over seeds, against
+the logarithm of T, in charts that are wide enough for their titles, and the best average comes first; a study of
+numbers has parallel coordinates on top. A view is what the button "Share" of the page writes (MLflow 3.17); a version
+that reads it in another way opens the page as it is without.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ SCORES = "Scores"
 
 PARALLEL = tuple(f"{SCORES}/{name}" for name in ("rel", "gen", "ood", "loc_far", "loc_near", "avg"))
 """Scores on axes of parallel coordinates."""
+
+FIRST = tuple(f"{SCORES}/{name}" for name in ("avg", "avg_ood", "rel", "gen", "ood", "loc_far", "loc_near"))
+"""Scores in the order of their charts; others follow."""
 
 PLACES = ("dataset", "model")
 RUN_LISTS = ("editor", *PLACES, "seed", "edits", "slice", "slice_reused")
@@ -41,15 +45,43 @@ def shared_view(params: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> 
         state["groupBy"] = {"aggregateFunction": "average", "groupByKeys": grouped}
         names = dict.fromkeys(",".join(f"param.{name}.{run.get(name)}" for name in keys) for run in params)
         state["groupsExpanded"] = dict.fromkeys(names, False)
-    if axes:
-        section = {"uuid": "parallel", "name": "Parallel coordinates", "display": True, "isReordered": False,
-                   "deleted": False, "isGenerated": False, "columns": 1}  # fmt: skip
-        scores = [name for name in PARALLEL if name in metrics]
-        chart = {"type": "PARALLEL", "uuid": "parallel-chart", "metricSectionId": section["uuid"], "deleted": False,
-                 "isGenerated": False, "selectedParams": axes, "selectedMetrics": scores,
-                 "showAllRuns": True}  # fmt: skip
-        state |= {"compareRunSections": [section], "compareRunCharts": [chart], "isAccordionReordered": True}
-    return json.dumps(state)
+    parts = [*([_parallel(axes, metrics)] if axes else []), _lines(metrics)]
+    state["compareRunSections"] = [section for section, _ in parts]
+    state["compareRunCharts"] = [chart for _, charts in parts for chart in charts]
+    return json.dumps(state | {"isAccordionReordered": True})
+
+
+def _lines(metrics: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The section of headline scores: a line chart for each, two in a row, over a logarithmic T."""
+    section = _section("scores", SCORES, 2, generated=True)
+    headlines = [name for name in metrics if name.startswith(f"{SCORES}/")]
+    ordered = [name for name in FIRST if name in headlines] + [name for name in headlines if name not in FIRST]
+    shown = {"xAxisKey": "step", "xAxisScaleType": "log", "scaleType": "linear", "lineSmoothness": 0,
+             "selectedXAxisMetricKey": "", "selectedYAxisMetricKey": "metric", "range": {},
+             "useGlobalXaxisKey": False, "useGlobalLineSmoothing": True}  # fmt: skip
+    charts = [
+        _chart("LINE", f"line {name}", section) | {"metricKey": name, "selectedMetricKeys": [name]} | shown
+        for name in ordered
+    ]
+    return section, charts
+
+
+def _parallel(axes: Sequence[str], metrics: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A section of its own with one chart: the numbers that vary, and the scores that came of them."""
+    section = _section("parallel", "Parallel coordinates", 1, generated=False)
+    scores = [name for name in PARALLEL if name in metrics]
+    told = {"selectedParams": list(axes), "selectedMetrics": scores, "showAllRuns": True}
+    return section, [_chart("PARALLEL", "parallel-chart", section) | told]
+
+
+def _section(uuid: str, name: str, columns: int, generated: bool) -> dict[str, Any]:
+    return {"uuid": uuid, "name": name, "display": True, "isReordered": False, "deleted": False,
+            "isGenerated": generated, "columns": columns}  # fmt: skip
+
+
+def _chart(kind: str, uuid: str, section: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "uuid": uuid, "metricSectionId": section["uuid"], "deleted": False,
+            "isGenerated": section["isGenerated"]}  # fmt: skip
 
 
 def numbers_varied(params: Sequence[Mapping[str, Any]]) -> list[str]:
