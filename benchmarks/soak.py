@@ -102,8 +102,10 @@ def carry_out(args: argparse.Namespace) -> None:
     """One editor, in this process."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", EditNotTaken)  # counted as `took`
+    (editor,) = args.editors
+    options = args.options.get(editor, {})
     with args.out.open("w") as out:
-        for mark in soak(args.results, args.editors[0], args.options, args.edits, args.questions, args.every):
+        for mark in soak(args.results, editor, options, args.edits, args.questions, args.every):
             out.write(json.dumps(mark) + "\n")
             out.flush()
 
@@ -113,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time and memory of thousands of edits and questions.")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a run with the default model")
     parser.add_argument("--editors", nargs="+", default=["wise-retrieve", "grace"])
-    parser.add_argument("--options", type=json.loads, default={}, help="JSON of options of all editors")
+    parser.add_argument("--options", type=json.loads, default={}, help="JSON of options by editor")
     parser.add_argument("--edits", type=int, default=3000)
     parser.add_argument("--questions", type=int, default=10_000)
     parser.add_argument("--every", type=int, default=50, help="edits between marks (default: %(default)s)")

@@ -39,7 +39,8 @@ def draw(editors: dict[str, Marks]) -> Figure:
         _line(seconds, learned[1:], "T", [mark["cpu"] for mark in learned[1:]], **look)
         _line(edits, learned, "T", grown(learned, "trimmed"), **look)
         _line(edits, learned, "T", grown(learned, "memory"), color=style.colour, linestyle=":", linewidth=2.4)
-        _line(questions, asked, "asked", grown(asked, "trimmed"), **look)
+        if asked:
+            _line(questions, asked, "asked", grown(asked, "trimmed"), **look)
     _name(seconds, "edits T", "processor seconds an edit", "Time")
     _name(edits, "edits T", "growth since T = 0 (MiB)", "Memory while editing")
     _name(questions, "questions asked", "growth since the last edit (MiB)", "Memory while asking")
@@ -47,7 +48,8 @@ def draw(editors: dict[str, Marks]) -> Figure:
     edits.plot([], [], color="black", linestyle=":", linewidth=2.4, label="its memory")
     for axes in (seconds, edits):
         axes.legend()
-    questions.set_ylim(top=max(40.0, questions.get_ylim()[1]))
+    low, high = questions.get_ylim()
+    questions.set_ylim(min(-5.0, low), max(20.0, high))  # less would only show noise
     return made
 
 
@@ -67,20 +69,25 @@ def summary(marks: Marks) -> dict[str, float]:
     learned, asked = of("edit", marks), of("ask", marks)
     tenth = max(1, len(learned) // 10)
     settled = [mark for mark in asked if mark["asked"] >= WARM]
-    process, memory = grown(learned, "trimmed")[-1], grown(learned, "memory")[-1]
-    return {
+    behind = learned[1:]  # the first edits bring buffers and code that stay
+    found = {
         "edits": learned[-1]["T"],
-        "process_mib": process,
-        "memory_mib": memory,
-        "process_over_memory": process / memory,
-        "saved_mib": of("saved", marks)[0]["bytes"] / MIB,
-        "cpu_s_first_tenth": float(np.mean([mark["cpu"] for mark in learned[1 : 1 + tenth]])),
+        "process_mib": grown(learned, "trimmed")[-1],
+        "memory_mib": grown(learned, "memory")[-1],
+        "process_over_memory": grown(behind, "trimmed")[-1] / grown(behind, "memory")[-1],
+        "untrimmed_over_memory": grown(behind, "resident")[-1] / grown(behind, "memory")[-1],
+        "cpu_s_first_tenth": float(np.mean([mark["cpu"] for mark in behind[:tenth]])),
         "cpu_s_last_tenth": float(np.mean([mark["cpu"] for mark in learned[-tenth:]])),
-        "took": float(np.average([m["took"] for m in learned[1:]], weights=np.diff([m["T"] for m in learned]))),
-        "questions": asked[-1]["asked"],
-        "questions_mib": (settled[-1]["trimmed"] - settled[0]["trimmed"]) / MIB,
-        "questions_noise_mib": float(np.std([mark["trimmed"] for mark in settled]) / MIB),
+        "took": float(np.average([m["took"] for m in behind], weights=np.diff([m["T"] for m in learned]))),
     }
+    if len(settled) > 1:
+        found |= {
+            "saved_mib": of("saved", marks)[0]["bytes"] / MIB,
+            "questions": asked[-1]["asked"],
+            "questions_mib": (settled[-1]["trimmed"] - settled[0]["trimmed"]) / MIB,
+            "questions_noise_mib": float(np.std([mark["trimmed"] for mark in settled]) / MIB),
+        }
+    return found
 
 
 def _line(axes: Axes, marks: Marks, along: str, values: Any, **look: Any) -> None:

@@ -121,3 +121,14 @@ def test_what_was_measured_of_a_memory_is_kept_while_it_stays_as_it_is():
         once(memory, "told", tensor, lambda: made.append(1) or torch.ones(1))
     once(replace(memory), "told", beside, lambda: made.append(1) or torch.ones(1))
     assert len(made) == 3, "anew beside another tensor, and for another memory"
+
+
+def test_a_memory_that_was_released_from_its_edit_answers_nothing_else():
+    editor = edited("wise-retrieve", 2, convention="whitened", capacity=1, scope="activation")
+    before = editor.bank.served()[0].threshold
+    editor.edit(replace(STREAM[0], id="again", target="South Port"))
+    thresholds = [memory.threshold for memory in editor.bank.served()]
+    assert thresholds[0] == torch.inf > before and all(t.isfinite() and t > 0 for t in thresholds[1:])
+    unrelated = Reading.of(editor.frozen(encode_prompts(editor.lm, OTHERS)))
+    own = Reading.of(editor.frozen(encode_prompts(editor.lm, PROMPTS[:2])))
+    assert not (editor.decide(unrelated).choice == 1).any() and editor.decide(own).choice.tolist() == [3, 2]

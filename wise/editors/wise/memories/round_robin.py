@@ -32,6 +32,9 @@ SPARED = 64
 NEAR = 0.5
 """Share of the lowest score of a memory's edits from which on it might answer another memory's edit."""
 
+TAKEN = 0.1
+"""Share of the score with which an edit was learned below which another memory has taken it over."""
+
 HAIR = 1e-5
 """Thresholds are lower by this share, so that rounding cannot reject the edit that set the threshold."""
 
@@ -260,14 +263,22 @@ class RoundRobin:
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
         else:
-            smallest = torch.stack(
-                [once(m, "least", m.delta, lambda m=m: tools.scores(m.queries, m.delta).min()) for m in memories]
-            )
+            smallest = torch.stack([once(m, "least", m.delta, lambda m=m: self._least(m)) for m in memories])
         if config.threshold != "between":
             return config.act_ratio * (1 - HAIR) * smallest
         apart = tools.held_back
         scores = [once(m, "apart", apart, lambda m=m: tools.scores(apart, m.delta)) for m in memories]  # k of (n,)
         return (1 - HAIR) * between(smallest.float(), torch.stack(scores, 1).float()).to(smallest)
+
+    def _least(self, memory: Memory) -> Tensor:
+        """The smallest score () of the edits that a memory answers; infinite where it answers none any more.
+
+        Those do not count that it was released from: their scores of zero would let it answer every prompt.
+        """
+        scores = self.tools.scores(memory.queries, memory.delta)
+        if self.retrieve and self.tools.metric is not None:
+            scores = scores.masked_fill(scores < TAKEN * memory.scores.to(scores), torch.inf)
+        return scores.min()
 
     def _scope(self, memory: Memory) -> SubjectScope | None:
         """Which prompts are its own, where that is told by subjects."""
