@@ -99,7 +99,11 @@ def model_options(model):
 
 def gguf_options(described):
     """How the verb `convert` is told which file to convert, and to what."""
-    source = f"--package {shlex.quote(described['package'])}" if described["package"] else f"--gguf {shlex.quote(described['path'])}"
+    source = (
+        f"--package {shlex.quote(described['package'])}"
+        if described["package"]
+        else f"--gguf {shlex.quote(described['path'])}"
+    )
     digest = f" --sha256 {shlex.quote(described['sha256'])}" if described["sha256"] else ""
     return f"{source}{digest} --dtype {described['dtype']}"
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from wise.errors import ConfigError, DataError, shown, unknown
-from wise.options import NAME
 
 
 class Dataset(Protocol):
@@ -130,6 +129,8 @@ def entry(name: str, options: Any = None) -> Entry:
         owner = next(dataset for dataset in DATASETS if name in streams(dataset))
         raise ConfigError(f"'{name}' is one of the edit streams of dataset '{owner}'; name the dataset")
     if isinstance(options, dict) and "edits" in options:
+        from wise.options import NAME  # late: those who only ask for names need not wait for it
+
         if not re.fullmatch(NAME, name):  # it becomes a folder
             raise ConfigError(
                 f"dataset {shown(name)}: a name has letters, digits, '.', '_' and '-', no such sign in front"
