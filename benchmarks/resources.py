@@ -27,8 +27,8 @@ RULES = {
 }  # fmt: skip
 """Rules by the folder of their benchmark files; those of other folders ask for the same whatever the model."""
 
-BUSY = 0.2
-"""Share of its time for which a command uses a core at least; one that handed its work over only waits."""
+WAITING = 50.0
+"""MB that a command takes at most which handed its work over to the warm process and only waits for it."""
 
 
 def measured(config: dict, results: Path) -> list[dict]:
@@ -57,8 +57,8 @@ def measured(config: dict, results: Path) -> list[dict]:
 
 def _memory(row: dict[str, str]) -> float | None:
     """MB that a job took by a row of its benchmark file, None where it says nothing of the job."""
-    noted = {key: float(row[key]) for key in ("s", "cpu_time", "max_rss") if row[key] not in ("NA", "-")}
-    return noted["max_rss"] if len(noted) == 3 and noted["cpu_time"] > BUSY * noted["s"] else None
+    noted = 0.0 if row["max_rss"] in ("NA", "-") else float(row["max_rss"])
+    return noted if noted > WAITING else None
 
 
 def _recorded(run: Path) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from textwrap import fill
 
+from docs import machine_tables
 from docs.sources import file_of, table
 
 LEVEL = 0.05
@@ -225,6 +226,17 @@ def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]], words: int =
     return "\n".join([f"| {' | '.join(header)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
+def faults_table() -> str:
+    """How each kind of fault ended."""
+    header, rows = machine_tables.faults()
+    return _markdown(header, rows, words=2)
+
+
+def resources_table() -> str:
+    """What jobs took, and what they ask for."""
+    return _markdown(*machine_tables.resources())
+
+
 PARTS: dict[str, tuple[tuple[str, Callable[[], str]], ...]] = {
     "README.md": (("real", real_table), ("results", results_table)),
     "docs/metrics.md": (("metrics", metrics_table),),
@@ -232,5 +244,7 @@ PARTS: dict[str, tuple[tuple[str, Callable[[], str]], ...]] = {
     "docs/tuning.md": (("spaces", spaces_table),),
     "docs/conventions.md": (("switches", switches_table), ("verdicts", switches_verdicts)),
     "docs/reproduce-paper.md": (("reproduced", reproduced_table),),
+    "docs/cluster.md": (("faults", faults_table),),
+    "benchmarks/README.md": (("resources", resources_table),),
 }
 """Generated parts of each page: their names and what writes them."""

@@ -3,6 +3,7 @@
 
     jobs.py submit SCRIPT       makes a job that runs a script of Snakemake, and prints its name
     jobs.py status NAME         prints running, success or failed
+    jobs.py clear               removes all jobs, and waits until their pods have ended
     jobs.py NAME...             removes jobs (Snakemake gives a command to cancel no other arguments)
 
 Every pod has the volume with the results at the same place as the pod of Snakemake. The environment says what pods are
@@ -21,6 +22,8 @@ from typing import Any
 
 SHOWN = 100
 """Lines of a failed job's pod that are shown."""
+LABEL = "wise-step"
+"""What all jobs of a run are labelled with; the job of Snakemake itself is not."""
 KEPT = 24 * 3600
 """Seconds for which an ended job can be looked at."""
 
@@ -52,7 +55,7 @@ def job(properties: dict[str, Any], script: str, name: str, image: str, claim: s
     spec: dict[str, Any] = {"backoffLimit": 0, "ttlSecondsAfterFinished": KEPT, "template": {"spec": pod}}
     if asked.get("runtime"):
         spec["activeDeadlineSeconds"] = 60 * asked["runtime"]
-    labels = {"app": "wise", "rule": properties["rule"].replace("_", "-")}
+    labels = {"app": LABEL, "rule": properties["rule"].replace("_", "-")}
     return {
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "labels": labels}, "spec": spec,
     }  # fmt: skip
@@ -95,6 +98,8 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(f"{submit(rest[-1])}\n")
     elif verb == "status":
         sys.stdout.write(f"{status(rest[-1])}\n")
+    elif verb == "clear":
+        kubectl("delete", "job", f"--selector=app={LABEL}", "--cascade=foreground", "--wait")
     else:
         kubectl("delete", "job", "--ignore-not-found", "--wait=false", *argv)
     return 0

@@ -58,6 +58,8 @@ def main(argv: list[str]) -> None:
     """Carry out one command of those that are needed."""
     folder, verb = Path(os.environ["CLUSTER"]), argv[0]
     names = [word.removeprefix("job/") for word in argv[1:] if word.startswith(("wise-", "job/wise-"))]
+    if any(word.startswith("--selector=") for word in argv):
+        names = [path.stem for path in folder.glob("*.json")]
     if verb == "create":
         create(folder)
     for name in names:

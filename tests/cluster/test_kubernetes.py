@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,7 +61,8 @@ def test_the_image_is_made_of_files_of_the_project(project: Path):
 
 def test_the_job_names_what_the_image_and_the_claim_have(project: Path, manifests: list[dict[str, Any]]):
     pod = manifests[-1]["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
+    (container,), (first,) = pod["containers"], pod["initContainers"]
+    assert first["image"] == container["image"] and first["command"] == ["/wise/kubernetes/jobs.py", "clear"]
     given = dict(argument.removeprefix("--").split("=", 1) for argument in container["args"] if "=" in argument)
     assert (project / given["configfile"].removeprefix("/wise/")).is_file()
     profile = yaml.safe_load((project / given["profile"] / "config.yaml").read_text())
@@ -96,6 +98,11 @@ def test_jobs_survive_a_kill_and_give_the_same_table(project: Path, tmp_path: Pa
     script = project / "kubernetes/jobs.py"
     place = [f"--cluster-generic-{verb}-cmd={sys.executable} {script} {verb}" for verb in ("submit", "status")]
     asked = here.command(*("--profile", "profiles/kubernetes", "--jobs", "2", "--nolock", *place), config=killed.PLACE)
-    printed = killed.killed_and_resumed(here, asked, environment, between=lambda: None)
-    assert printed.count("with external jobid 'wise-") > 10 and "Resuming incomplete job" in printed
+
+    def between() -> None:
+        subprocess.run([sys.executable, script, "clear"], env=environment, check=True)
+        assert not list((tmp_path / "cluster").glob("*.json")), "nobody else writes now"
+
+    printed = killed.killed_and_resumed(here, asked, environment, between)
+    assert printed.count("with external jobid 'wise-") > 10
     killed.assert_same_without(here)

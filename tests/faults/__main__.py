@@ -38,7 +38,7 @@ def areas(args: argparse.Namespace) -> dict[str, Area]:
     """What is tried, by name, with how much of it."""
     return {
         "phases": kills.at_each_phase,
-        "random": partial(kills.at_random, kills=args.kills),
+        "random": partial(kills.at_random, kills=args.kills, minutes=args.minutes),
         "changes": partial(kills.at_each_change, most=args.most),
         "full": partial(disk.full, most=args.most),
         "damaged": partial(disk.damaged, flips=args.flips),
@@ -57,10 +57,12 @@ def main() -> int:
     """Carry the campaign out; status 1 where anything ended in another way."""
     parser = argparse.ArgumentParser(prog="tests.faults", description="Try faults, and write how each ended.")
     parser.add_argument("--kills", type=int, default=50, help="random kills of the workflow (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=15, help="for them, at most (default: %(default)s)")
     parser.add_argument("--flips", type=int, default=3, help="bits flipped in each kind of file (default: %(default)s)")
     parser.add_argument("--most", type=int, default=100, help="changes of a job at which it is struck, at most")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
-    parser.add_argument("--only", nargs="*", help=f"of: {', '.join(areas(parser.parse_args([])))}")
+    names = ", ".join(areas(parser.parse_args([])))
+    parser.add_argument("--only", nargs="*", help=f"parts of: {names}; the files keep what they say of others")
     parser.add_argument("--kept", type=Path, help="folder of undisturbed results, made where it has none, and kept")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder for faults.md and .json")
     args = parser.parse_args()
@@ -75,7 +77,7 @@ def main() -> int:
                 if not args.only or name in args.only:
                     _try(lab, name, area, started, tallies)
     finally:
-        write(tallies, args, time.monotonic() - started)
+        write(tallies, args)
     return int(any(tally.faults for tally in tallies))
 
 
@@ -93,17 +95,24 @@ def _in_memory(place: Path) -> Iterator[Path]:
 def _try(lab: Lab, name: str, area: Area, started: float, tallies: list[Tally]) -> None:
     """Add what was tried of an area, as it comes; one that cannot be tried here says why."""
     try:
+        last = time.monotonic()
         for tally in area(lab):
+            tally.part, tally.seconds, last = name, round(time.monotonic() - last, 1), time.monotonic()
             tallies.append(tally)
             ends = f"{tally.tried} tried, {tally.same} same, {tally.told} told, {len(tally.faults)} WRONG"
             say(f"[{time.monotonic() - started:.0f} s] {tally.area}: {tally.what}: {tally.skipped or ends}")
     except PermissionError as error:
-        tallies.append(Tally(name, "", skipped=str(error)))
+        tallies.append(Tally(name, "", skipped=str(error), part=name))
 
 
-def write(tallies: list[Tally], args: argparse.Namespace, seconds: float) -> None:
-    """The table, and the same with what went wrong as JSON."""
+def write(tallies: list[Tally], args: argparse.Namespace) -> None:
+    """The table, and the same with what went wrong as JSON; parts that were not asked for stay as they were."""
     args.out.mkdir(parents=True, exist_ok=True)
+    place = args.out / "faults.json"
+    former = json.loads(place.read_text(encoding="utf-8"))["tried"] if args.only and place.exists() else []
+    others = [Tally(**one) for one in former if one["part"] not in args.only]
+    order = [*areas(args)]
+    tallies = sorted([*others, *tallies], key=lambda tally: order.index(tally.part))
     lines = [
         "| fault | what | tried | same results | clear message | wrong |",
         "|---|---|---:|---:|---:|---:|",
@@ -114,8 +123,9 @@ def write(tallies: list[Tally], args: argparse.Namespace, seconds: float) -> Non
         ),
     ]
     (args.out / "faults.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = {"seed": args.seed, "kills": args.kills, "seconds": round(seconds), "tried": [vars(one) for one in tallies]}
-    (args.out / "faults.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    seconds = round(sum(tally.seconds for tally in tallies))
+    found = {"seed": args.seed, "kills": args.kills, "seconds": seconds, "tried": [vars(one) for one in tallies]}
+    place.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _preload(lab: Lab) -> None:

@@ -76,10 +76,11 @@ def at_each_phase(lab: Lab) -> Iterator[Tally]:
     yield tally
 
 
-def at_random(lab: Lab, kills: int) -> Iterator[Tally]:
+def at_random(lab: Lab, kills: int, minutes: float) -> Iterator[Tally]:
     """SIGKILL of everything, of Snakemake alone, or of one process below it, at random moments; then go on.
 
-    One run is killed again and again until it ends before the next moment, and then another one begins.
+    One run is killed again and again until it ends before the next moment, and then another one begins. After so many
+    minutes there are no more kills, however few there were.
     """
     victims: dict[str, Callable[[int], None]] = {
         "all processes": kill_all,
@@ -91,10 +92,14 @@ def at_random(lab: Lab, kills: int) -> Iterator[Tally]:
     with lab.copied(results=False) as workspace:
         resume(workspace)
     whole, done = time.monotonic() - started, 0
-    while done < kills:
+
+    def more() -> bool:
+        return done < kills and time.monotonic() - started < 60 * minutes
+
+    while more():
         with lab.copied(results=False) as workspace:
             struck = []
-            while done < kills:
+            while more():
                 name = lab.random.choice([*victims])
                 process = begin(workspace)
                 moment = lab.random.uniform(0, whole / 2)  # later ones come behind a kill, as the run goes on

@@ -37,6 +37,9 @@ class Tally:
     told: int = 0
     faults: list[str] = field(default_factory=list)
     skipped: str = ""
+    part: str = ""
+    """The part of the campaign that it belongs to, see `--only`."""
+    seconds: float = 0.0
 
     @property
     def tried(self) -> int:
