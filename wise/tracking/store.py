@@ -98,7 +98,7 @@ class Store:
         """
         kept, removed = set(), 0
         for run in self._own_runs():
-            key = run.data.tags.get(KEY_TAG)
+            key = run.data.tags.get(KEY_TAG, "")
             own = f"source_run_id = '{run.info.run_id}'"
             models = self.client.search_logged_models([self.experiment_id], own)
             is_wanted = key in wanted.keys() - kept and run.info.status == "FINISHED"
