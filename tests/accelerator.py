@@ -201,7 +201,7 @@ def _pretended(device: torch.device | None) -> bool:
 
 def _check_generator(values: Iterable[Any], device: torch.device) -> None:
     for value in values:
-        if isinstance(value, torch.Generator) and value.device.type != device.type:
+        if isinstance(value, torch.Generator) and device.type not in (value.device.type, "meta"):
             raise RuntimeError(f"Expected a '{device.type}' device type for generator but found '{value.device.type}'")
 
 

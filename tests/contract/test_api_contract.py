@@ -144,7 +144,7 @@ def test_an_artifact_is_kept_and_given_back(tmp_path):
     assert torch.equal(first.editor.prepared["mean"], again.editor.prepared["mean"])
     with pytest.raises(ConfigError, match="ft-m needs no artifact"):
         attached("ft-m", artifact=tmp_path / "artifact.safetensors")
-    with pytest.raises(ConfigError, match="no artifact that serac could use"):
+    with pytest.raises(ConfigError, match="serac: unknown tensor 'mean'. Valid choices: loss, pooling"):
         attached("serac", artifact=tmp_path / "artifact.safetensors")
     with pytest.raises(ConfigError, match="train is a list"):
         attached("memoir", train="one text")

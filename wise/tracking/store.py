@@ -20,7 +20,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from wise.errors import ConfigError, refusing
+from wise.errors import ConfigError
 from wise.tracking.connection import is_server, reach
 from wise.tracking.content import KEY_TAG, SOURCE_TAG, is_whole, params_of, tags_of
 from wise.tracking.summary import Summary
@@ -51,10 +51,13 @@ def _require_own(file: Path) -> None:
     """Raise `ConfigError` for an SQLite file of somebody else, which would be given MLflow's tables."""
     if not file.exists() or not file.stat().st_size:
         return
-    with refusing(f"tracking.uri: {file} is no SQLite file", ConfigError):
-        reading = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
-        with closing(reading):
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as reading:
             tables = {name for (name,) in reading.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise ConfigError(f"tracking.uri: {file} is no SQLite file ({error})") from error
+        return  # one that was damaged, of which `reach` says what to do
     if tables and "alembic_version" not in tables:
         raise ConfigError(f"tracking.uri: {file} is an SQLite file of something else than MLflow; name another")
 
