@@ -6,13 +6,14 @@ folder then needs neither the file nor the packages that read it.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import shutil
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -107,7 +108,8 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
         plain = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
     default_layer(plain)  # raises for a family that cannot be edited
     _require_memory(file, plain.num_parameters(), dtype)
-    with _readable(file):
+    quiet = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())  # a bar that no switch turns off
+    with _readable(file), quiet:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
         # with its configuration at hand, the file's long list of words is not read once more
         told: Any = {"output_loading_info": True, "dtype": DTYPES[dtype], **source}
