@@ -64,6 +64,7 @@ def job_counts(printed: str) -> dict[str, int]:
 
 def copy_project(project: Path, folder: Path) -> Workspace:
     """Copy what the workflow consists of, and the tiny configuration."""
+    folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = project / part
         if source.is_dir():
