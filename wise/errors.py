@@ -35,7 +35,7 @@ class EditNotTaken(UserWarning):
     """An edit was made, but the model does not answer with its target; the message names the option to change."""
 
 
-NO_ROOM = ("allocate memory", "out of memory", "can't start new thread")
+NO_ROOM = ("allocate memory", "out of memory", "bad_alloc", "can't start new thread")
 """What errors of libraries say whose allocation failed; a thread needs memory for its stack."""
 
 
