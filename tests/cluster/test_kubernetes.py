@@ -47,7 +47,7 @@ def test_manifests_are_valid(manifests: list[dict[str, Any]], jobs: ModuleType):
     kinds = [document["kind"] for document in manifests]
     assert kinds == ["ServiceAccount", "Role", "RoleBinding", "PersistentVolumeClaim", "Job"]
     small = {"rule": "score", "threads": 1, "resources": {"mem_mb": 1000}}
-    made = [jobs.job(one, "/volume/job.sh", "wise-1", "REGISTRY/wise", "wise", "/volume") for one in (PROPERTIES, small)]
+    made = [jobs.job(one, "/vol/job.sh", "wise-1", "REGISTRY/wise", "wise", "/vol") for one in (PROPERTIES, small)]
     for document in (*manifests, *made):
         kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
 
@@ -76,11 +76,11 @@ def test_the_job_names_what_the_image_and_the_claim_have(project: Path, manifest
 
 
 def test_a_job_asks_for_what_its_rule_needs(jobs: ModuleType):
-    spec = jobs.job(PROPERTIES, "/volume/job.sh", "wise-1", "IMAGE", "wise", "/volume")["spec"]
+    spec = jobs.job(PROPERTIES, "/vol/job.sh", "wise-1", "IMAGE", "wise", "/vol")["spec"]
     (container,) = spec["template"]["spec"]["containers"]
     assert container["resources"]["requests"] == {"cpu": "1", "memory": "30000M"}
     assert container["resources"]["limits"] == {"memory": "30000M", "nvidia.com/gpu": "1"}
-    assert spec["activeDeadlineSeconds"] == 60 * 1520 and container["command"] == ["/bin/sh", "/volume/job.sh"]
+    assert spec["activeDeadlineSeconds"] == 60 * 1520 and container["command"] == ["/bin/sh", "/vol/job.sh"]
 
 
 def test_jobs_survive_a_kill_and_give_the_same_table(project: Path, tmp_path: Path):
