@@ -11,7 +11,6 @@ from tests.side_memories import PROMPTS, STREAM, edited, watched
 from tests.tiny_edits import OTHERS
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
-from wise.editors.wise.memories.once import once
 from wise.editors.wise.merging import merge
 from wise.errors import ConfigError
 from wise.evaluate.ask import ask, questions_of
@@ -118,8 +117,8 @@ def test_what_was_measured_of_a_memory_is_kept_while_it_stays_as_it_is():
         assert [memory.threshold for memory in served] == [memory.threshold for memory in fresh]
     memory, beside = editor.bank.shards[0], torch.zeros(1)
     for tensor in (beside, beside, torch.zeros(1)):
-        once(memory, "told", tensor, lambda: made.append(1) or torch.ones(1))
-    once(replace(memory), "told", beside, lambda: made.append(1) or torch.ones(1))
+        memory.once("told", tensor, lambda: made.append(1) or torch.ones(1))
+    replace(memory).once("told", beside, lambda: made.append(1) or torch.ones(1))
     assert len(made) == 3, "anew beside another tensor, and for another memory"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -14,7 +14,6 @@ from wise.editors.base import EditOutcome
 from wise.editors.layout import Layout, Part
 from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.memories.bank import Served, Train
-from wise.editors.wise.memories.once import once
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import query_replay, sampled
 from wise.editors.wise.routing import Scope
@@ -74,6 +73,8 @@ class Memory:
     rest: Tensor
     ends: Tensor
     subjects: Tensor
+    _found: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
+    """By name: beside what it was computed, and what came out."""
 
     @classmethod
     def begun(cls, delta: Tensor, queries: Tensor) -> Memory:
@@ -89,6 +90,12 @@ class Memory:
     def parts(self) -> Iterator[tuple[str, Tensor]]:
         """What is known of its edits, by name."""
         return ((name, getattr(self, name)) for name in KNOWN)
+
+    def once(self, name: str, beside: Tensor, make: Callable[[], Tensor]) -> Tensor:
+        """`make()`, computed again only for another tensor `beside` it: an edit costs no pass over older memories."""
+        if name not in self._found or self._found[name][0] is not beside:
+            self._found[name] = beside, make()
+        return self._found[name][1]
 
     @property
     def end(self) -> AnswerEnd | None:
@@ -258,16 +265,16 @@ class RoundRobin:
         unrelated = tools.unrelated
         if unrelated is not None:
             units = unrelated.units
-            near = [once(m, "cosines", units, lambda m=m: SubjectScope(m.subjects).cosines(units)) for m in memories]
+            near = [m.once("cosines", units, lambda m=m: SubjectScope(m.subjects).cosines(units)) for m in memories]
             return (threshold(near, unrelated) * (1 - HAIR)).expand(len(memories))
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
         else:
-            smallest = torch.stack([once(m, "least", m.delta, lambda m=m: self._least(m)) for m in memories])
+            smallest = torch.stack([m.once("least", m.delta, lambda m=m: self._least(m)) for m in memories])
         if config.threshold != "between":
             return config.act_ratio * (1 - HAIR) * smallest
         apart = tools.held_back
-        scores = [once(m, "apart", apart, lambda m=m: tools.scores(apart, m.delta)) for m in memories]  # k of (n,)
+        scores = [m.once("apart", apart, lambda m=m: tools.scores(apart, m.delta)) for m in memories]  # k of (n,)
         return (1 - HAIR) * between(smallest.float(), torch.stack(scores, 1).float()).to(smallest)
 
     def _least(self, memory: Memory) -> Tensor:
