@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import wraps
+from importlib import import_module
 from typing import Any, cast
 
 import torch
@@ -69,9 +70,8 @@ def gathered(model: PreTrainedModel) -> None:
             f"parts of the model were offloaded ({', '.join(offloaded[:3])}), so it cannot be edited: load it without "
             "device_map, and give wise the folder with device 'spread'"
         )
-    from accelerate.hooks import remove_hook_from_module  # it has dispatched the model, so it is installed
-
-    remove_hook_from_module(model, recurse=True)
+    hooks = import_module("accelerate.hooks")  # not a dependency: it has dispatched the model, so it is installed
+    hooks.remove_hook_from_module(model, recurse=True)
     home = cast(Tensor, model.get_input_embeddings().weight).device
     _outside_to(model, list(find_site(model, 0).blocks), home)
     settle(model, home)
