@@ -215,3 +215,13 @@ def scores_of(folder):
     """The file of scores of a run in that folder."""
     main = f"{R}/edit/"
     return f"{R}/scores/{folder.removeprefix(main)}.parquet" if folder.startswith(main) else f"{folder}/scores.parquet"
+
+
+def tracked(pattern):
+    """A function of a rule's inputs: a file of every run, those of studies that are included among them."""
+    edited = [study for study in STUDIES["include"] if KNOWN_STUDIES[study].is_edited]
+
+    def files(wildcards):
+        return [pattern(folder) for folder in main_runs(f"{R}/edit/{MAIN_RUN}") + [*chain(*map(runs_of, edited))]]
+
+    return files

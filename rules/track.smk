@@ -1,15 +1,5 @@
 # MLflow: one job is its only writer, so that no two jobs race for the database. The store is a copy for people, which
 # no rule reads back, and can be deleted at any time.
-def tracked(pattern):
-    """A function of a rule's inputs: a file of every run, those of studies that are included among them."""
-    edited = [study for study in STUDIES["include"] if KNOWN_STUDIES[study].is_edited]
-
-    def files(wildcards):
-        return [pattern(folder) for folder in main_runs(f"{R}/edit/{MAIN_RUN}") + [*chain(*map(runs_of, edited))]]
-
-    return files
-
-
 RUN_FILES, SCORE_FILES = tracked("{}/run.json".format), tracked(scores_of)
 SHOWN = [*rules.tables.input, *rules.figures.input, *rules.claims.output, *rules.ablations.input]
 
