@@ -144,6 +144,17 @@ def in_tensors(draw: Draw, sound: bytes) -> Damage:
     return Damage(save(tensors, metadata={"format": "pt"}), f"{way} {name}")
 
 
+def by_suffix(draw: Draw, file: str, content: bytes, *closed: str) -> Damage:
+    """Damage that fits the form of a file, or that of its bytes."""
+    if draw(st.integers(0, 3)) == 0:
+        return in_bytes(draw, content)
+    if file.endswith(".jsonl"):
+        return in_lines(draw, content, closed)
+    if file.endswith(".safetensors"):
+        return in_tensors(draw, content)
+    return in_json(draw, content, closed) if file.endswith(".json") else in_bytes(draw, content)
+
+
 def _header(draw: Draw, sound: bytes, way: str) -> Damage:
     size = struct.unpack("<Q", sound[:8])[0]
     if way == "header":

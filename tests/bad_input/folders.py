@@ -6,25 +6,18 @@ import json
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import wise
-from tests.bad_input import damage, sound
-from tests.bad_input.damage import Damage, Draw
+from tests.bad_input import damage, runs, sound
+from tests.bad_input.damage import Damage, Draw, by_suffix
 from tests.bad_input.lab import Files, Kind
 from tests.bad_input.texts import lines, same
 from tests.models import tiny_language_model
-from wise.commands.score import RUN_COLUMNS
-from wise.documents import read_object
 from wise.errors import WiseError
-from wise.evaluate.scores import score_transcript
-from wise.evaluate.transcript import read_transcript
 from wise.files import sha256
 from wise.lm.generate import generate_answers
 from wise.lm.load import load_language_model
@@ -39,17 +32,6 @@ EDITORS = (
 
 PREPARED = ("memoir", "retrieval", "ultraedit", "rome", "mend", "serac", "ke")
 """Editors whose artifacts are damaged."""
-
-
-def by_suffix(draw: Draw, file: str, content: bytes, *closed: str) -> Damage:
-    """Damage that fits the form of a file, or that of its bytes."""
-    if draw(st.integers(0, 3)) == 0:
-        return damage.in_bytes(draw, content)
-    if file.endswith(".jsonl"):
-        return damage.in_lines(draw, content, closed)
-    if file.endswith(".safetensors"):
-        return damage.in_tensors(draw, content)
-    return damage.in_json(draw, content, closed) if file.endswith(".json") else damage.in_bytes(draw, content)
 
 
 def memories(editors: tuple[str, ...]) -> Kind:
@@ -188,54 +170,12 @@ def with_artifact(given: Path, out: Path) -> list[list[str]]:
     path = _artifact(given)
     told = ["--editor", path.stem, "--options", json.dumps(sound.options(path.stem)), "--layer", "2"]
     common = ["--model", str(sound.model()), "--edits", str(sound.records()), "--out", str(out / "m")]
-    return [["edit", *common, *told, "--artifact", str(path)]]
-
-
-def runs() -> Files:
-    """A transcript with its run record."""
-    return {name: sound.transcript()[name] for name in ("transcript.parquet", "run.json")}
-
-
-def damaged_run(draw: Draw, files: Files) -> tuple[str, Damage]:
-    """Columns, rows or bytes of the table, or the record."""
-    file = draw(st.sampled_from(["transcript.parquet", "transcript.parquet", "run.json"]))
-    way = draw(st.sampled_from(["drop", "null", "kind", "type", "tokens", "rename", "bytes"]))
-    if file == "run.json":
-        return file, by_suffix(draw, file, files[file])
-    if way == "bytes":
-        return file, damage.in_bytes(draw, files[file])
-    table = pq.read_table(pa.BufferReader(files[file]))
-    name = "kind" if way == "kind" else draw(st.sampled_from(table.schema.names))
-    rows, at = table.to_pylist(), draw(st.integers(0, table.num_rows - 1))
-    if way in ("drop", "rename", "type"):
-        index = table.schema.names.index(name)
-        table = table.remove_column(index)
-        if way != "drop":
-            column = pa.array([str(row[name]) if way == "type" else row[name] for row in rows])
-            table = table.add_column(index, name if way == "type" else f"{name}x", column)
-        made = table
-    else:
-        values: dict[str, Any] = {"null": None, "kind": "nobody's", "tokens": [1, 2, 3, 4, 5, 6, 7]}
-        name = draw(st.sampled_from(["target_tokens", "predicted_tokens", "nll"])) if way == "tokens" else name
-        rows[at][name] = values[way]
-        made = pa.Table.from_pylist(rows, schema=table.schema)
-    sink = pa.BufferOutputStream()
-    pq.write_table(made, sink)
-    return file, Damage(sink.getvalue().to_pybytes(), f"{way} {name}", way == "kind")
-
-
-def read_run(given: Path) -> None:
-    """The rows are those of the table, and they can be scored."""
-    rows, run = read_transcript(given / "transcript.parquet"), read_object(given / "run.json", RUN_COLUMNS)
-    assert rows.equals(pq.read_table(given / "transcript.parquet").to_pandas()), "the rows are others"
-    if all(isinstance(run[key], str | int) for key in RUN_COLUMNS):
-        score_transcript(rows, run)
-
-
-def scoring(given: Path, out: Path) -> list[list[str]]:
-    """The verb that reads a run."""
-    told = ["--transcript", str(given / "transcript.parquet"), "--run", str(given / "run.json")]
-    return [["score", *told, "--out", str(out / "s.parquet")]]
+    edit = ["edit", *common, *told, "--artifact", str(path)]
+    if path.stem != "mend":
+        return [edit]
+    model, records = ["--model", str(sound.model())], ["--records", str(sound.records()), "--edits", "2"]
+    areas = ["areas", *model, *records, *told, "--contexts", str(sound.contexts()), "--artifact", str(path)]
+    return [edit, [*areas, "--out", str(out / "a.parquet")]]
 
 
 @cache
@@ -275,7 +215,7 @@ def kinds(editors: tuple[str, ...]) -> list[Kind]:
         memories(editors),
         Kind("models", models, damaged_model, read_model, using_model, ("prompt", "language model")),
         Kind("artifacts", artifacts, damaged_artifact, read_artifact, with_artifact, ("edit",)),
-        Kind("transcripts", runs, damaged_run, read_run, scoring, ("run record", "transcript")),
+        *runs.KINDS,
     ]
     if find_spec("gguf") is not None:
         made.append(Kind("GGUF files", gguf, damaged_gguf, read_gguf, converting))

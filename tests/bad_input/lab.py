@@ -42,8 +42,8 @@ class Kind:
     read: Callable[[Path], None]
     verbs: Callable[[Path, Path], list[list[str]]] = lambda given, out: []
     names: tuple[str, ...] = ()
-    only_refused: bool = False
-    """Whether verbs are tried with refused input alone, because accepted input would keep them busy for long."""
+    busy: Callable[[Path, Path], list[list[str]]] = lambda given, out: []
+    """Verbs that are tried with refused input alone, because accepted input would keep them busy for long."""
     writes: tuple[str, ...] = ("undo",)
     """Verbs that change their input."""
     extra: Callable[[Draw, Path], None] = field(default=lambda draw, folder: None)
@@ -68,7 +68,7 @@ def attempt(kind: Kind, draw: Draw) -> str:
         ending, message = _read(kind, given, told)
         if ending == "refused":
             _require_clear(kind, file, message, damage.choices, told)
-        verbs = kind.verbs(given, out) if ending == "refused" or not kind.only_refused else []
+        verbs = kind.verbs(given, out) + (kind.busy(given, out) if ending == "refused" else [])
         if verbs:
             verb = draw(st.sampled_from(verbs))
             _command(kind, verb, file, told)

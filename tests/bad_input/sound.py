@@ -97,3 +97,13 @@ def transcript() -> Mapping[str, bytes]:
     grid = ["--grid", '{"3": 1}', "--layer", "2", "--generate", "--out", str(out)]
     assert main(["stream", *common, *told, *named, *grid]) == 0
     return {name: content for name, content in contents(out).items() if not Path(name).name.startswith(".")}
+
+
+@cache
+def scores() -> bytes:
+    """What `wise score` makes of it."""
+    transcript()
+    run, out = place() / "run", place() / "scores.parquet"
+    told = ["--transcript", str(run / "transcript.parquet"), "--run", str(run / "run.json"), "--out", str(out)]
+    assert main(["score", *told]) == 0
+    return out.read_bytes()

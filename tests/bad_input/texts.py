@@ -78,7 +78,22 @@ def editing(given: Path, out: Path) -> list[list[str]]:
         ["trace", "--model", model, "--records", file, "--samples", "1", "--out", str(out / "t.json")],
         ["prepare", "--model", model, "--train", file, "--contexts", str(sound.contexts()), "--editor", "ultraedit",
          "--out", str(out / "a.safetensors")],
+        ["overhead", "--model", model, "--records", file, "--train", file, "--contexts", str(sound.contexts()),
+         "--editors", '{"ft-m": {"steps": 1}}', "--T", "[1]", "--seconds", "0.1", "--out", str(out / "o.json")],
     ]  # fmt: skip
+
+
+def choosing(given: Path, out: Path) -> list[list[str]]:
+    """Verbs that choose options or sentences by records."""
+    file = str(given / "edits.jsonl")
+    common = ["--model", str(sound.model()), "--records", file, "--train", file, "--contexts", str(sound.contexts())]
+    budget, named = '{"trials": 1, "edits": 1, "grid": {"1": 1}}', ["--dataset", "tiny", "--model-name", "tiny"]
+    tune = ["tune", *common, *named, "--editor", "ft-m", "--tuning", budget, "--trials", str(out / "trials.db")]
+    instruct = ["instruct", *common, "--options", '{"tasks": ["recent"], "iterations": 1}', "--rounds", "1"]
+    return [
+        [*tune, "--out", str(out / "s.json")],
+        [*instruct, "--sentences", str(out / "s.yaml"), "--out", str(out / "i.json")],
+    ]
 
 
 TABLE = "id,prompt,target,subject\na,Ada was born in,Port Hill,Ada\nb,Bo lives in,North West,Bo\n"
@@ -187,6 +202,14 @@ def read_facts(given: Path) -> None:
     assert asked >= sum(bool(row["seen"]) for row in rows), "questions are missing"
 
 
+def pretraining(given: Path, out: Path) -> list[list[str]]:
+    """The verb that trains on texts."""
+    tiny = {"hidden": 16, "intermediate": 32, "layers": 1, "heads": 2, "context": 16, "length": 16, "epochs": 1,
+            "curriculum_epochs": 0, "batch": 4, "part": 2}  # fmt: skip
+    told = ["--corpus", str(given / "corpus.jsonl"), "--options", json.dumps(tiny), "--threads", "1"]
+    return [["pretrain", *told, "--out", str(out / "m"), "--report", str(out / "r.json")]]
+
+
 def knowing(given: Path, out: Path) -> list[list[str]]:
     """The verb that asks for facts."""
     return [["knowledge", "--model", str(sound.model()), "--facts", str(given / "facts.jsonl"), "--out", "out/k.json"]]
@@ -228,17 +251,18 @@ def read_raw(given: Path) -> None:
 
 KINDS = [
     Kind("records", lambda: {"edits.jsonl": sound.records().read_bytes()}, one_file(named(damage.in_lines, "kind")),
-         read_as_lines, editing, ("prompt", "target", "edit '")),
+         read_as_lines, editing, ("prompt", "target", "edit '"), choosing),
     Kind("tables of edits", lambda: {"edits.csv": TABLE.encode()}, one_file(), read_table,
          lambda given, out: [["data", "check", str(given / "edits.csv")]]),
     Kind("configurations", configuration, one_file(*[named(damage.in_json, "source", "dtype", "on_nan")] * 3),
          read_config, lambda given, out: [["check", str(given / "config.yaml")]],
          ("editors", "models", "data", "seeds", "results", "evaluation", "ablations", "tracking", "contexts", "tun",
           "configuration", "unknown key")),
-    Kind("option sets", option_sets, damaged_options, read_options, with_options, ("option", "unknown"), True),
+    Kind("option sets", option_sets, damaged_options, read_options, names=("option", "unknown"), busy=with_options),
     Kind("contexts", lambda: {"contexts.json": sound.contexts().read_bytes()}, one_file(damage.in_json), read_contexts,
          preparing),
-    Kind("corpora", lambda: {"corpus.jsonl": as_lines(*CORPUS)}, one_file(damage.in_lines), read_texts),
+    Kind("corpora", lambda: {"corpus.jsonl": as_lines(*CORPUS)}, one_file(damage.in_lines), read_texts,
+         pretraining, ("corpus", "text")),
     Kind("facts", lambda: {"facts.jsonl": as_lines(FACT)}, one_file(damage.in_lines), read_facts, knowing,
          ("prompt", "target")),
     Kind("searches", lambda: {"search.json": json.dumps(OUTCOME).encode()}, one_file(damage.in_json), read_search,

@@ -158,8 +158,8 @@ def verbs(files: Path, out: Path, device: str) -> dict[str, Any]:
     call("prepare", *editing, *memit, "--out", artifact)
     asked = ["--preedit", before, "--edits", 3, "--grid", '{"3": 1}', "--dataset", "three"]
     call("stream", *editing, *memit, *records, *asked, "--model-name", "tiny", "--artifact", artifact, "--out", out)
-    editors = json.dumps({"grace": {"relative": True, "steps": 3}})
-    call("overhead", *editing, *records, "--editors", editors, "--T", "[1]", "--seconds", 1, "--out", out / "overhead.json")
+    measured = ["--editors", json.dumps({"grace": {"relative": True, "steps": 3}}), "--T", "[1]", "--seconds", 1]
+    call("overhead", *editing, *records, *measured, "--out", out / "overhead.json")
     return {
         "contexts": read_json(contexts)["contexts"],
         "preedit": pq.read_table(before).to_pylist(),

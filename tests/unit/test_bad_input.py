@@ -13,6 +13,7 @@ from tests.bad_input import folders, texts
 from tests.bad_input.lab import Kind, attempt
 
 FEW = {"records": 5, "memories": 4, "models": 5, "artifacts": 3, "contexts": 4, "transcripts": 5, "GGUF files": 2}
+FEW |= {"scores": 3, "golden runs": 3}
 KINDS = [*texts.KINDS, *folders.kinds(folders.QUICK_EDITORS)]
 
 

@@ -49,6 +49,18 @@ class Scripted:
         return self.editor.decide(Reading(inner, inner, real, start, start)).choice.tolist()
 
 
+def test_a_prompt_that_is_edited_again_has_the_new_answer_alone():
+    first, other, *_ = STREAM
+    again = EditRecord("again", first.prompt, other.target, first.subject)
+    editor = ready("grace", steps=60, radius=1.0, context_prefixes=0)
+    editor.edit_all([first, other])
+    outcome = editor.edit(again)
+    answer = ask(editor, questions_of([0], [again])[:1])[0].answer
+    assert editor._labels == [other.target, other.target] and editor._radii.tolist() == [1.0, 1.0]
+    assert mean(answer.nll) == pytest.approx(outcome.loss, abs=0.05), "the loss of a value that is read"
+    assert editor.holder("again") == editor.holder(first.id) == 1
+
+
 def test_a_scripted_sequence_adds_expands_and_splits(monkeypatch):
     book = Scripted(monkeypatch)
     book.edit(0.0, "a")

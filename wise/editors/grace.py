@@ -133,10 +133,11 @@ class Grace(RoutedEditor):
     def _learn(self, record: EditRecord) -> EditOutcome:
         frozen = self.rows(record, self.config.context_prefixes)
         query = frozen.query()[:1]  # (1, f) of the prompt as it is
-        radii, index = self._place(query, record.target)
+        radii, index = self._place(query, record.target, self._key_of(record.prompt))
         new = index == len(self._keys)
         keys = torch.cat([self._keys, query]) if new else self._moved(index, query)
-        start = self._first_value(frozen) if new else self._values[index]
+        known = not new and self._labels[index] == record.target
+        start = self._values[index] if known else self._first_value(frozen)
         value, outcome = self._fit(start, frozen, record)
         if new:
             self._values = torch.cat([self._values, value[None]])
@@ -145,6 +146,7 @@ class Grace(RoutedEditor):
             values = self._values.clone()
             values[index] = value
             self._values = values
+            self._labels = [*self._labels[:index], record.target, *self._labels[index + 1 :]]
         self._keys, self._radii = keys, radii
         self._owners = (*self._owners, index + 1)
         return outcome
@@ -156,12 +158,18 @@ class Grace(RoutedEditor):
             keys[index] = (keys[index] + query[0]) / 2
         return keys
 
-    def _place(self, query: Tensor, label: str) -> tuple[Tensor, int]:
+    def _key_of(self, prompt: str) -> int | None:
+        """The key that was made for that prompt, if there is one."""
+        made_for = {owner: record.prompt for owner, record in reversed([*zip(self._owners, self.edits, strict=False)])}
+        return next((owner - 1 for owner, text in made_for.items() if text == prompt), None)
+
+    def _place(self, query: Tensor, label: str, own: int | None = None) -> tuple[Tensor, int]:
         """Radii (n or n + 1,) after the codebook's rule, and which key this edit trains.
 
         Beyond all radii by more than the first radius: a new key. Near a key of the same label: that
         key, its radius widened to cover the query with a margin. Near a key of another label: a new key, both radii
-        reduced to half of the distance.
+        reduced to half of the distance. That would leave a prompt that is edited again with two keys in one place that
+        answer nothing: its `own` key takes the new label, and is as wide as a new one at most.
         """
         first = self._first_radius.to(self._radii)[None]
         if not len(self._keys):
@@ -173,6 +181,9 @@ class Grace(RoutedEditor):
         if self._labels[nearest] == label:
             radii[nearest] = torch.maximum(radii[nearest], COVER * distance)
             return radii, int(nearest)
+        if own is not None:
+            radii[own] = torch.minimum(radii[own], first[0])
+            return radii, own
         radii[nearest] = distance / 2 - 1e-5
         return torch.cat([radii, distance[None] / 2]), len(radii)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from wise.documents import parse_json, read_text, refuse_archive
@@ -153,14 +153,19 @@ def _require_size(folder: Path, config: Mapping[str, Any], held: int) -> None:
     """Raise `ConfigError` where the config describes more numbers than the files hold."""
     with refusing(f"{folder / CONFIG}: cannot load a language model that it describes", ConfigError):
         plain = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(plain)
+    require_size(folder / CONFIG, config, plain, held)
+
+
+def require_size(path: Path, config: Mapping[str, Any], plain: PretrainedConfig, held: int) -> None:
+    """Raise `ConfigError` where the config in `path`, as read and as transformers has it (`plain`), describes more
+    numbers than the `held` ones, or tables beside them that are too large.
+    """
+    with refusing(f"{path}: cannot load a language model that it describes", ConfigError), torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(plain)
     described = sum(parameter.numel() for parameter in model.parameters())
     if described > held:
         sizes = json.dumps({key: value for key, value in config.items() if type(value) is int})
-        raise ConfigError(
-            f"{folder / CONFIG}: describes a model of {described} numbers, the files of weights hold {held}: {sizes}"
-        )
+        raise ConfigError(f"{path}: describes a model of {described} numbers, the weights hold {held}: {sizes}")
     tables = sum(buffer.nbytes for buffer in model.buffers())
     if tables > BUFFERS:
-        raise ConfigError(f"{folder / CONFIG}: describes a model with tables of {tables} bytes, more than {BUFFERS}")
+        raise ConfigError(f"{path}: describes a model with tables of {tables} bytes, more than {BUFFERS}")

@@ -9,14 +9,20 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from wise.editors.decision import Routing
+from wise.errors import DataError, refusing
 from wise.parity.deviations import Deviations
 from wise.parity.golden import Golden
 from wise.parity.replay import Replay
 
 
 def check_folder(folder: str) -> tuple[Golden, Deviations]:
-    """Replay one golden folder and compare everything that it stores."""
-    golden, deviations = Golden.open(folder), Deviations()
+    """Replay one golden folder and compare everything that it stores; raises `DataError` where it is no golden run."""
+    with refusing(f"{folder}: not a golden folder", DataError):
+        return _checked(Golden.open(folder))
+
+
+def _checked(golden: Golden) -> tuple[Golden, Deviations]:
+    deviations = Deviations()
     replay = Replay(golden, deviations)
     for edit in range(golden.edits):
         replay.edit(edit)

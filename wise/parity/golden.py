@@ -19,9 +19,10 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from wise.documents import read_object
-from wise.errors import DataError
+from wise.errors import DataError, refusing, shown
 from wise.files import sha256
 from wise.lm.batch import Batch
+from wise.lm.model_folder import require_count, require_size
 from wise.lm.tensor_file import read_tensors
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ FORMATS = (".safetensors", ".npz")
 
 LARGEST = 2**30
 """Bytes of a document."""
+
+MOST_STEPS = 10_000
+"""Steps of an edit, beyond which a file is taken for a mistake; the released code takes 70 at most."""
 
 UNLABELLED = -100
 
@@ -75,6 +79,10 @@ class Golden:
             raise DataError(f"{folder}: not a golden folder, it has no {ARRAYS}.safetensors nor {ARRAYS}.npz")
         _check_digests(folder)
         golden = cls(folder, *(_document(folder / name, sections) for name, sections in SECTIONS.items()))
+        steps = golden.hparams.get("n_iter") if isinstance(golden.hparams, dict) else None
+        if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
+            path = folder / "inputs.json"
+            raise DataError(f"{path}: hparams.n_iter must be from 1 to {MOST_STEPS}, found {shown(steps)}")
         if golden.dtype not in TOLERANCES:
             raise DataError(f"{folder / 'trace.json'}: dtype '{golden.dtype}', expected one of {', '.join(TOLERANCES)}")
         return golden
@@ -137,11 +145,16 @@ class Golden:
             raise DataError(
                 f"{self.folder}: no model.safetensors nor model.npz in it nor in {self.folder.parent / MODEL}"
             )
-        config = AutoConfig.for_model(**read_object(path.parent / "model_config.json", ["model_type"]))
+        state = {name: tensor.to(getattr(torch, self.dtype)) for name, tensor in _tensors(path).items()}
+        described = path.parent / "model_config.json"
+        given = read_object(described, ["model_type"])
+        require_count(described, given, len(state))
+        with refusing(f"{described}: describes no model", DataError):
+            config = AutoConfig.for_model(**given)
+        require_size(described, given, config, sum(tensor.numel() for tensor in state.values()))
         model = AutoModelForCausalLM.from_config(
             config, dtype=getattr(torch, self.dtype), attn_implementation=ATTENTION[self.dtype]
         )
-        state = {name: tensor.to(getattr(torch, self.dtype)) for name, tensor in _tensors(path).items()}
         missing, unexpected = model.load_state_dict(state, strict=False)
         absent = [name for name in missing if name not in getattr(model, "_tied_weights_keys", {})]
         if absent or unexpected:
