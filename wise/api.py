@@ -28,7 +28,7 @@ from wise.lm.load import LanguageModel, load_language_model, text_digest, wrap
 from wise.lm.pseudo_edits import pseudo_edits
 from wise.lm.text_cache import TextCache, cache_folder
 from wise.memory.artifact import use_artifact_file
-from wise.memory.folder import read_config
+from wise.memory.folder import CONFIG, read_config
 from wise.memory.store import load_into
 from wise.options import build_options
 from wise.records import EditRecord
@@ -109,7 +109,8 @@ def load(folder: str | Path, model: Model | None = None, *, device: str = "auto"
     chat = base.get("chat", False)  # folders of models that are not asked by a template do not say
     lm = _language_model(base["name"] if model is None else model, None, device, dtype or base["dtype"], chat)
     kind = editor_class(config["editor"])
-    options = build_options(kind.Config, config["options"], f"{folder}: options of editor '{config['editor']}'")
+    where = f"{Path(folder) / CONFIG}: options of editor '{config['editor']}'"
+    options = build_options(kind.Config, config["options"], where)
     editor = kind(lm, options, config["layer"], config["contexts"], config["seed"])
     load_into(editor, folder)
     return EditedModel(editor)

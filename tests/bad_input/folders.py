@@ -57,6 +57,7 @@ def memories(editors: tuple[str, ...]) -> Kind:
 def _seal(config: Path) -> None:
     try:
         written = json.loads(config.read_text())
+        written["files"].pop("config.json", None)  # as memories were saved before configs had a digest
         for file in written["files"]:
             written["files"][file] = sha256(config.with_name(file))
         kept = config.with_name("edits.jsonl").read_text()

@@ -57,7 +57,7 @@ def main() -> int:
     """Carry the campaign out; status 1 where anything ended in another way."""
     parser = argparse.ArgumentParser(prog="tests.faults", description="Try faults, and write how each ended.")
     parser.add_argument("--kills", type=int, default=50, help="random kills of the workflow (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=15, help="for them, at most (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=16, help="for them, at most (default: %(default)s)")
     parser.add_argument("--flips", type=int, default=3, help="bits flipped in each kind of file (default: %(default)s)")
     parser.add_argument("--most", type=int, default=100, help="changes of a job at which it is struck, at most")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")

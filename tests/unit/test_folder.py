@@ -64,6 +64,17 @@ def test_another_schema_is_refused(memory, schema):
         wise.load(memory, pair())
 
 
+def test_a_config_with_another_number_is_refused(memory):
+    config = read_json(memory / "config.json")
+    write_json(memory / "config.json", config | {"seed": config["seed"] + 1})
+    with pytest.raises(DataError, match="config.json: changed since it was saved"):
+        wise.load(memory, pair())
+    del config["files"]["config.json"]  # as it was saved before configs had a digest
+    write_json(memory / "config.json", config)
+    with wise.load(memory, pair()) as editor:
+        assert editor.edits
+
+
 def test_a_config_without_a_key_is_refused(memory):
     config = read_json(memory / "config.json")
     del config["base"]

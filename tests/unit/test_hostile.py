@@ -27,7 +27,7 @@ from wise.files import sha256
 from wise.lm.load import load_language_model
 from wise.lm.tensor_file import read_tensors
 from wise.memory.artifact import use_artifact
-from wise.memory.folder import read_folder
+from wise.memory.folder import read_folder, sealed
 from wise.records import read_records
 from wise.tracking.store import connect
 
@@ -61,7 +61,7 @@ def with_tensors(memory: Path, **tensors: torch.Tensor) -> None:
     save_file(load_file(path) | tensors, path)
     config = json.loads((memory / "config.json").read_text())
     config["files"]["memory.safetensors"] = sha256(path)
-    (memory / "config.json").write_text(json.dumps(config))
+    (memory / "config.json").write_text(json.dumps(sealed(config)))
 
 
 def test_a_memory_cannot_have_files_of_another_folder_moved(memory: Path, tmp_path: Path):

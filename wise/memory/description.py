@@ -46,8 +46,8 @@ class Answering(Closed):
     threshold: Finite | None
 
 
-Files = dict[Literal["memory.safetensors", "edits.jsonl"], Digest]
-"""Digests of the other files, by name."""
+Files = dict[Literal["memory.safetensors", "edits.jsonl", "config.json"], Digest]
+"""Digests by name; that of config.json is of all that it says beside its own, see `wise.memory.folder.sealed`."""
 
 
 class Description(Closed):

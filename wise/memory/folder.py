@@ -10,6 +10,8 @@ Nothing here loads a model: `wise inspect` reads a folder with this module alone
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -65,9 +67,16 @@ def write_folder(
         write_records(new / EDITS, edits)
         write_text(new / CARD, card)
         digests = {file: sha256(new / file) for file in (TENSORS, EDITS)}
-        write_json(new / CONFIG, {"schema": SCHEMA} | dict(config) | {"files": digests})
+        write_json(new / CONFIG, sealed({"schema": SCHEMA} | dict(config) | {"files": digests}))
         os.rename(new, folder / _COMMIT)
     _move_up(folder)
+
+
+def sealed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with the digest of itself, of everything else that it says, among those of the files."""
+    files = {name: digest for name, digest in config["files"].items() if name != CONFIG}
+    text = json.dumps({**config, "files": files}, sort_keys=True)
+    return {**config, "files": files | {CONFIG: hashlib.sha256(text.encode()).hexdigest()}}
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -90,6 +99,8 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         raise DataError(f"{path}: {'; '.join(wrong)}")
     if config["editor"] not in EDITORS:
         raise ConfigError(f"{path}: {unknown('editor', config['editor'], EDITORS)}")
+    if CONFIG in config["files"] and config != sealed(config):  # older memories have none
+        raise DataError(f"{path}: changed since it was saved, by its own digest in 'files'")
     return config
 
 
