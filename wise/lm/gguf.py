@@ -26,7 +26,7 @@ from wise.documents import refuse_archive
 from wise.errors import ConfigError, refusing, unknown
 from wise.files import make_readable, sha256, write_json
 from wise.lm.architectures import default_layer
-from wise.lm.load import DTYPES
+from wise.lm.load import DTYPES, require_padding
 from wise.lm.model_folder import require_complete, require_count, require_finite
 
 LOG = logging.getLogger("wise.convert")
@@ -116,6 +116,7 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
         loaded, found = cast(Any, AutoModelForCausalLM.from_pretrained(file.parent, config=config, **told))
     require_complete(found, plain.config.num_hidden_layers, file)
     require_finite(loaded, file)
+    require_padding(loaded, tokenizer, str(file))
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
     plain.tie_weights()
     plain.save_pretrained(folder)

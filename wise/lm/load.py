@@ -129,6 +129,15 @@ def load_language_model(
     return wrap(model, tokenizer, str(path), chat)
 
 
+def require_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Give a tokenizer a pad token that the model has; raises `ConfigError` where it has no end token either."""
+    held = cast("CausalModel", model).get_input_embeddings().weight.shape[0]
+    if tokenizer.pad_token_id is None or cast(int, tokenizer.pad_token_id) >= held:
+        if tokenizer.eos_token_id is None or cast(int, tokenizer.eos_token_id) >= held:
+            raise ConfigError(f"'{name}' has neither a pad token nor an end token, one of which is needed")
+        tokenizer.pad_token = tokenizer.eos_token
+
+
 def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, chat: bool = False) -> LanguageModel:
     """Freeze a loaded model and pair it with its tokenizer; the end token becomes the pad token where that is missing,
     or was added to the tokenizer and not to the model.
@@ -137,11 +146,7 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, 
     """
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
-    held = cast("CausalModel", model).get_input_embeddings().weight.shape[0]
-    if tokenizer.pad_token_id is None or cast(int, tokenizer.pad_token_id) >= held:
-        if tokenizer.eos_token_id is None or cast(int, tokenizer.eos_token_id) >= held:
-            raise ConfigError(f"'{name}' has neither a pad token nor an end token, one of which is needed")
-        tokenizer.pad_token = tokenizer.eos_token
+    require_padding(model, tokenizer, name)
     gathered(model)
     model.eval().requires_grad_(False)
     template = ChatTemplate.of(tokenizer, name) if chat else None

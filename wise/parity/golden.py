@@ -22,7 +22,7 @@ from wise.documents import read_object
 from wise.errors import DataError, refusing, shown
 from wise.files import sha256
 from wise.lm.batch import Batch
-from wise.lm.model_folder import require_count, require_size
+from wise.lm.model_folder import require_count, require_finite, require_size
 from wise.lm.tensor_file import read_tensors
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ class Golden:
         absent = [name for name in missing if name not in getattr(model, "_tied_weights_keys", {})]
         if absent or unexpected:
             raise DataError(f"{path}: lacks {absent}, has unknown {unexpected}")
+        require_finite(model, path)
         return cast("CausalModel", model.eval().requires_grad_(False))
 
 
