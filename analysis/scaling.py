@@ -114,12 +114,13 @@ def draw(cells: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, cells: pd.DataFrame) -> None:
-    """A line with its band for each editor; dotted where an oracle picks the memory."""
+    """A line with its band for each editor; dotted, with hollow signs, where an oracle picks the memory."""
     for (editor, oracle), line in cells.groupby(["editor", "oracle"], sort=False):
         style = editor_style(str(editor))
         line = line.sort_values("T")
         label = style.label + (", oracle" if oracle else "")
         axes.fill_between(line["T"], line["low"], line["high"], color=style.colour, alpha=0.08 if oracle else 0.16,
                           linewidth=0)  # fmt: skip
-        axes.plot(line["T"], line["mean"], color=style.colour, marker=None if oracle else style.marker,
-                  linestyle=":" if oracle else "-", linewidth=1.8 if oracle else 1.4, label=label)  # fmt: skip
+        axes.plot(line["T"], line["mean"], color=style.colour, marker=style.marker,
+                  markerfacecolor="none" if oracle else None, linestyle=":" if oracle else "-",
+                  linewidth=1.8 if oracle else 1.4, label=label)  # fmt: skip
