@@ -18,7 +18,7 @@ from wise.cli import main
 from wise.editors.wise.merging import merge
 from wise.editors.wise.rows import rows_of
 from wise.editors.wise.training import SideMemory, train
-from wise.errors import DataError
+from wise.errors import ConfigError, DataError
 from wise.parity.check import check_folder
 from wise.parity.deviations import KINDS, Deviations
 from wise.parity.golden import DIGESTS, SHIPPED, Golden, shipped
@@ -182,6 +182,27 @@ def test_an_unknown_precision_is_named(copy, caplog):
     change_trace(copy, "float16", "dtype")
     assert main(["parity", str(copy)]) == 2
     assert "dtype 'float16', expected one of float64, float32" in caplog.text
+
+
+def test_a_model_that_is_not_finite_or_larger_than_its_weights_is_named(copy):
+    weights, config = load_file(copy / "model.safetensors"), json.loads((copy / "model_config.json").read_text())
+    (copy / "model_config.json").write_text(json.dumps(config | {"vocab_size": 2**30}))
+    with pytest.raises(ConfigError, match="model_config.json: describes a model of .* numbers, the weights hold"):
+        check_folder(str(copy))
+    (copy / "model_config.json").write_text(json.dumps(config))
+    unsound = {name: np.full_like(array, np.nan) for name, array in weights.items()}
+    save_file(unsound, copy / "model.safetensors")
+    with pytest.raises(ConfigError, match="model.safetensors': .* numbers that are not finite"):
+        check_folder(str(copy))
+
+
+@pytest.mark.parametrize("steps", [0, 10**18, "5", None])
+def test_a_number_of_steps_that_nobody_takes_is_named(steps, copy):
+    inputs = json.loads((copy / "inputs.json").read_text())
+    inputs["hparams"]["n_iter"] = steps
+    (copy / "inputs.json").write_text(json.dumps(inputs))
+    with pytest.raises(DataError, match="inputs.json: hparams.n_iter must be from 1 to 10000"):
+        check_folder(str(copy))
 
 
 def test_missing_numbers_are_named(copy):

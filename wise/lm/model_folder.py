@@ -64,7 +64,7 @@ def check_folder(folder: Path) -> None:
             _object(folder / name)
     tensors, held = (sum(counts) for counts in zip(*map(_contents, weight_files(folder)), strict=True))
     require_count(folder / CONFIG, config, tensors)
-    _require_size(folder, config, held)
+    _require_folder_size(folder, config, held)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -149,7 +149,7 @@ def _contents(path: Path) -> tuple[int, int]:
     return len(header), numbers
 
 
-def _require_size(folder: Path, config: Mapping[str, Any], held: int) -> None:
+def _require_folder_size(folder: Path, config: Mapping[str, Any], held: int) -> None:
     """Raise `ConfigError` where the config describes more numbers than the files hold."""
     with refusing(f"{folder / CONFIG}: cannot load a language model that it describes", ConfigError):
         plain = AutoConfig.from_pretrained(folder, trust_remote_code=False)

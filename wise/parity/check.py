@@ -16,8 +16,8 @@ from wise.parity.replay import Replay
 
 
 def check_folder(folder: str) -> tuple[Golden, Deviations]:
-    """Replay one golden folder and compare everything that it stores; raises `DataError` where it is no golden run."""
-    with refusing(f"{folder}: not a golden folder", DataError):
+    """Replay one golden folder and compare everything that it stores; raises `DataError` where that is impossible."""
+    with refusing(f"{folder}: cannot be replayed", DataError):
         return _checked(Golden.open(folder))
 
 
