@@ -66,7 +66,7 @@ def edit_options(wildcards):
         f"{slice_option(job.part)}"
         f" --grid {shlex.quote(json.dumps(job.grid))} --batch-size {batch_size}{' --generate' if job.generate else ''}"
         f"{f' --kind {job.records}' if job.records != STREAM else ''}{f' --tuned {job.tuned}' if job.tuned else ''}"
-        f"{' --oracle' if job.oracle else ''}"
+        f"{' --oracle' if job.oracle else ''}{'' if job.fluency == 'none' else f' --fluency {job.fluency}'}"
     )
 
 

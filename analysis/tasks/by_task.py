@@ -35,10 +35,11 @@ REPORTED = {
     "generalization": ("gen_exact", ""),
     "locality": ("loc_far", "loc_topic"),
     "portability": ("port", ""),
+    "fluency": ("", "fluency"),
 }
 """Metrics as the InstructEdit paper names them: which of ours each is, of facts and of opinions."""
 
-SHOWN = ("rel_exact", "rel", "gen_exact", "gen", "loc_far", "loc_near", "port", "es", "loc_topic")
+SHOWN = ("rel_exact", "rel", "gen_exact", "gen", "loc_far", "loc_near", "port", "es", "loc_topic", "fluency")
 """Metrics of a table by task."""
 
 

@@ -21,12 +21,17 @@ from wise.evaluate.metrics import METRICS
 PUBLISHED = Path(__file__).with_name("published.csv")
 """Columns source, task, model, editor, metric, value and edited; shares, fluency as printed."""
 
+TITLES = {"portability": "Port", "fluency": "Fluency"}
+"""Headings of metrics that are not their first three letters."""
+
 BY = ("dataset", "model", "task", "editor", "T")
 COLUMNS = [*BY, "metric", "mean", "low", "high", "seeds", "edits", "covers", "reported_as", "GPT2-XL", "Llama-2"]
 
 NOTE = (
     "Rel and Gen are shares of edits of which every token of the target is right, as the printed ones must be; Rel of "
     "ConvSent is its edit success, and Loc the agreement of the unedited and the edited model on another topic. "
+    "Fluency is the n-gram entropy of 100 tokens written behind the edited question; compare it with the unedited row, "
+    "since the model and the length of the text set its level. "
     "Printed: the InstructEdit paper (arXiv:2402.16123), GPT2-XL / Llama-2, single edits. There, FT-L, CaliNet and "
     "GRACE edited none of the held-out facts: in brackets. Here every editor edits every fact that it is asked about.\n"
 )
@@ -51,7 +56,7 @@ def read_published() -> pd.DataFrame:
 def beside(cells: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """The cells with the paper's name of their metric, and its numbers for both of its models."""
     names = {(True, opinions): name for name, (_, opinions) in REPORTED.items() if opinions}
-    names |= {(False, facts): name for name, (facts, _) in REPORTED.items()}
+    names |= {(False, facts): name for name, (facts, _) in REPORTED.items() if facts}
     of_opinions = cells["task"] == OPINIONS
     cells = cells.assign(
         reported_as=[names.get(key, "") for key in zip(of_opinions, cells["metric"], strict=True)],
@@ -82,7 +87,7 @@ def _by_editor(cells: pd.DataFrame, unedited: set[tuple[str, str]]) -> str:
     counts = sorted(cells["T"].unique())
     header = ["Editor"]
     for name in reported:
-        title = name[:3].capitalize() if name != "portability" else "Port"
+        title = TITLES.get(name, name[:3].capitalize())
         header += [*(f"T={count} {title}" for count in counts), f"printed {title}"]
     lines = []
     index = cells.set_index(["editor", "reported_as", "T"])
@@ -91,16 +96,22 @@ def _by_editor(cells: pd.DataFrame, unedited: set[tuple[str, str]]) -> str:
         for name in reported:
             for count in counts:
                 key = (editor, name, count)
-                line.append(with_interval(*index.loc[key, ["mean", "low", "high"]]) if key in index.index else "–")
+                cell = index.loc[key, ["mean", "low", "high"]] if key in index.index else None
+                line.append("–" if cell is None else with_interval(*cell, digits=digits_of(name)))
             first = (editor, name, counts[0])
-            line.append(_printed(index.loc[first], (cells["task"].iloc[0], editor) in unedited)
-                        if first in index.index else "–")  # fmt: skip
+            known = (cells["task"].iloc[0], editor) in unedited
+            line.append(_printed(index.loc[first], known) if first in index.index else "–")
         lines.append(line)
     return markdown(header, lines)
 
 
+def digits_of(metric: str) -> int:
+    """Decimals of a metric: fluency is in hundreds, all others are shares."""
+    return 0 if metric == "fluency" else 2
+
+
 def _printed(cell: pd.Series, unedited: bool) -> str:
-    shown = " / ".join(number(cell[model]) for model in ("GPT2-XL", "Llama-2"))
+    shown = " / ".join(number(cell[model], digits_of(cell["metric"])) for model in ("GPT2-XL", "Llama-2"))
     return f"[{shown}]" if unedited else shown
 
 
@@ -135,8 +146,9 @@ def to_latex(cells: pd.DataFrame) -> str:
 
 
 def _latex(cell: pd.Series) -> str:
-    printed = "" if pd.isna(cell["GPT2-XL"]) else f" ({number(cell['GPT2-XL'])})"
-    return f"{number(cell['mean'])}{printed}"
+    digits = digits_of(cell["metric"])
+    printed = "" if pd.isna(cell["GPT2-XL"]) else f" ({number(cell['GPT2-XL'], digits)})"
+    return f"{number(cell['mean'], digits)}{printed}"
 
 
 def draw(cells: pd.DataFrame) -> Figure:

@@ -11,7 +11,7 @@ from analysis.claims.ledger import ledger
 from analysis.claims.statement import Ledger, read_claims
 from analysis.tasks.areas import Group, further_apart, panels, separation
 from analysis.tasks.by_task import HELD_OUT, SEEN, groups, successes, with_tasks
-from analysis.tasks.main_table import beside, read_published
+from analysis.tasks.main_table import beside, read_published, to_latex, to_markdown
 from analysis.tasks.verdict import compare_all
 from tests.study_runs import inputs_of
 from wise.errors import DataError
@@ -57,9 +57,13 @@ def test_printed_numbers_stand_beside_single_edits_of_the_same_task_and_metric()
         row | {"task": "questions", "T": 10, "metric": "rel_exact"},
         row | {"task": "convsent", "T": 1, "metric": "es"},
         row | {"task": "convsent", "T": 1, "metric": "rel_exact"},
+        row | {"task": "convsent", "T": 1, "metric": "fluency", "mean": 412.6, "low": 400.0, "high": 425.0},
     ])  # fmt: skip
-    printed = beside(cells, read_published())["GPT2-XL"]
+    found = beside(cells, read_published())
+    printed = found["GPT2-XL"]
     assert printed[0] == 0.8283 and np.isnan(printed[1]) and printed[2] == 0.6543 and np.isnan(printed[3])
+    assert "| 0.50 [0.40, 0.60] | 0.65 / – | 413 [400, 425] | 618 / – |" in to_markdown(found)
+    assert "ConvSent & Fluency & 413 (618)" in to_latex(found)
 
 
 def test_the_published_cells_give_the_published_gain():

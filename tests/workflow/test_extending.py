@@ -28,7 +28,7 @@ MODULES = {
 LINES = {  # the file that the example goes into, and the text in front of which it goes
     "editor/entry.txt": ("wise/editors/entries.py", '    "ft-m": Entry('),
     "dataset/entry.txt": ("wise/datasets/registry.py", '    "zsre": _published('),
-    "metric/metric.txt": ("wise/evaluate/metrics.py", '@measured("paraphrase", "Gen exact"'),
+    "metric/metric.txt": ("wise/evaluate/answer_metrics.py", '@measured("paraphrase", "Gen exact"'),
     "study/entry.txt": ("wise/config/studies.py", '    Study(\n        "shards",'),
     "figure/entry.txt": ("analysis/artifacts.py", "    *map(_of, STUDIES.values()),"),
     "family/entry.txt": ("wise/lm/architectures.py", '    "mistral": LLAMA,'),

@@ -60,7 +60,7 @@ def scores(editor: Editor, records: Sequence[EditRecord], batch_size: int, oracl
     with editor.unedited():
         before = before_by_question(pd.DataFrame(preedit_rows(editor.lm, records, batch_size, generate=True)))
     questions = questions_of(range(len(records)), records)
-    texts = generated(editor.lm, questions, batch_size, editor.unedited)
+    texts = generated(editor.lm, questions, batch_size, editor.unedited, fluency="opinions")
     T = len(records)
     rows = [
         transcript_row(question, reply, before[question.record.id, question.index], texts, T, 0, T - 1 - question.edit)

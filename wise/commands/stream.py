@@ -19,6 +19,7 @@ from wise.errors import ConfigError
 from wise.evaluate.ask import before_by_question
 from wise.evaluate.checkpoint import Checkpoints, writing
 from wise.evaluate.competence import left_out
+from wise.evaluate.fluency import ASKED_OF
 from wise.evaluate.free import generation_settings
 from wise.evaluate.grid import plan_runs
 from wise.evaluate.stream import ON_NAN, Stream, shuffled
@@ -46,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_slice_arguments(parser)
     parser.add_argument("--grid", type=json_argument, required=True, help='JSON of T -> chunks, such as {"10": 8}')
     parser.add_argument("--generate", action="store_true", help="ask for free answers to the edit prompts as well")
+    parser.add_argument(
+        "--fluency", choices=ASKED_OF, default="none", help="edits behind whose prompts a longer text is written"
+    )
     parser.add_argument("--oracle", action="store_true", help="also ask the memory that holds each edit")
     parser.add_argument("--dataset", required=True, help="name of the dataset, for the run record")
     parser.add_argument("--model-name", required=True, help="name of the model, for the run record")
@@ -88,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
     digests = {"dataset_sha256": sha256(args.records), "model_sha256": weights_digest(lm)}
     described = None if part is None else part.described(len(held))
     checkpoints = _checkpoints(args, editor, grid, digests)
-    asking = args.batch_size, args.generate, args.oracle
+    asking = args.batch_size, args.generate, args.fluency, args.oracle
     stream = Stream(editor, edits, before, *asking, args.on_nan, checkpoints, started)
     stream.carry_out(runs)
     with writing(args.out):
@@ -118,6 +122,7 @@ def _checkpoints(
         "grid": grid,
         "batch_size": args.batch_size,
         "generate": args.generate,
+        "fluency": args.fluency,
         "oracle": args.oracle,
         "dtype": args.dtype,
         "chat": args.chat,
@@ -147,7 +152,7 @@ def _record(
         "edits": args.edits,
         "slice": part,
         "grid": grid,
-        "generation": generation_settings() if args.generate else None,
+        "generation": generation_settings(args.generate, args.fluency),
         "options": asdict(editor.config),
         "records": args.kind,
         "tuned": args.tuned,

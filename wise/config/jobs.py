@@ -22,7 +22,8 @@ class EditJob(NamedTuple):
 
     `part` is the slice of the records that its seed edits, None where all seeds edit the same. `records` says which of
     the dataset's edits these are, a key of `RECORDS`. `tuned` is the digest of the search that chose options of it,
-    empty where none did. With `oracle` the memory that holds an edit is also asked, whatever the router says.
+    empty where none did. `fluency`: edits behind whose prompts a longer text is written. With `oracle` the
+    memory that holds an edit is also asked, whatever the router says.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class EditJob(NamedTuple):
     records: str = STREAM
     tuned: str = ""
     oracle: bool = False
+    fluency: str = "none"
 
 
 def main_job(config: Mapping[str, Any], dataset: str, model: str, editor: str, seed: int) -> EditJob:
@@ -47,7 +49,8 @@ def main_job(config: Mapping[str, Any], dataset: str, model: str, editor: str, s
     options = _seeded(config, dataset, editor, plan.options(config, *place), seed)
     part = plan.records_of_seed(config, dataset, seed)
     stream = asked["edits"], asked["grid"], asked["generate"], part
-    return EditJob(*place, seed, options, layer, *stream, tuned=_digest(plan.tuned(config, *place)))
+    tuned, fluency = _digest(plan.tuned(config, *place)), asked["fluency"]
+    return EditJob(*place, seed, options, layer, *stream, tuned=tuned, fluency=fluency)
 
 
 def study_points(config: Mapping[str, Any], study: str) -> dict[str, Point]:

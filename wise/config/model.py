@@ -145,6 +145,9 @@ class Asked(Section):
     is rolled back. Null means 1, 10, 100, ... and all edits, up to 40, 8, 2, 1 chunks."""
     generate: bool = True
     """Also let the model answer freely."""
+    fluency: Literal["none", "opinions", "edits"] = "opinions"
+    """Edits behind whose prompts the model writes 100 tokens, whose n-gram entropy is the metric `fluency`: none, those
+    that are asked for opinions (ConvSent), or all. In the main comparison only."""
     batch_size: AtLeastOne = 64
     """Questions in one forward pass; results do not depend on it."""
     checkpoint: Count = 50

@@ -13,6 +13,7 @@ import torch
 from wise.editors.base import Editor
 from wise.editors.decision import Reading, Routing, memory_name
 from wise.evaluate.competence import accuracy_by_kind
+from wise.evaluate.fluency import asked_of, long_texts
 from wise.evaluate.free import Ending, Free, free_answers, own_endings
 from wise.lm.answer import Answer, answer_pairs, read_answers
 from wise.lm.batch import by_length, encode, unsorted
@@ -102,13 +103,22 @@ def generated(
     questions: Sequence[Question],
     batch_size: int = 64,
     unedited: Callable[[], AbstractContextManager] = nullcontext,
+    answers: bool = True,
+    fluency: str = "none",
 ) -> dict[str, Free]:
-    """Free greedy answers to the edit prompts among `questions`, by prompt, see `free_answers`."""
-    targets = _edit_targets(questions)
-    if not targets:
-        return {}
-    answers = free_answers(lm, list(targets), list(targets.values()), batch_size, unedited)
-    return dict(zip(targets, answers, strict=True))
+    """What the model writes freely behind the edit prompts among `questions`, by prompt.
+
+    Greedy `answers`, see `free_answers`, and behind some a longer text, see `wise.evaluate.fluency`.
+    """
+    targets = _edit_targets(questions) if answers else {}
+    found: dict[str, Free] = {}
+    if targets:
+        free = free_answers(lm, list(targets), list(targets.values()), batch_size, unedited)
+        found = dict(zip(targets, free, strict=True))
+    longer = [q.probe.prompt for q in questions if q.probe.kind == EDIT_KIND and asked_of(q.record, fluency)]
+    for prompt, text in long_texts(lm, longer, batch_size).items():
+        found[prompt] = replace(found.get(prompt, Free()), longer=text)
+    return found
 
 
 def preedit_rows(
@@ -158,7 +168,7 @@ def transcript_row(
     oracle: Reply | None = None,
 ) -> dict[str, Any]:
     """One row of the transcript, see `wise.evaluate.transcript`; `oracle` is the reply of the memory `holder`."""
-    free = texts.get(question.probe.prompt) if question.probe.kind == EDIT_KIND else None
+    free = texts.get(question.probe.prompt, Free()) if question.probe.kind == EDIT_KIND else Free()
     return {
         "T": T,
         "chunk": chunk,
@@ -175,8 +185,9 @@ def transcript_row(
         "before_tokens": before["before_tokens"],
         "before_nll": before["before_nll"],
         "base_accuracy": before["base_accuracy"],
-        "generated": None if free is None else free.text,
-        **_described("ending", None if free is None else free.ending),
+        "generated": free.text,
+        **_described("ending", free.ending),
+        "text": free.longer,
         **{name: before.get(name) for name in BEFORE_ENDING},
         "score": reply.score,
         "threshold": reply.threshold,

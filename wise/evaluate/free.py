@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from wise.evaluate.fluency import TEXT_TOKENS
 from wise.lm.answer import answer_sequences
 from wise.lm.batch import Encoded, encode
 from wise.lm.generate import continue_tokens, generate_tokens
@@ -37,10 +38,14 @@ class Ending:
 
 @dataclass(frozen=True)
 class Free:
-    """A free greedy answer: its `text`, and its `ending` where it begins with the target."""
+    """What was written freely behind a prompt: none of it where it was not asked for.
 
-    text: str
-    ending: Ending | None
+    `text`: a greedy answer, and its `ending` where it begins with the target. `longer`: a text for its fluency.
+    """
+
+    text: str | None = None
+    ending: Ending | None = None
+    longer: str | None = None
 
 
 def free_answers(
@@ -64,14 +69,15 @@ def free_answers(
     return [Free(text.strip(), by_place.get(i)) for i, text in enumerate(texts)]
 
 
-def generation_settings() -> dict[str, Any]:
-    """How free answers are generated, and how many tokens of their endings are looked at, for the run record."""
-    return {
-        "max_new_tokens": f"longest target + {SPARE_TOKENS}",
-        "ending_tokens": ENDING_TOKENS,
-        "stop": "end token",
-        "kv_cache": True,
-    }
+def generation_settings(answers: bool, fluency: str) -> dict[str, Any] | None:
+    """How free answers, their endings and texts for fluency are generated, for the run record; None without any."""
+    made: dict[str, Any] = {}
+    if answers:
+        longest = f"longest target + {SPARE_TOKENS}"
+        made |= {"max_new_tokens": longest, "ending_tokens": ENDING_TOKENS, "stop": "end token"}
+    if fluency != "none":
+        made |= {"fluency": fluency, "text_tokens": TEXT_TOKENS}
+    return made | {"kv_cache": True} if made else None
 
 
 def own_endings(

@@ -78,9 +78,10 @@ def opinion_shift(wanted: np.ndarray, opposite: np.ndarray, before: np.ndarray) 
 
 
 def ngram_entropy(texts: Iterable[str]) -> np.ndarray:
-    """Fluency of each text, shape (n,): `100 * (2/3 H_2 + 4/3 H_3)`, H_k the entropy of its k-grams of words in bits.
+    """Fluency of each text, shape (n,): `100 (2/3 H_2 + 4/3 H_3) / 2`, H_k the entropy of its k-grams of words in bits.
 
-    As in ROME (Meng et al. 2022, section 3.4): repetition lowers it. NaN for a text of fewer than three words.
+    As in ROME (Meng et al. 2022, section 3.4), whose code takes the mean of both terms: repetition lowers it. NaN for
+    a text of fewer than three words.
     """
     return np.array([_weighted_entropy(_words(text).split()) for text in texts], dtype=float)
 
@@ -89,7 +90,7 @@ def _weighted_entropy(words: Sequence[str]) -> float:
     if len(words) < 3:
         return np.nan
     total = 0.0
-    for size, weight in ((2, 2 / 3), (3, 4 / 3)):
+    for size, weight in ((2, 1 / 3), (3, 2 / 3)):  # ROME's 2/3 and 4/3, halved by the mean
         _, counts = np.unique([" ".join(words[i : i + size]) for i in range(len(words) - size + 1)], return_counts=True)
         share = counts / counts.sum()
         total -= weight * float((share * np.log2(share)).sum())

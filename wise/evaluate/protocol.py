@@ -17,6 +17,7 @@ COLUMNS = ("protocol", "moment", "scorer", "max_new_tokens", "stop", "kv_cache")
 """What is said beside every number; the last three of free answers only."""
 
 ENDINGS = "what follows the target"
+FLUENCY = "n-gram entropy of a longer text"
 
 SCORERS = {
     "token agreement with the target": (
@@ -44,6 +45,7 @@ SCORERS = {
         "ending_nll",
         "ending_nll_before",
     ),
+    FLUENCY: ("fluency",),
     "likelihood of the target": ("nll", "ppl", "ood", "ood_exact", "es"),
     "mean of the scores": ("avg", "avg_ood", "avg_oracle"),
     "memory answers": ("rel_routed", "gen_routed", "near_routed", "far_routed"),
@@ -52,7 +54,7 @@ SCORERS = {
 """Ways to score an answer, and the metrics that do; one that is not here has a scorer of its own."""
 
 _SCORER = {metric: scorer for scorer, metrics in SCORERS.items() for metric in metrics}
-_PROTOCOL = dict.fromkeys(("rel_generated", "rel_contains", *SCORERS[ENDINGS]), GENERATED)
+_PROTOCOL = dict.fromkeys(("rel_generated", "rel_contains", *SCORERS[ENDINGS], *SCORERS[FLUENCY]), GENERATED)
 _PROTOCOL |= dict.fromkeys((*SCORERS["memory answers"], *SCORERS["memory of the edit answers"], "far_score"), ROUTER)
 
 
@@ -65,6 +67,8 @@ def described(metric: str, generation: Mapping[str, Any] | None, moment: str = R
     """The `COLUMNS` of a number; `generation` is what the run record says of free answers, None without any."""
     free = dict(generation or {}) if protocol_of(metric) == GENERATED else {}
     if free and metric in SCORERS[ENDINGS]:
-        free = free | {"max_new_tokens": f"target + {free['ending_tokens']}"}
+        free |= {"max_new_tokens": f"target + {free['ending_tokens']}"}
+    if free and metric in SCORERS[FLUENCY]:
+        free |= {"max_new_tokens": f"{free['text_tokens']}", "stop": "never"}
     said = {"protocol": protocol_of(metric), "moment": moment, "scorer": _SCORER.get(metric, metric)}
     return said | {name: free.get(name, "") for name in COLUMNS[3:]}

@@ -56,7 +56,9 @@ class Stream:
     `before` holds the unedited model's answers, see `wise.evaluate.ask.before_by_question`. `curve` says of every
     edit what it cost. `on_nan`: what happens to an edit whose loss is not finite, one of `ON_NAN`. With `checkpoints`
     the stream goes on where an earlier one was killed; `done` counts its edits over all runs. `started`: when the
-    job began. With `oracle` the memory that holds an edit is also asked, whatever the router says.
+    job began. With `generate` the model also answers freely, and `fluency` says behind which prompts it writes a longer
+    text, see `wise.evaluate.ask.generated`. With `oracle` the memory that holds an edit is also asked, whatever the
+    router says.
 
     A `"skip"`ped edit is noted in the curve as failed and leaves the memory as it was; its questions are asked like
     all others. For editors that learn all edits together the whole call fails, and the next one tries them again.
@@ -67,6 +69,7 @@ class Stream:
     before: Mapping[tuple[str, int], dict[str, Any]]
     batch_size: int = 64
     generate: bool = False
+    fluency: str = "none"
     oracle: bool = False
     on_nan: str = "fail"
     checkpoints: Checkpoints | None = None
@@ -160,9 +163,8 @@ class Stream:
         records = {question.record.id for question in questions}
         holders = {record: memory_name(self.editor.holder(record)) for record in records}
         oracles = self._oracle(questions)
-        texts = {}
-        if self.generate:
-            texts = generated(self.editor.lm, questions, self.batch_size, self.editor.unedited)
+        freely = self.editor.unedited, self.generate, self.fluency
+        texts = generated(self.editor.lm, questions, self.batch_size, *freely)
         for index, (question, reply, before) in enumerate(zip(questions, replies, known, strict=True)):
             age = T - 1 - (question.edit - start)
             told = holders[question.record.id], oracles.get(index)

@@ -25,8 +25,12 @@ def generate_tokens(
     lm: LanguageModel, prompts: Sequence[str], max_new_tokens: int = 16, batch_size: int = 64
 ) -> list[list[int]]:
     """The same as token ids, with padding behind an end token."""
-    tokens = lm.tokenizer(opened(lm, prompts), add_special_tokens=not lm.chat)  # a chat template writes its own
-    return continue_tokens(lm, tokens["input_ids"], max_new_tokens, batch_size)
+    return continue_tokens(lm, prompt_tokens(lm, prompts), max_new_tokens, batch_size)
+
+
+def prompt_tokens(lm: LanguageModel, prompts: Sequence[str]) -> list[list[int]]:
+    """The prompts as the model is given them to continue."""
+    return lm.tokenizer(opened(lm, prompts), add_special_tokens=not lm.chat)["input_ids"]  # a chat template has its own
 
 
 def answer_of_length(lm: LanguageModel, prompt: str, new_tokens: int) -> None:
@@ -44,9 +48,14 @@ def answer_of_length(lm: LanguageModel, prompt: str, new_tokens: int) -> None:
 
 
 def continue_tokens(
-    lm: LanguageModel, texts: Sequence[Sequence[int]], max_new_tokens: int = 16, batch_size: int = 64
+    lm: LanguageModel,
+    texts: Sequence[Sequence[int]],
+    max_new_tokens: int = 16,
+    batch_size: int = 64,
+    past_end: bool = False,
 ) -> list[list[int]]:
-    """What is generated behind texts that are tokens already."""
+    """What is generated behind texts that are tokens already; with `past_end` exactly `max_new_tokens`."""
+    end = lm.vocabulary if past_end else lm.tokenizer.eos_token_id  # the number behind the last token never comes
     sequences = [Encoded(tuple(ids), len(ids)) for ids in texts]
     answers: list[list[int]] = [[]] * len(sequences)
     for indices in by_length(sequences, batch_size):
@@ -58,7 +67,7 @@ def continue_tokens(
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
                 pad_token_id=lm.tokenizer.pad_token_id,
-                eos_token_id=lm.tokenizer.eos_token_id,
+                eos_token_id=end,
             )
         new = tokens[:, batch.input_ids.shape[1] :]
         for index, row in zip(indices, new.tolist(), strict=True):
