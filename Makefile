@@ -1,7 +1,7 @@
 # Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
 # as it is.
 .DEFAULT_GOAL := help
-.PHONY: help run smoke instructedit real paper tune test cluster-test services-test faults bad-input rounding lint \
+.PHONY: help run smoke instructedit real paper tune test thorough cluster-test services-test faults bad-input rounding lint \
 	audit ui report clean
 SHELL := bash
 
@@ -60,8 +60,11 @@ paper: $(READY)  ## every study of the WISE paper with CONFIG, beside its main c
 		$(if $(DATA),--config data='{local_dir: $(abspath $(DATA))}')
 	@$(MAKE) --no-print-directory _where
 
-test: $(READY)  ## all tests; the longest files first, so that no core is left alone at the end
-	$(PYTEST) tests/workflow tests/contract tests/unit
+test: $(READY)  ## the tests; the longest files first, so that no core is left alone at the end
+	$(PYTEST) -m "not thorough" tests/workflow tests/contract tests/unit
+
+thorough: $(READY)  ## combinations of what `make test` tries one by one: every editor on a device, on more families, ...
+	$(PYTEST) -m thorough tests/workflow tests/contract
 
 cluster-test: $(READY)  ## the smoke run as jobs of a Slurm that is started here, killed and resumed (docs/cluster.md)
 	OMP_NUM_THREADS=1 python -m pytest -n 0 -q -rs tests/cluster

@@ -27,17 +27,24 @@ OURS = {"loc": "loc_far", "retrieved": "rel_retrieved"}
 PLACE = ["source", "dataset", "model", "T"]
 
 
-def beside(options: Mapping[str, Mapping[str, Any]], ours: Mapping[tuple[str, str], float], count: int) -> str:
-    """Markdown: measured scores at T=`count` and the published ones, for variants whose options the paper varies too.
+Scores = Mapping[tuple[str, str], float]
+"""Scores by variant and metric."""
 
-    `options` of each variant by its name; `ours` holds scores by variant and metric. Empty where the paper has none.
+
+def beside(options: Mapping[str, Mapping[str, Any]], ours: Mapping[int, Scores]) -> str:
+    """Markdown: measured scores and the published ones, for variants whose options the paper varies too.
+
+    `options` of each variant by its name; `ours` holds scores by T. Published ones stand beside those of the same T, or
+    of the largest where there are none. Empty where the paper has none.
     """
     found = matched(options, pd.read_csv(PUBLISHED))
     parts = []
     for place, cells in found.groupby(PLACE, sort=False):
         metrics = [metric for metric in TITLES if metric in set(cells["metric"])]
-        rows = [[variant, *_pair(ours, variant, own, metrics)] for variant, own in cells.groupby("variant", sort=False)]
         source, dataset, model, T = place
+        count = T if T in ours else max(ours)
+        variants = cells.groupby("variant", sort=False)
+        rows = [[variant, *_pair(ours[count], variant, own, metrics)] for variant, own in variants]
         titles = [TITLES[metric] for metric in metrics]
         header = ["Variant", *(f"T={count} {title}" for title in titles), *(f"published {title}" for title in titles)]
         parts += [f"Published: {source}, {model} on {dataset}, T={T}.\n", markdown(header, rows)]
@@ -78,7 +85,7 @@ def _same(value: Any, wanted: str) -> bool:
         return False
 
 
-def _pair(ours: Mapping[tuple[str, str], float], variant: Any, cells: pd.DataFrame, metrics: list[str]) -> list[str]:
+def _pair(ours: Scores, variant: Any, cells: pd.DataFrame, metrics: list[str]) -> list[str]:
     published = dict(zip(cells["metric"], cells["value"], strict=True))
     first = next(iter(ours), ("", ""))[0]
     return [
@@ -87,7 +94,7 @@ def _pair(ours: Mapping[tuple[str, str], float], variant: Any, cells: pd.DataFra
     ]
 
 
-def _measured(ours: Mapping[tuple[str, str], float], variant: str, first: str, metric: str) -> float:
+def _measured(ours: Scores, variant: str, first: str, metric: str) -> float:
     missing = float("nan")
     if metric.endswith("_gain"):
         name = metric.removesuffix("_gain")

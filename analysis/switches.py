@@ -57,10 +57,13 @@ def to_published(compared: pd.DataFrame, options: Mapping[tuple[str, str, str], 
     parts = []
     for (dataset, model, editor), variants in options.items():
         own = compared[(compared[["dataset", "model", "editor"]] == (dataset, model, editor)).all(axis=1)]
-        own = own[(own["T"] == own["T"].max()) & (own["records"] == own["records"].iloc[-1])].set_index("variant")
+        own = own[own["records"] == own["records"].iloc[-1]]
         metrics = [metric for metric in METRICS if metric in own]
-        ours = {(str(name), metric): float(own.loc[name, metric]) for name in own.index for metric in metrics}
-        text = beside(variants, ours, int(own["T"].iloc[0]))
+        ours = {
+            int(str(T)): {(row["variant"], metric): row[metric] for row in rows.to_dict("records") for metric in metrics}
+            for T, rows in own.groupby("T")
+        }
+        text = beside(variants, ours)
         parts += [f"\n## {editor_style(editor).label} on {dataset}, {model}, beside the paper\n", text] if text else []
     return "\n".join(parts)
 

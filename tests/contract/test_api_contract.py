@@ -12,6 +12,7 @@ import torch
 
 import wise
 from tests.models import FAMILY_MODELS, taught_language_model, tiny_language_model
+from tests.thorough import by_turns
 from tests.unit.test_chat import TEMPLATE
 from wise.cli import main
 from wise.editors.registry import EDITORS
@@ -62,8 +63,7 @@ def answered(editor, prompt, target):
     return editor.ask(prompt, count).answer
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2"])
-@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize(("name", "family"), by_turns(EDITORS, ["llama", "gpt2"]))
 def test_an_edit_takes_or_says_that_it_did_not(name, family, tmp_path):
     editor = attached(name, family)
     outcomes, told = made(editor)

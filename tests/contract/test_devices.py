@@ -18,6 +18,7 @@ from tests.accelerator import CPU, accelerator
 from tests.closeness import assert_same_to_rounding
 from tests.contract.test_editors import BLOCKS
 from tests.models import tiny_language_model
+from tests.thorough import some
 from tests.tiny_edits import CONTEXTS, OTHERS, QUICK, STREAM
 from wise.cli import main
 from wise.editors.registry import EDITORS, editor_class, make_editor
@@ -125,7 +126,11 @@ def replies(editor, oracle: bool = False) -> list:
     return ask(editor, questions_of(range(len(STREAM)), STREAM), oracle=oracle)
 
 
-@pytest.mark.parametrize("case", CASES)
+KEPT = ("alphaedit", "grace", "mend", "memoir", "retrieval", "wise-merge", "wise-retrieve, whitened")
+"""One of each kind: a solved weight, a codebook, a network, a memory, a prompt, and merged and routed memories."""
+
+
+@pytest.mark.parametrize("case", some(CASES, KEPT))
 def test_an_editor_does_the_same_on_another_device(case, tmp_path):
     expected = course(*CASES[case], CPU, tmp_path / "cpu")
     with accelerator() as device:

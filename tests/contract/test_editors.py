@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.models import FAMILY_MODELS, tiny_language_model
+from tests.thorough import by_turns
 from tests.tiny_edits import (
     CONTEXTS,
     OTHERS,
@@ -37,13 +38,12 @@ in_forward = pytest.mark.parametrize("name", [name for name in sorted(EDITORS) i
 UNTRAINED = ("none", "retrieval", "serac")
 """Editors that take no step of optimisation for an edit."""
 COMMON = ("llama", "gptj")
+ON_ALL = ("ft-l", "wise-retrieve")
 families = pytest.mark.parametrize(
     ("name", "family"),
     [
-        (name, family)
-        for name in sorted(EDITORS)
-        for family in FAMILY_MODELS
-        if family in COMMON or name in ("ft-l", "wise-retrieve")
+        *by_turns((name for name in sorted(EDITORS) if name not in ON_ALL), COMMON),
+        *((name, family) for name in ON_ALL for family in FAMILY_MODELS),
     ],
 )
 """Every editor on two families; one that changes the weight and one that routes on all."""

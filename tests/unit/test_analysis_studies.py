@@ -159,13 +159,19 @@ def test_published_cells_of_an_option_stand_beside_the_variants_that_set_it():
         "b": {"merge": "slerp", "rho": 0.5},
         "c": {"merge": "ties", "rho": 0.3},
     }
-    text = published_variants.beside(options, {("a", "rel"): 0.5, ("b", "rel"): 0.25}, 60)
+    text = published_variants.beside(options, {60: {("a", "rel"): 0.5, ("b", "rel"): 0.25}})
     assert "Table 11, LLaMA-2-7B on zsre, T=100" in text and "Table 13" not in text
     assert "| b | 0.250 | – | – | – | 0.62 | 0.64 | 0.91 | 0.72 |" in text
-    assert published_variants.beside({"a": {"merge": "ties"}}, {}, 1) == "", "nothing is varied"
+    assert published_variants.beside({"a": {"merge": "ties"}}, {1: {}}) == "", "nothing is varied"
     replay = {"without": {"replay": False}, "with": {"replay": True}}
     ours = {("without", "rel"): 0.5, ("with", "rel"): 0.75, ("with", "rel_retrieved"): 0.9}
-    assert "| with | 0.900 | 0.250 | 0.88 | 0.08 |" in published_variants.beside(replay, ours, 10)
+    assert "| with | 0.900 | 0.250 | 0.88 | 0.08 |" in published_variants.beside(replay, {10: ours})
+    loss = {"whole": {"routing_weight": 1.0}, "without": {"routing_weight": 0.0}}
+    ours = {T: {("without", "rel"): T / 1000} for T in (10, 100)}
+    text = published_variants.beside(loss, ours)
+    for T, count in ((10, 10), (100, 100), (1000, 100)):  # the same T, else the largest
+        table = text.split(f"on zsre, T={T}.")[1].split("Published")[0]
+        assert f"| Variant | T={count} Rel |" in table and f"| without | {count / 1000:.3f} |" in table
 
 
 def test_effects_of_tracing_are_beside_the_edits_of_the_same_layer(runs):

@@ -78,6 +78,11 @@ def test_one_value_says_nothing():
     assert s.detectable(found.found) == np.inf
 
 
+def test_a_value_with_one_bound_has_an_interval_that_ends_there():
+    free, ends = s.interval(cell([0.0, 0.1, 3.0])), s.interval(cell([0.0, 0.1, 3.0]), (0.0, np.inf))
+    assert free.low < 0 and ends == s.Interval(free.mean, 0.0, free.high)
+
+
 def test_equal_scores_leave_a_doubt_of_one_record():
     found = s.compared(cell(np.zeros(100)))
     reach = t.ppf(0.975, 99) / 100

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.thorough import some, thorough
 from tests.workflow.conftest import Workspace, copy_project, job_counts
 from wise.config import plan
 from wise.config.check import uses
@@ -17,7 +18,7 @@ from wise.config.model import complete
 from wise.config.studies import STUDIES
 
 
-@pytest.mark.parametrize("config", ["default", "smoke", "tiny"])
+@pytest.mark.parametrize("config", some(["default", "smoke", "tiny"], ["default"]))
 def test_a_dry_run_plans_every_stage(copied: Workspace, config: str):
     jobs = job_counts(copied.dry_run(config=f"config/{config}.yaml"))
     assert {"factworld", "pretrain", "preedit", "edit", "score", "main_table", "triangle", "layer", "track"} <= set(
@@ -33,11 +34,13 @@ PUBLISHED = {"fetch_model", "download", "convert"}
     ("config", "there", "absent"),
     [
         ("settings", EMBEDDED, PUBLISHED),
-        ("gpu", EMBEDDED, PUBLISHED),
+        pytest.param("gpu", EMBEDDED, PUBLISHED, marks=thorough),
         ("paper", PUBLISHED, EMBEDDED),
-        ("modern", PUBLISHED, EMBEDDED),
+        pytest.param("modern", PUBLISHED, EMBEDDED, marks=thorough),
         ("real", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}),
-        ("real-short", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}),
+        pytest.param(
+            "real-short", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}, marks=thorough
+        ),
         ("instructedit-real", {"download", "convert", "convert_model", "transfer"}, EMBEDDED | {"fetch_model"}),
         ("counterfact-small", {"download", "counterfact_corpus", "pretrain"}, {"fetch_model", "convert", "factworld"}),
     ],

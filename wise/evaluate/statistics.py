@@ -72,19 +72,19 @@ def median_interval(values: np.ndarray, alpha: float = ALPHA) -> Interval:
 def interval(found: Estimate, bounds: tuple[float, float] = UNBOUNDED, alpha: float = ALPHA) -> Interval:
     """The mean with its interval of level 1 - alpha, inside `bounds`.
 
-    Where values have bounds, it is Wilson's score interval for as many trials as give the same variance, at most the
+    Where values have both bounds, it is Wilson's score interval for as many trials as give the same variance, at most the
     distinct records. It leans inwards and has a width also where all values are equal, at the bounds too: Korn and
     Graubard ("Confidence intervals for proportions with small expected number of positive counts estimated from survey
     data", Survey Methodology 1998), Franco, Little, Louis and Slud ("Comparative study of confidence intervals for
-    proportions in complex sample surveys", JSSAM 2019). Elsewhere it is mean -+ `critical` standard errors. One value
-    alone gives the bounds.
+    proportions in complex sample surveys", JSSAM 2019). Elsewhere it is mean -+ `critical` standard errors, cut
+    off at a bound. One value alone gives the bounds.
     """
     (low, high), reach = bounds, critical(found, alpha)
     if not np.isfinite(reach):
         return Interval(found.mean, low, high)
     if not np.isfinite(high - low):
         half = reach * found.variance**0.5
-        return Interval(found.mean, found.mean - half, found.mean + half)
+        return Interval(found.mean, max(found.mean - half, low), min(found.mean + half, high))
     share = min(max((found.mean - low) / (high - low), 0.0), 1.0)
     variance = found.variance / (high - low) ** 2
     trials = min(float(found.records), share * (1 - share) / variance if variance else np.inf)
