@@ -60,7 +60,7 @@ def to_published(compared: pd.DataFrame, options: Mapping[tuple[str, str, str], 
         own = own[own["records"] == own["records"].iloc[-1]]
         metrics = [metric for metric in METRICS if metric in own]
         ours = {
-            int(str(T)): {(row["variant"], metric): row[metric] for row in rows.to_dict("records") for metric in metrics}
+            int(str(T)): {(row["variant"], name): row[name] for row in rows.to_dict("records") for name in metrics}
             for T, rows in own.groupby("T")
         }
         text = beside(variants, ours)

@@ -99,7 +99,8 @@ def to_markdown(found: pd.DataFrame) -> str:
             lines = _named_once(lines)
             parts += ["Not testable here:\n", markdown(["Claim", "Stated in", "Editor", "Reason"], lines, left=4)]
         failed = tested[(tested["verdict"] == Verdict.FAILS) & (tested["reason"] != "")]
-        parts += [f"* {_said(row)} ({_who(row)}): {row['reason']}\n" for row in failed.to_dict("records")]
+        known = [f"* {_said(row)} ({_who(row)}): {row['reason']}" for row in failed.to_dict("records")]
+        parts += ["What is known of those that do not hold:\n", "\n".join(known) + "\n"] if known else []
     return "\n".join(parts)
 
 

@@ -50,9 +50,9 @@ def _of_place(claims: Ledger, inputs: Inputs, here: Mapping[str, Source], place:
             try:
                 _require_sense(claim, level, here[MAIN])
                 if isinstance(claim.test, OnCost):
-                    found.append((line | _measured(claim, claim.test, inputs, place, str(editor)), []))
+                    found.append((line | _measured(claim.test, inputs, place, str(editor)), []))
                 elif isinstance(claim.test, OnAreas):
-                    found.append((line | _apart(claim, claim.test, inputs, place, str(editor)), []))
+                    found.append((line | _apart(claim.test, inputs, place, str(editor)), []))
                 elif claim.test is not None:
                     source = _scores(claim.test, here)
                     line["convention"] = source.conventions(editor)
@@ -65,9 +65,10 @@ def _of_place(claims: Ledger, inputs: Inputs, here: Mapping[str, Source], place:
     alpha = ALPHA / max(1, len(tested))
     for (line, (p, _)), p_holm in zip(tested, holm([p for _, (p, _) in tested]), strict=True):
         line |= {"p": p, "p_holm": p_holm}
-    why = {claim.id: claim.why for claim in claims.claims}
+    why = {claim.id: claim.why.get(level, "") for claim in claims.claims}
     for line, made in found:
-        yield line | (_judged(made, line["p_holm"], alpha) if made else {}) | _reason(line, made, why)
+        told = line | (_judged(made, line["p_holm"], alpha) if made else {})
+        yield {"reason": why[line["claim"]] if told["verdict"] == Verdict.FAILS else ""} | told
 
 
 def _judged(made: Sequence[Effect], p_holm: float, alpha: float) -> Line:
@@ -84,25 +85,21 @@ def _judged(made: Sequence[Effect], p_holm: float, alpha: float) -> Line:
     }  # fmt: skip
 
 
-def _reason(line: Line, made: Sequence[Effect], why: Mapping[str, str]) -> Line:
-    return {"reason": line.get("reason") or (why[line["claim"]] if made or line.get("verdict") else "")}
-
-
-def _measured(claim: Claim, test: OnCost, inputs: Inputs, place: tuple[str, str], editor: str) -> Line:
+def _measured(test: OnCost, inputs: Inputs, place: tuple[str, str], editor: str) -> Line:
     found = measured(test, inputs, place, editor)
     told = judge.by_interval(found.low, found.high, test.expect)
     return {
         "verdict": str(told), "effect": found.value, "low": found.low, "high": found.high, "T": found.T,
-        "metric": test.cost, "against": test.against or "", "pairs": found.count or None, "reason": claim.why,
+        "metric": test.cost, "against": test.against or "", "pairs": found.count or None,
     }  # fmt: skip
 
 
-def _apart(claim: Claim, test: OnAreas, inputs: Inputs, place: tuple[str, str], editor: str) -> Line:
+def _apart(test: OnAreas, inputs: Inputs, place: tuple[str, str], editor: str) -> Line:
     found = on_areas(test, inputs, place, editor)
     return {
         "verdict": str(judge.by_interval(found.low, found.high, test.expect)), "effect": found.value, "low": found.low,
         "high": found.high, "metric": "silhouette", "against": test.against, "edits": found.count, "seeds": 1,
-        "covers": "records", "reason": claim.why,
+        "covers": "records",
     }  # fmt: skip
 
 

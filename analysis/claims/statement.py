@@ -155,8 +155,8 @@ class Claim(Strict):
     """What has to be there for the test, beyond what its study names."""
     levels: list[Literal["embedded", "real", "7B"]] = []
     """Levels on which the claim makes sense; empty means all."""
-    why: str = ""
-    """What is known about why it fails, where it does."""
+    why: dict[Literal["embedded", "real", "7B"], str] = {}
+    """What is known about why it fails, by level."""
 
     @model_validator(mode="after")
     def _testable(self) -> Claim:

@@ -155,6 +155,21 @@ def test_the_ledger_has_a_line_for_every_claim_and_editor(runs):
     assert "GRACE does not generalise (GRACE)" in written
 
 
+def test_what_is_known_of_a_failing_stands_at_its_level_and_nowhere_else(runs):
+    """GRACE's scores are drawn so that it remembers; here it is claimed not to."""
+    [claim] = [claim for claim in read_claims().claims if claim.id == "grace-memorises"]
+    failing = claim.model_copy(update={"test": claim.test.model_copy(update={"expect": Expected(below=0.0)})})
+    inputs = inputs_of("claims", runs)
+    for told, level_of in (("It remembers here.", "embedded"), ("", "real")):
+        stated = Ledger(matters=0.02, claims=[failing.model_copy(update={"why": {level_of: "It remembers here."}})])
+        found = ledger(stated, inputs)
+        failed = found[found["verdict"] == Verdict.FAILS]
+        assert len(failed) and set(failed["reason"]) == {told}
+        assert ("It remembers here." in to_markdown(found)) == bool(told)
+    holding = Ledger(matters=0.02, claims=[claim.model_copy(update={"why": {"embedded": "It remembers here."}})])
+    assert not set(ledger(holding, inputs)["reason"]) & {"It remembers here."}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
