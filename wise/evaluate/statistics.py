@@ -72,10 +72,10 @@ def median_interval(values: np.ndarray, alpha: float = ALPHA) -> Interval:
 def interval(found: Estimate, bounds: tuple[float, float] = UNBOUNDED, alpha: float = ALPHA) -> Interval:
     """The mean with its interval of level 1 - alpha, inside `bounds`.
 
-    Where values have both bounds, it is Wilson's score interval for as many trials as give the same variance, at most the
-    distinct records. It leans inwards and has a width also where all values are equal, at the bounds too: Korn and
-    Graubard ("Confidence intervals for proportions with small expected number of positive counts estimated from survey
-    data", Survey Methodology 1998), Franco, Little, Louis and Slud ("Comparative study of confidence intervals for
+    Between two bounds it is Wilson's score interval for as many trials as give the same variance, at most the distinct
+    records. It leans inwards and has a width also where all values are equal, at the bounds too: Korn and Graubard
+    ("Confidence intervals for proportions with small expected number of positive counts estimated from survey data",
+    Survey Methodology 1998), Franco, Little, Louis and Slud ("Comparative study of confidence intervals for
     proportions in complex sample surveys", JSSAM 2019). Elsewhere it is mean -+ `critical` standard errors, cut
     off at a bound. One value alone gives the bounds.
     """
