@@ -65,7 +65,7 @@ def _of_place(claims: Ledger, inputs: Inputs, here: Mapping[str, Source], place:
     alpha = ALPHA / max(1, len(tested))
     for (line, (p, _)), p_holm in zip(tested, holm([p for _, (p, _) in tested]), strict=True):
         line |= {"p": p, "p_holm": p_holm}
-    why = {claim.id: claim.why.get(level, "") for claim in claims.claims}
+    why = {claim.id: claim.known(level) for claim in claims.claims}
     for line, made in found:
         told = line | (_judged(made, line["p_holm"], alpha) if made else {})
         yield {"reason": why[line["claim"]] if told["verdict"] == Verdict.FAILS else ""} | told

@@ -158,6 +158,10 @@ class Claim(Strict):
     why: dict[Literal["embedded", "real", "7B"], str] = {}
     """What is known about why it fails, by level."""
 
+    def known(self, level: str) -> str:
+        """What is known about why it fails on a level; empty where nothing is."""
+        return next((text for place, text in self.why.items() if place == level), "")
+
     @model_validator(mode="after")
     def _testable(self) -> Claim:
         if self.test is None and not self.needs:
