@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import seaborn
@@ -72,10 +74,10 @@ def draw(cells: pd.DataFrame) -> Figure:
     made, strips = stacked(titles, WIDTH, 1.4 + 0.33 * max(2, cells["k"].nunique()))
     for strip, (_, group) in zip(strips, groups, strict=True):
         left, right = strip.subplots(1, 2)
-        _heat_map(left, grid(group), "viridis", "Avg (Rel, Gen, Loc far)", ".2f")
+        _heat_map(left, grid(group), "viridis", "Avg (Rel, Gen, Loc far)", "{:.2f}".format)
         off = float((group["overlap"] - group["simulated"]).abs().max())
         title = rf"expected overlap $\rho^k$ (simulated: within {off:.1g})"
-        _heat_map(right, grid(group, "overlap"), "cividis", title, ".2g")
+        _heat_map(right, grid(group, "overlap"), "cividis", title, short)
     return made
 
 
@@ -117,9 +119,18 @@ def _published() -> str:
     )
 
 
-def _heat_map(axes: Axes, values: pd.DataFrame, colours: str, title: str, form: str) -> None:
+def short(value: float) -> str:
+    """A number in the four signs that a cell has room for: `.047`, `7e-4`."""
+    if value >= 0.995:
+        return f"{value:.0f}"
+    mantissa, _, exponent = f"{value:.0e}".partition("e")
+    return f"{value:.2g}".lstrip("0") if value >= 0.001 else f"{mantissa}e{int(exponent)}"
+
+
+def _heat_map(axes: Axes, values: pd.DataFrame, colours: str, title: str, form: Callable[[float], str]) -> None:
     named = values.rename(index="{:g}".format, columns="{:g}".format)
-    seaborn.heatmap(named, ax=axes, cmap=colours, annot=True, fmt=form, annot_kws={"size": 7.5}, cbar_kws={"pad": 0.02})
+    written = named.map(form, na_action="ignore")
+    seaborn.heatmap(named, ax=axes, cmap=colours, annot=written, fmt="", annot_kws={"size": 7}, cbar_kws={"pad": 0.02})
     axes.invert_yaxis()
     axes.tick_params(axis="y", rotation=0)
     axes.set_xlabel(r"mask ratio $\rho$")

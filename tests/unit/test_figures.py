@@ -205,6 +205,11 @@ def test_bars_of_layers_are_those_of_the_table(runs):
     assert to_hex(line.get_color()).upper() == editor_style("grace").colour.upper()
 
 
+def test_small_overlaps_fit_into_their_cells():
+    written = [shards.short(value) for value in (7.3e-10, 0.00041, 0.0041, 0.047, 0.36, 1.0)]
+    assert written == ["7e-10", "4e-4", ".0041", ".047", ".36", "1"]
+
+
 def test_the_heat_map_of_shards_has_the_averages(runs):
     cells = shards.by_shards(inputs_of("shards", runs))
     [strip] = drawn("shards", runs).subfigs
