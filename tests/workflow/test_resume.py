@@ -9,8 +9,9 @@ from tests.workflow.conftest import Workspace
 
 def checkpoint_options(printed: str) -> dict[str, str]:
     """What follows `--checkpoint` by the folder of each job's results."""
-    found = re.findall(r"wise stream .*?--batch-size \d+ (.*?) --out (\S+) 2>", printed)
-    return {out: " ".join(part for part in given.split() if part != "--generate") for given, out in found}
+    asked = r"--batch-size \d+ (?:--generate )?(?:--fluency \w+ )?"
+    found = re.findall(rf"wise stream .*?{asked}(.*?) --out (\S+) 2>", printed)
+    return {out: " ".join(given.split()) for given, out in found}
 
 
 def test_every_edit_job_has_a_folder_of_checkpoints(copied: Workspace):
