@@ -1,8 +1,8 @@
 # Everything that people type. Each target makes .venv when it is missing; an activated environment of your own is used
 # as it is.
 .DEFAULT_GOAL := help
-.PHONY: help run smoke instructedit real paper tune test thorough cluster-test services-test faults bad-input rounding lint \
-	audit ui report clean
+.PHONY: help run smoke instructedit real paper tune test thorough cluster-test services-test faults bad-input rounding \
+	lint audit ui report clean
 SHELL := bash
 
 PYTHON ?= python3

@@ -67,18 +67,18 @@ def test_opinions_are_asked_and_other_edits_only_when_wanted():
 @pytest.mark.parametrize("name", ["none", "wise-retrieve", "grace", "retrieval", "ft-m"])
 def test_a_stream_writes_texts_and_scores_them(name):
     rows = written(name, "opinions")
-    [row] = [row for row in rows if row["text"] is not None]
+    [row] = [row for row in rows if row["longer"] is not None]
     assert (row["kind"], row["record"], row["generated"]) == ("edit", OPINION.id, None)
     scores = score_transcript(pd.DataFrame(rows), {"dataset": "d", "model": "m", "editor": name, "seed": 0})
     found = scores[scores["metric"] == "fluency"]
     assert found["record"].tolist() == [OPINION.id]
-    assert found["value"].tolist() == ngram_entropy([row["text"]]).tolist()
+    assert found["value"].tolist() == ngram_entropy([row["longer"]]).tolist()
 
 
 def test_texts_stand_beside_free_answers():
     rows = [row for row in written("wise-retrieve", "edits", generate=True) if row["kind"] == "edit"]
     assert len(rows) == len(EDITS)
-    assert all(isinstance(row["generated"], str) and isinstance(row["text"], str) for row in rows)
+    assert all(isinstance(row["generated"], str) and isinstance(row["longer"], str) for row in rows)
 
 
 def test_how_texts_were_made_stands_beside_their_number():
@@ -90,6 +90,6 @@ def test_how_texts_were_made_stands_beside_their_number():
 
 
 def test_a_model_that_writes_no_words_any_more_has_no_fluency():
-    rows = pd.DataFrame({"text": ["a b c d", "a a a a", ",,,", None]})
+    rows = pd.DataFrame({"longer": ["a b c d", "a a a a", ",,,", None]})
     values = METRICS["fluency"].measure(rows)
     assert values[0] > 0 and values[1:3].tolist() == [0.0, 0.0] and np.isnan(values[3])

@@ -28,7 +28,7 @@ def question(kind="edit", target=(1, 2), predicted=(1, 2), before=(1, 2), nll=(0
     row = {"T": 1, "chunk": 0, "edit": 0, "age": 0, "record": "r0", "kind": kind, "name": "", "probe": -1,
            "target": "x", "generated": None, "base_accuracy": None, "ending": None, "ending_nll": None,
            "ending_stopped": None, "before_ending": None, "before_ending_nll": None,
-           "before_ending_stopped": None, "text": None, "score": None, "choice": "main",
+           "before_ending_stopped": None, "longer": None, "score": None, "choice": "main",
            "holder": None, "oracle_tokens": None}  # fmt: skip
     arrays = {"target_tokens": target, "predicted_tokens": predicted, "before_tokens": before, "nll": nll}
     return row | {key: np.array(value) for key, value in arrays.items()} | other
@@ -213,7 +213,7 @@ def test_registry():
 
 
 def test_values_stay_within_bounds():
-    rows = [{"holder": None, "oracle_tokens": None, "text": None} | row for row in transcript("ft-l", 0, {10: 2}, 20)]
+    rows = [{"holder": None, "oracle_tokens": None, "longer": None} | row for row in transcript("ft-l", 0, {10: 2}, 20)]
     scores = score_transcript(_as_arrays(rows), RUN)
     for name, values in scores.groupby("metric")["value"]:
         low, high = METRICS[name].bounds
@@ -278,7 +278,7 @@ def test_the_memory_of_the_edit_is_asked_whatever_the_router_says():
 
 def test_free_answers_are_said_to_be_free_and_every_named_metric_exists():
     rows, none = transcript("grace", 0, {10: 2}, 20), dict.fromkeys(FREE)
-    rows = [row | {"text": "a b c" if row["kind"] == "edit" else None} for row in rows]
+    rows = [row | {"longer": "a b c" if row["kind"] == "edit" else None} for row in rows]
     asked, silent = (set(scores_of_all([row | more for row in rows])) for more in ({}, none))
     free = {name for name in METRICS if protocol.protocol_of(name) == protocol.GENERATED}
     assert "rel_generated" in asked - silent and asked - silent <= free and not silent & free
@@ -289,7 +289,7 @@ def test_free_answers_are_said_to_be_free_and_every_named_metric_exists():
     assert protocol.described("stops", {"max_new_tokens": 9, "ending_tokens": 16})["max_new_tokens"] == "target + 16"
 
 
-FREE = ["text", "generated", "ending", "ending_nll", "ending_stopped"]
+FREE = ["longer", "generated", "ending", "ending_nll", "ending_stopped"]
 FREE += [f"before_{name}" for name in FREE[2:]]
 
 

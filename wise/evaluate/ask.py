@@ -187,7 +187,7 @@ def transcript_row(
         "base_accuracy": before["base_accuracy"],
         "generated": free.text,
         **_described("ending", free.ending),
-        "text": free.longer,
+        "longer": free.longer,
         **{name: before.get(name) for name in BEFORE_ENDING},
         "score": reply.score,
         "threshold": reply.threshold,

@@ -71,8 +71,8 @@ def goes_on(rows: pd.DataFrame) -> np.ndarray:
 @measured("edit", "Fluency", bounds=(0.0, np.inf))
 def fluency(rows: pd.DataFrame) -> np.ndarray:
     """N-gram entropy (Meng et al. 2022) of 100 tokens written freely behind the edit prompt, whatever ends in them."""
-    entropy = np.nan_to_num(ngram_entropy(_texts(rows["text"])))  # 0 for a model that writes no words any more
-    return np.where(rows["text"].isna(), np.nan, entropy)
+    entropy = np.nan_to_num(ngram_entropy(_texts(rows["longer"])))  # 0 for a model that writes no words any more
+    return np.where(rows["longer"].isna(), np.nan, entropy)
 
 
 @measured("edit", "Ending entropy", bounds=(0.0, np.inf), version=2)

@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
         ("before_ending", pa.string()),  # the same three of the unedited model, which was given the target
         ("before_ending_nll", pa.list_(pa.float32())),
         ("before_ending_stopped", pa.bool_()),
-        ("text", pa.string()),  # what the model writes behind the edit prompt, end tokens or not; null when not asked
+        ("longer", pa.string()),  # text behind the edit prompt, past its end tokens; null when not asked
         ("score", pa.float32()),  # routing score; null for editors that do not route
         ("threshold", pa.float32()),  # what the score was compared with
         ("choice", pa.string()),  # which memory answered: "main", "side 1", ...
