@@ -11,8 +11,8 @@ from tests.tiny_edits import CONTEXTS, OTHERS, QUICK
 from wise.editors.base import EditOutcome
 from wise.editors.registry import make_editor
 from wise.editors.wise.answer_end import AnswerEnd
+from wise.editors.wise.cosine_scope import CosineScope
 from wise.editors.wise.memories import Sequential
-from wise.editors.wise.subject_scope import SubjectScope
 from wise.editors.wise.training import Edit, Iteration, Trained, Trainer
 from wise.lm.batch import Batch
 from wise.records import EditRecord, Probe
@@ -114,8 +114,8 @@ class ByHand:
     def end(self, frozen):
         return AnswerEnd(torch.zeros(0, 2), torch.zeros(0, 2))
 
-    def subject(self, rows):
-        return SubjectScope(torch.zeros(0, 1))
+    def cosine_scope(self, rows):
+        return CosineScope(torch.zeros(0, 1))
 
     def merge(self, deltas, weights, index):
         self.merges.append(([delta.item() for delta in deltas], [round(weight, 9) for weight in weights], index))

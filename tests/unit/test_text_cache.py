@@ -9,6 +9,7 @@ import torch
 
 import wise
 from tests.models import FAMILY_MODELS, tiny_language_model
+from wise.errors import ConfigError
 from wise.lm import contexts
 from wise.lm.contexts import write_contexts, write_samples
 from wise.lm.load import text_digest
@@ -30,7 +31,8 @@ def counted(monkeypatch) -> list[int]:
 
 
 @pytest.mark.parametrize("family", FAMILY_MODELS)
-def test_keys_and_values_that_are_kept_give_the_same_texts(family):
+def test_keys_and_values_that_are_kept_give_the_same_texts(family, monkeypatch):
+    monkeypatch.setattr(contexts, "_drawn_at_once", contexts._drawn)
     lm = tiny_language_model(family)
     lm.model.to(torch.float64)  # rounding could draw another token
     assert write_samples(lm, 12, 8, seed=3) == write_contexts(lm, 12, 8, seed=3)
@@ -44,6 +46,23 @@ def test_a_large_vocabulary_is_drawn_from_in_parts(monkeypatch):
     assert len(set(parts)) == 12 and parts == write_samples(lm, 12, 8, seed=3)
     monkeypatch.setattr(contexts, "DRAWN", 12 * lm.model.config.vocab_size)
     assert write_samples(lm, 12, 8, seed=3) == whole, "one part is what it was"
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely():
+    logits = torch.tensor([[0.0, 1.0, 2.0, -1.0, 5.0]]).repeat(50_000, 1)
+    wanted = torch.tensor([0.0, 1.0, 2.0, -1.0, float("-inf")]).softmax(0)
+    for drawn in (contexts._drawn, contexts._drawn_at_once):
+        chosen = drawn(logits.clone(), [4], torch.Generator().manual_seed(1))[:, 0]
+        shares = torch.bincount(chosen, minlength=5) / len(chosen)
+        assert shares[4] == 0 and torch.allclose(shares, wanted, atol=0.01)
+
+
+@pytest.mark.parametrize("write", [write_contexts, write_samples])
+def test_a_model_without_finite_logits_is_named(write):
+    lm = tiny_language_model("llama")
+    lm.model.get_output_embeddings().weight.data.fill_(float("nan"))
+    with pytest.raises(ConfigError, match="logits are not finite"):
+        write(lm, 2, 4, 0)
 
 
 def test_attach_samples_a_model_once(folder, counted):

@@ -36,7 +36,9 @@ NEEDS = {
     "order": {"sequential": BLOCKS},
     "positions": dict.fromkeys(("prompt", "tokens", "padded"), {"threshold": "recorded"}),
     "units": {"whitened": {"whiten": 0.1, "rho": 1.0, "density": 1.0}},
-    "scope": dict.fromkeys(("subject", "measured"), {"units": "whitened", "whiten": 0.1, "rho": 1.0, "density": 1.0}),
+    "scope": dict.fromkeys(
+        ("subject", "prompt", "measured"), {"units": "whitened", "whiten": 0.1, "rho": 1.0, "density": 1.0}
+    ),
 }
 
 

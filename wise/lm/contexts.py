@@ -36,8 +36,9 @@ def write_contexts(lm: LanguageModel, count: int, length: int, seed: int = 0) ->
 def write_samples(lm: LanguageModel, count: int, length: int, seed: int) -> list[str]:
     """As `write_contexts`, but several times faster, and with fewer texts where a model repeats itself.
 
-    A key-value cache rounds differently from reading each text anew, so the two may not give the same texts. Texts
-    that the model is known to have written before are not written again (`LanguageModel.texts`).
+    A key-value cache rounds differently from reading each text anew, and tokens are drawn in another way, so the two do
+    not give the same texts. Texts that the model is known to have written before are not written again
+    (`LanguageModel.texts`).
     """
 
     def write() -> list[str]:
@@ -68,18 +69,37 @@ def _sampled(lm: LanguageModel, count: int, length: int, draw: torch.Generator, 
     first = cast(int, next(start for start in starts if start is not None and start < lm.vocabulary))
     ids = torch.full((count, 1), first, device=lm.device)
     rows = max(1, DRAWN // lm.model.config.vocab_size)
+    drawn = _drawn_at_once if cached else _drawn
     reading = {"past_key_values": DynamicCache(config=lm.model.config)} if cached else {}
     for _ in range(length):
         last = ids[:, -1:] if cached else ids
         logits = (
             lm.model(input_ids=last, use_cache=cached, logits_to_keep=1, **reading).logits[:, -1].float().cpu()
         )  # (B, V)
-        following = torch.cat([_drawn(part, banned, draw) for part in logits.split(rows)])  # (B, 1)
+        following = torch.cat([drawn(part, banned, draw) for part in logits.split(rows)])  # (B, 1)
         ids = torch.cat([ids, following.to(ids)], 1)
     return ids
 
 
 def _drawn(logits: Tensor, banned: list[int], draw: torch.Generator) -> Tensor:
     """One token (b, 1) for each row of `logits` (b, V), which are changed, and none of the `banned` ones."""
+    return torch.multinomial(_probabilities(logits, banned), 1, generator=draw)
+
+
+def _drawn_at_once(logits: Tensor, banned: list[int], draw: torch.Generator) -> Tensor:
+    """As `_drawn`, from one random number for each row where `multinomial` takes one for each entry.
+
+    For a vocabulary of 262,144 these would cost as much as the model.
+    """
+    reached = _probabilities(logits, banned).double().cumsum(-1)  # (b, V)
+    points = torch.rand(len(logits), 1, generator=draw, dtype=torch.float64) * reached[:, -1:]
+    return torch.searchsorted(reached, points, right=True)
+
+
+def _probabilities(logits: Tensor, banned: list[int]) -> Tensor:
+    """Of all tokens but the `banned` ones; raises `ConfigError` for a model that has none."""
     logits[:, banned] = float("-inf")
-    return torch.multinomial(logits.softmax(-1), 1, generator=draw)
+    found = logits.softmax(-1)
+    if not found.sum().isfinite():
+        raise ConfigError("the model's logits are not finite: its weights are damaged, or too large for its precision")
+    return found

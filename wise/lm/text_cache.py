@@ -16,7 +16,7 @@ LOG = logging.getLogger(__name__)
 VARIABLE = "WISE_CACHE"
 """Environment variable with the folder of the cache; `off` keeps nothing."""
 
-VERSION = 1
+VERSION = 2
 """Raised when the same seed gives other texts than before."""
 
 

@@ -94,12 +94,12 @@ class WiseConfig:
     """How many past edits take part in one iteration."""
 
     # Routing: a prompt whose score reaches the threshold is answered by the side memory.
-    scope: Literal["measured", "subject", "activation"] = "measured"
-    """What a prompt is scored by: how near one of its tokens comes to the subject of an edit (`subject`, see
-    `wise.editors.wise.subject_scope`), or how far the memory moves the matrix's output (`activation`, equation 4).
-    With `measured`, by the subject where this layer recognises training prompts in other words rather by their subject
-    than by their last token, and by activation where it does not. Without whitened updates or routing `prefill`,
-    `measured` is `activation`, and `subject` is an error."""
+    scope: Literal["measured", "subject", "prompt", "activation"] = "measured"
+    """What a prompt is scored by: how near one of its tokens comes to the subject of an edit (`subject`), or its last
+    token to that of an edit's prompt (`prompt`), see `wise.editors.wise.cosine_scope`; or how far the memory moves the
+    matrix's output (`activation`, equation 4). With `measured`, whichever of the first two recognises more training
+    prompts in other words, if that is half of them, else `activation`. Without whitened updates or routing `prefill`,
+    `measured` is `activation`, and the first two are errors."""
     routing: Policy = "prefill"
     """A text is routed once, on its prompt (`prefill`), or anew in every forward call (`per_step`), as in the released
     code."""
@@ -147,8 +147,8 @@ class WiseConfig:
             "units 'whitened' belong to whitened updates: set whiten above 0 with them, and only then",
         )
         require(
-            self.scope != "subject" or (self.whiten > 0 and self.routing == "prefill"),
-            "scope 'subject' needs whitened updates and routing 'prefill': set scope 'activation' without them",
+            self.scope in ("measured", "activation") or (self.whiten > 0 and self.routing == "prefill"),
+            f"scope '{self.scope}' needs whitened updates and routing 'prefill': set scope 'activation' without them",
         )
         if self.whiten:
             require(self.rho == 1, "whitened updates have no masks: rho must be 1")

@@ -16,14 +16,15 @@ from wise.editors.locate.moments import training_texts
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.answer_end import AnswerEnd
+from wise.editors.wise.chosen_reader import Shares, chosen_reader, told_by
 from wise.editors.wise.config import WiseConfig, WiseMergeConfig
+from wise.editors.wise.cosine_scope import CosineScope, PromptTokens, Reader
 from wise.editors.wise.memories import BANKS, MemoryBank, Served, Tools
 from wise.editors.wise.memories.bank import Train
+from wise.editors.wise.prompt_reader import PromptReader
 from wise.editors.wise.routing import HELD_BACK, LONG, Calibration, Margins, Scope, span_of
 from wise.editors.wise.rows import UNPREPARED, edit_rows
-from wise.editors.wise.subject_pairs import chosen_reader
 from wise.editors.wise.subject_reader import SubjectReader, subject_site
-from wise.editors.wise.subject_scope import PromptTokens, SubjectScope
 from wise.editors.wise.training import Edit, Rows, Step, Trainer
 from wise.editors.wise.whitening import SQUARES, WhitenedTrainer, joined_moments, key_moments, whitening
 from wise.errors import ConfigError
@@ -39,7 +40,7 @@ UNRELATED = 256
 """Most of these prompts whose tokens are all kept."""
 
 TIED = 0.1
-"""Most that scores of subjects differ by where they count as one."""
+"""Most that cosines differ by where several memories are as near."""
 
 
 class Wise(RoutedEditor):
@@ -72,7 +73,7 @@ class Wise(RoutedEditor):
         self._empty_bank = partial(BANKS[config.order].empty, self.tools, self.retrieve) if bank is None else bank
         self._calibration: Calibration | None = None
         self._moments: Tensor | None = None
-        self._recognised: tuple[float, float] | None = None
+        self._recognised: Shares | None = None
         self._forget()
 
     @classmethod
@@ -91,7 +92,7 @@ class Wise(RoutedEditor):
     @property
     def needs_subject(self) -> bool:
         """Whether prompts are recognised by the subject of an edit."""
-        return self.tools.reader is not None
+        return isinstance(self.tools.reader, SubjectReader)
 
     def learns_from_records(self) -> bool:
         """See `Editor.learns_from_records`: the model's own scales, where options are relative."""
@@ -118,16 +119,17 @@ class Wise(RoutedEditor):
         self._calibrate(pooled_prompts(self, texts, "last"))
         if self.config.whiten:
             self._whiten(key_moments(self.tail, training_texts(records)))
-        reader, self._recognised = chosen_reader(self, records, texts, self.tools.metric)
-        self._read_subjects(reader)
+        calibration = cast(Calibration, self._calibration)
+        reader, self._recognised = chosen_reader(self, records, texts, calibration.learned_with)
+        self._read_signs(reader)
         if reader is not None:
             draw = generator(self.seed, "unrelated tokens")
             held_back = texts[HELD_BACK]
             chosen = torch.randperm(len(held_back), generator=draw)[:UNRELATED].tolist()
-            self.tools.unrelated = reader.tokens(self.lm, [held_back[i] for i in chosen])
+            self.tools.unrelated = reader.tokens(self, [held_back[i] for i in chosen])
 
-    def _read_subjects(self, reader: SubjectReader | None) -> None:
-        """Tell scopes by subjects, which `reader` reads, or without one by activation."""
+    def _read_signs(self, reader: Reader | None) -> None:
+        """Tell scopes by signs, which `reader` reads, or without one by activation."""
         self.tools.reader, self.tools.unrelated = reader, None
         self.tail.keep_early(None if reader is None else reader.site)
 
@@ -185,7 +187,7 @@ class Wise(RoutedEditor):
         if not served:
             return None
         scopes = [memory.scope for memory in served if memory.scope is not None]
-        scores = self.subject_scores(reading, scopes) if scopes else self.scores(reading, served)  # (B, k)
+        scores = self.cosines(reading, scopes) if scopes else self.scores(reading, served)  # (B, k)
         thresholds = torch.stack([memory.threshold for memory in served]).to(scores)  # (k,)
         choice = self.bank.choose(scores, thresholds)
         if len(scopes) > 1:
@@ -194,14 +196,13 @@ class Wise(RoutedEditor):
         nearest = torch.where(choice > 0, choice - 1, (scores / thresholds).argmax(1))  # what came closest, if none
         return Routing(scores.gather(1, nearest[:, None])[:, 0], thresholds[nearest], choice)
 
-    def subject_scores(self, reading: Reading, scopes: Sequence[SubjectScope]) -> Tensor:
-        """Scores (B, k) of prompts by their subjects."""
-        span = span_of(reading, "prompt")
-        units = cast(SubjectReader, self.tools.reader).units(cast(Tensor, reading.early))  # (B, L, d)
-        return torch.stack([scope.scores(units, span) for scope in scopes], 1)
+    def cosines(self, reading: Reading, scopes: Sequence[CosineScope]) -> Tensor:
+        """Scores (B, k) of prompts by the signs of the edits."""
+        seen, span = cast(Reader, self.tools.reader).seen(reading)
+        return torch.stack([scope.scores(seen, span) for scope in scopes], 1)
 
     def _moved_most(self, reading: Reading, served: Sequence[Served], near: Tensor) -> Tensor:
-        """Number (B,) of the memory among those `near` (B, k) to the subject which moves the last prompt token most.
+        """Number (B,) of the memory among those that are `near` (B, k) which moves the last prompt token most.
 
         Several may hold edits of one subject; the one of this relation, and the later one of the same prompt, moves it.
         """
@@ -249,7 +250,7 @@ class Wise(RoutedEditor):
         served = self.bank.served()
         ends = [memory.end for memory in served if memory.end is not None]
         scopes = [memory.scope for memory in served if memory.scope is not None]
-        rows = [rows for end in ends for rows in (end.rest, end.ends)] + [scope.subjects for scope in scopes]
+        rows = [rows for end in ends for rows in (end.rest, end.ends)] + [scope.signs for scope in scopes]
         reader = 0 if self.tools.reader is None else self.tools.reader.factor.numel()
         return reader + sum(memory.delta.numel() for memory in served) + sum(r.numel() for r in rows)
 
@@ -290,8 +291,8 @@ class Wise(RoutedEditor):
             moments |= {"calibration.recognised": torch.tensor(self._recognised, dtype=torch.float64)}
         reader, unrelated = self.tools.reader, self.tools.unrelated
         if reader is not None and unrelated is not None:
-            moments |= {"subjects.factor": reader.factor}
-            moments |= {"subjects.tokens": unrelated.units, "subjects.prompts": unrelated.prompt}
+            moments |= {"signs.factor": reader.factor}
+            moments |= {"signs.tokens": unrelated.units, "signs.prompts": unrelated.prompt}
         return self.bank.state() | calibration | moments
 
     def layout(self, edits: int) -> Layout:
@@ -300,9 +301,9 @@ class Wise(RoutedEditor):
             "calibration.queries": Part("q f", optional=True),
             "calibration.moments": Part("2 f f", optional=True),
             "calibration.recognised": Part("2", "double", optional=True),
-            "subjects.factor": Part("d d", optional=True),
-            "subjects.tokens": Part("N d", optional=True),
-            "subjects.prompts": Part("N", "int", below="N", optional=True),
+            "signs.factor": Part("d d", optional=True),
+            "signs.tokens": Part("N d", optional=True),
+            "signs.prompts": Part("N", "int", below="N", optional=True),
         }
         return {**self.bank.LAYOUT, **measured}
 
@@ -312,12 +313,17 @@ class Wise(RoutedEditor):
             self._calibrate(memory["calibration.queries"])
         shares = memory.get("calibration.recognised")
         self._recognised = None if shares is None else (shares[0].item(), shares[1].item())
-        site = subject_site(self.lm, self.layer) if "subjects.factor" in memory else None
-        self._read_subjects(None if site is None else SubjectReader(site, memory["subjects.factor"]))
-        if site is not None:
-            self.tools.unrelated = PromptTokens(memory["subjects.tokens"], memory["subjects.prompts"])
+        self._read_signs(self._reader_of(memory["signs.factor"]) if "signs.factor" in memory else None)
+        if "signs.tokens" in memory:
+            self.tools.unrelated = PromptTokens(memory["signs.tokens"], memory["signs.prompts"])
         if "calibration.moments" in memory:
             self._whiten(memory["calibration.moments"])
+
+    def _reader_of(self, factor: Tensor) -> Reader:
+        """The reader that the `factor` (d, d) of its metric was kept of."""
+        site = subject_site(self.lm, self.layer)
+        by_subject = told_by(self.config, self._recognised) == "subject"
+        return SubjectReader(site, factor) if by_subject and site is not None else PromptReader(factor)
 
 
 class WiseRetrieve(Wise):

@@ -11,8 +11,8 @@ from torch import Tensor
 from wise.editors.base import Editor
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.config import WiseConfig
+from wise.editors.wise.cosine_scope import Reader
 from wise.editors.wise.routing import Calibration, Scope, training_span
-from wise.editors.wise.subject_reader import SubjectReader
 from wise.editors.wise.training import Rows
 from wise.errors import ConfigError
 from wise.lm.batch import Batch, collate, encode, encode_prompts, tokenize
@@ -25,12 +25,12 @@ UNPREPARED = "{}: call prepare(train_records) before the first edit, margins dep
 
 
 def edit_rows(
-    editor: Editor, record: EditRecord, calibration: Calibration | None, reader: SubjectReader | None = None
+    editor: Editor, record: EditRecord, calibration: Calibration | None, reader: Reader | None = None
 ) -> Rows:
     """The edit's prompt, alone and behind random contexts, with its target; and what is outside of its scope.
 
-    `calibration` has the unrelated prompts that are outside beside the record's own text; with a `reader`
-    of subjects they tell the scope. Raises `ConfigError` where it is missing, and where there is nothing outside.
+    `calibration` has the unrelated prompts that are outside beside the record's own text; a `reader` reads the edit's
+    signs. Raises `ConfigError` where the former is missing, and where there is nothing outside.
     """
     config: WiseConfig = editor.config
     if config.positions == "padded":
@@ -39,9 +39,9 @@ def edit_rows(
         prompts = editor.augmented(record, config.context_prefixes)
         return padded_rows(editor.tail, editor.lm, prompts, record.target, record.irrelevant)
     frozen = editor.rows(record, config.context_prefixes)
-    subject = None if reader is None else reader.subjects(editor, record)
+    signs = None if reader is None else reader.signs(editor, record)
     outside = _outside(editor, record, calibration)
-    return Rows(frozen, training_span(frozen.batch, config.positions), outside, subject=subject)
+    return Rows(frozen, training_span(frozen.batch, config.positions), outside, signs=signs)
 
 
 def _outside(editor: Editor, record: EditRecord, calibration: Calibration | None) -> Scope:

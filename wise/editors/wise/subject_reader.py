@@ -1,18 +1,27 @@
-"""What a model reads of subjects, in one of its first layers."""
+"""What a model reads of subjects, in one of its first layers.
+
+At the last token of a prompt the wording may count more than what it is about: in real questions another question of
+the same wording is nearer to an edit there than its own paraphrase. What a model knows of a subject is gathered in the
+first layers, at the subject's last token (ROME, arXiv 2202.05262, section 2; Geva et al., arXiv 2304.14767), which
+paraphrases share. So that state is the sign of an edit, and every token of a prompt may be of its subject.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from wise.editors.base import Editor
+from wise.editors.decision import Reading
 from wise.editors.locate.editor import LocateEditor
 from wise.editors.locate.request import last_tokens, subject_end
 from wise.editors.shared.subject import with_subject
-from wise.editors.wise.subject_scope import PromptTokens
+from wise.editors.wise.cosine_scope import PromptTokens, units
+from wise.editors.wise.routing import span_of
 from wise.editors.wise.whitening import KEYS, joined_moments, whitening
 from wise.lm.architectures import Site, default_layer, find_site
 from wise.lm.batch import collate, encode_prompts
@@ -38,10 +47,7 @@ def subject_site(lm: LanguageModel, layer: int) -> Site | None:
 
 @dataclass(frozen=True)
 class SubjectReader:
-    """Reads tokens as vectors of length 1, behind the layer of `site`.
-
-    `factor` C (d, d) of the states' metric P = C C^T, see `whitening`: cosines of vectors x C are cosines in it.
-    """
+    """Reads tokens behind the layer of `site`; `factor` (d, d) is of the states' metric, see `whitening`."""
 
     site: Site
     factor: Tensor
@@ -61,17 +67,18 @@ class SubjectReader:
         metric = whitening(joined_moments(moments, lasts), RIDGE)
         return cls(site, torch.linalg.cholesky(metric).float())
 
-    def units(self, hidden: Tensor) -> Tensor:
-        """Vectors of length 1 (..., d) of states (..., d)."""
-        return torch.nn.functional.normalize(hidden.to(self.factor) @ self.factor, dim=-1)  # (..., d) x (d, d)
+    def seen(self, reading: Reading) -> tuple[Tensor, Tensor]:
+        """See `Reader.seen`: all tokens of the prompt."""
+        return units(cast(Tensor, reading.early), self.factor), span_of(reading, "prompt")
 
-    def tokens(self, lm: LanguageModel, texts: Sequence[str]) -> PromptTokens:
-        """All tokens of texts."""
-        rows = hidden_states(lm, self.site, texts)
+    def tokens(self, editor: Editor, texts: Sequence[str]) -> PromptTokens:
+        """See `Reader.tokens`."""
+        with editor.unedited():
+            rows = hidden_states(editor.lm, self.site, texts)
         prompt = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor([len(row) for row in rows]))
-        return PromptTokens(self.units(torch.cat(rows)), prompt.to(self.factor.device))
+        return PromptTokens(units(torch.cat(rows), self.factor), prompt.to(self.factor.device))
 
-    def subjects(self, editor: Editor, record: EditRecord) -> Tensor:
+    def signs(self, editor: Editor, record: EditRecord) -> Tensor:
         """The subject of an edit (n, d): in its prompt, alone and behind random texts, and with nothing around it.
 
         A word at the beginning of a text is often other tokens than in the middle, so all of them count. A subject that
@@ -82,14 +89,14 @@ class SubjectReader:
         prompts = editor.augmented(record, editor.config.context_prefixes)
         name = record.subject.strip()
         ends = [*(len(prompt) - behind for prompt in prompts), len(name)]
-        with editor.unedited():
-            return self.last(editor.lm, [*prompts, name], ends)
+        return self.last(editor, [*prompts, name], ends)
 
-    def last(self, lm: LanguageModel, texts: Sequence[str], ends: Sequence[int]) -> Tensor:
+    def last(self, editor: Editor, texts: Sequence[str], ends: Sequence[int]) -> Tensor:
         """The token (n, d) that holds the character in front of `end` in each text."""
-        rows = hidden_states(lm, self.site, texts)
-        at = last_tokens(lm, texts, ends)
-        return self.units(torch.stack([row[index] for row, index in zip(rows, at, strict=True)]))
+        with editor.unedited():
+            rows = hidden_states(editor.lm, self.site, texts)
+        at = last_tokens(editor.lm, texts, ends)
+        return units(torch.stack([row[index] for row, index in zip(rows, at, strict=True)]), self.factor)
 
 
 def hidden_states(lm: LanguageModel, site: Site, texts: Sequence[str]) -> list[Tensor]:

@@ -48,8 +48,8 @@ class Rows:
     span: Tensor
     outside: Scope | Tensor
     recorded: Tensor | None = None
-    subject: Tensor | None = None
-    """The subject (n, d) as a reader of subjects sees it in several texts, where scopes are told by it."""
+    signs: Tensor | None = None
+    """Vectors (n, d) by which the edit is recognised, where they tell scopes, see `wise.editors.wise.cosine_scope`."""
 
 
 @dataclass(frozen=True)

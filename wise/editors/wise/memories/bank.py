@@ -11,8 +11,8 @@ from torch import Tensor
 from wise.editors.base import EditOutcome
 from wise.editors.layout import Layout
 from wise.editors.wise.answer_end import AnswerEnd
+from wise.editors.wise.cosine_scope import CosineScope
 from wise.editors.wise.memories.tools import Tools
-from wise.editors.wise.subject_scope import SubjectScope
 from wise.editors.wise.training import Edit, Replay, Trained
 
 Train = Callable[[Edit, Tensor, Tensor, Replay | None], Trained]
@@ -31,7 +31,7 @@ class Served:
     threshold: Tensor
     edits: tuple[int, ...]
     end: AnswerEnd | None = None
-    scope: SubjectScope | None = None
+    scope: CosineScope | None = None
 
 
 class MemoryBank(Protocol):

@@ -13,11 +13,11 @@ from torch import Tensor
 from wise.editors.base import EditOutcome
 from wise.editors.layout import Layout, Part
 from wise.editors.wise.answer_end import AnswerEnd
+from wise.editors.wise.cosine_scope import CosineScope, threshold
 from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import query_replay, sampled
 from wise.editors.wise.routing import Scope
-from wise.editors.wise.subject_scope import SubjectScope, threshold
 from wise.editors.wise.thresholds import between
 from wise.editors.wise.training import Edit, Replay
 from wise.editors.wise.whitening import released
@@ -46,7 +46,7 @@ PARTS = {
     "keys": Part("m f", optional=True),
     "rest": Part("r f+1", optional=True),
     "ends": Part("e f+1", optional=True),
-    "subjects": Part("l d", optional=True),
+    "signs": Part("l d", optional=True),
 }
 """Of a `Memory` by name; former versions saved fewer."""
 
@@ -61,8 +61,8 @@ class Memory:
     `queries` (n, f): inputs of the matrix at their last prompt tokens. `scores` (n,): their routing scores
     when each was learned. `edits` (n,): their positions in the log. `keys` (m, f): inputs at all tokens that predict
     their answers, which later edits spare; none without whitened updates. `rest` (m, f + 1) and `ends` (n, f + 1): see
-    `AnswerEnd`; none where a memory answers at every token. `subjects` (l, d): see `SubjectScope`; none where scopes
-    are told by scores.
+    `AnswerEnd`; none where a memory answers at every token. `signs` (l, d): see `CosineScope`; none where scopes are
+    told by activation.
     """
 
     delta: Tensor
@@ -72,7 +72,7 @@ class Memory:
     keys: Tensor
     rest: Tensor
     ends: Tensor
-    subjects: Tensor
+    signs: Tensor
     _found: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
     """By name: beside what it was computed, and what came out."""
 
@@ -165,7 +165,7 @@ class RoundRobin:
             keys=keys,
             rest=end.rest,
             ends=end.ends,
-            subjects=self.tools.subject(edit.rows).subjects,
+            signs=self.tools.cosine_scope(edit.rows).signs,
         )
         return bank._released(index, query)._with(index, taught), trained.outcome
 
@@ -265,7 +265,7 @@ class RoundRobin:
         unrelated = tools.unrelated
         if unrelated is not None:
             units = unrelated.units
-            near = [m.once("cosines", units, lambda m=m: SubjectScope(m.subjects).cosines(units)) for m in memories]
+            near = [m.once("cosines", units, lambda m=m: CosineScope(m.signs).cosines(units)) for m in memories]
             return (threshold(near, unrelated) * (1 - HAIR)).expand(len(memories))
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
@@ -287,9 +287,9 @@ class RoundRobin:
             scores = scores.masked_fill(scores < TAKEN * memory.scores.to(scores), torch.inf)
         return scores.min()
 
-    def _scope(self, memory: Memory) -> SubjectScope | None:
-        """Which prompts are its own, where that is told by subjects."""
-        return None if self.tools.unrelated is None else SubjectScope(memory.subjects)
+    def _scope(self, memory: Memory) -> CosineScope | None:
+        """Which prompts are its own, where signs tell that."""
+        return None if self.tools.unrelated is None else CosineScope(memory.signs)
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """See `MemoryBank.choose`: the largest score among those that reach their threshold.
@@ -340,7 +340,7 @@ class RoundRobin:
         def part_of(name: str, part: str) -> Tensor:
             if part == "keys" and f"{name}.keys" not in state:  # saved by a version that kept none
                 part = "queries"
-            if part in ("rest", "ends", "subjects") and f"{name}.{part}" not in state:
+            if part in ("rest", "ends", "signs") and f"{name}.{part}" not in state:
                 return state[f"{name}.delta"].new_empty(0, self.tools.tail.site.weight.shape[1] + 1)
             return state[f"{name}.{part}"]
 

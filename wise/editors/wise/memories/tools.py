@@ -10,12 +10,11 @@ from torch import Tensor
 
 from wise.editors.wise.answer_end import AnswerEnd, nearness, target_keys
 from wise.editors.wise.config import WiseConfig
+from wise.editors.wise.cosine_scope import CosineScope, PromptTokens, Reader
 from wise.editors.wise.merging import merge
 from wise.editors.wise.routing import Activation, Scope
 from wise.editors.wise.rows import queries_scope, scope_of
 from wise.editors.wise.sharding import draw_mask
-from wise.editors.wise.subject_reader import SubjectReader
-from wise.editors.wise.subject_scope import PromptTokens, SubjectScope
 from wise.editors.wise.training import Rows
 from wise.lm.architectures import activation
 from wise.lm.batch import Batch
@@ -33,10 +32,10 @@ class Tools:
         self.seed = seed
         self.held_back = torch.empty(0)
         """Inputs (n, f) of the matrix at the last tokens of unrelated prompts that take no part in learning."""
-        self.reader: SubjectReader | None = None
-        """What subjects are read with, where scopes are told by them."""
+        self.reader: Reader | None = None
+        """What the signs of edits are read with, where they tell scopes."""
         self.unrelated: PromptTokens | None = None
-        """All tokens of some of the held back prompts, as the reader sees them."""
+        """Some of the held back prompts, as the reader sees them."""
         self.metric: Tensor | None = None
         """P (f, f) of whitened updates, where there are any."""
 
@@ -73,10 +72,10 @@ class Tools:
         rest, ends = (nearness(keys.to(metric), metric).to(like) for keys in target_keys(frozen))
         return AnswerEnd(rest, ends)
 
-    def subject(self, rows: Rows) -> SubjectScope:
-        """Where one edit answers, from its rows; nothing where that is not told by its subject."""
-        return SubjectScope(
-            self.zero().new_empty(0, self.tail.site.weight.shape[0]) if rows.subject is None else rows.subject
+    def cosine_scope(self, rows: Rows) -> CosineScope:
+        """Where one edit answers, from its rows; nothing where that is not told by its signs."""
+        return CosineScope(
+            self.zero().new_empty(0, self.tail.site.weight.shape[0]) if rows.signs is None else rows.signs
         )
 
     def batch_scope(self, batch: Batch) -> Scope:

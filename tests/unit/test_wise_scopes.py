@@ -1,4 +1,4 @@
-"""Scopes that are told by subjects: how they are read, thresholds, and which of several memories answers."""
+"""Scopes that are told by signs: how these are read, thresholds, and which of several memories answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from tests.side_memories import STREAM, edited
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
-from wise.editors.wise import subject_pairs
-from wise.editors.wise.subject_pairs import _pairs
+from wise.editors.wise import chosen_reader
+from wise.editors.wise.chosen_reader import _pairs
+from wise.editors.wise.cosine_scope import HIGHEST, LOWEST, CosineScope, PromptTokens, recognised, threshold, units
+from wise.editors.wise.prompt_reader import PromptReader
 from wise.editors.wise.subject_reader import SubjectReader, hidden_states, subject_site
-from wise.editors.wise.subject_scope import HIGHEST, LOWEST, PromptTokens, SubjectScope, recognised, threshold
 from wise.errors import ConfigError
 from wise.lm.batch import encode_prompts
 from wise.memory.store import load_into, save
@@ -41,15 +42,15 @@ def test_a_prompt_has_the_largest_score_of_its_tokens():
 
 
 def test_texts_are_scored_by_the_nearest_token_of_their_span():
-    scope = SubjectScope(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
-    units = torch.tensor([[[0.6, 0.8], [1.0, 0.0]], [[0.0, -1.0], [0.8, 0.6]]])  # (2, 2, d)
+    scope = CosineScope(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    seen = torch.tensor([[[0.6, 0.8], [1.0, 0.0]], [[0.0, -1.0], [0.8, 0.6]]])  # (2, 2, d)
     span = torch.tensor([[True, False], [True, True]])
-    torch.testing.assert_close(scope.scores(units, span), torch.tensor([0.8, 0.8]))
+    torch.testing.assert_close(scope.scores(seen, span), torch.tensor([0.8, 0.8]))
 
 
 @pytest.mark.parametrize(("score", "expected"), [(0.8, 0.8), (0.95, HIGHEST), (0.1, LOWEST)])
 def test_the_threshold_bounds_what_unrelated_prompts_reach_in_any_memory(score, expected):
-    scopes = [SubjectScope(torch.tensor([[1.0, 0.0]])), SubjectScope(torch.tensor([[0.0, 1.0]]))]
+    scopes = [CosineScope(torch.tensor([[1.0, 0.0]])), CosineScope(torch.tensor([[0.0, 1.0]]))]
     unrelated = PromptTokens(torch.tensor([[0.0, score]] * 3), torch.arange(3))
     cosines = [scope.cosines(unrelated.units) for scope in scopes]
     assert threshold(cosines, unrelated).item() == pytest.approx(expected)
@@ -64,24 +65,49 @@ def test_a_subject_is_recognised_where_its_own_prompt_is_the_nearest():
 
 
 @pytest.mark.parametrize("family", sorted(FAMILY_MODELS))
-def test_a_reader_sees_the_states_behind_an_early_layer_of_every_family(family):
-    lm = tiny_language_model(family)
-    site, texts = subject_site(lm, 2), [record.prompt for record in STREAM]
-    reader = SubjectReader.measured(lm, site, texts)
+def test_subjects_are_the_states_behind_an_early_layer_of_every_family(family):
+    editor, texts = made(count=0, family=family), [record.prompt for record in STREAM]
+    lm, site = editor.lm, editor.tools.reader.site
     batch = lm.tokenizer(texts[:1], return_tensors="pt")
     with torch.no_grad():
         states = lm.model(**batch, output_hidden_states=True, use_cache=False).hidden_states[site.layer + 1]
     torch.testing.assert_close(hidden_states(lm, site, texts)[0], states[0], rtol=1e-4, atol=1e-5)
-    units = reader.tokens(lm, texts).units
-    torch.testing.assert_close(units.norm(dim=-1), torch.ones(len(units)))
+    seen = editor.tools.reader.tokens(editor, texts).units
+    torch.testing.assert_close(seen.norm(dim=-1), torch.ones(len(seen)))
+
+
+@pytest.mark.parametrize("family", sorted(FAMILY_MODELS))
+def test_last_tokens_are_what_the_edited_matrix_writes_of_every_family(family):
+    editor, texts = made(scope="prompt", count=1, family=family), [record.prompt for record in STREAM]
+    written = []
+    with editor.unedited(), torch.no_grad():
+        hook = editor.site.module.register_forward_hook(lambda _module, _args, output: written.append(output))
+        editor.lm.model(**editor.lm.tokenizer(texts[:1], return_tensors="pt"))
+        hook.remove()
+    last = written[0].view(-1, written[0].shape[-1])[-1]
+    tokens = editor.tools.reader.tokens(editor, texts)
+    torch.testing.assert_close(tokens.units[0], units(last, editor.tools.reader.factor), rtol=1e-4, atol=1e-5)
+    assert tokens.prompt.tolist() == list(range(len(texts)))
+    assert not editor.needs_subject and editor.tail.early is None
 
 
 def test_cosines_are_those_in_the_metric_of_unrelated_texts():
     metric = torch.tensor([[2.0, 0.6], [0.6, 1.0]])
-    reader = SubjectReader(subject_site(tiny_language_model(), 2), torch.linalg.cholesky(metric))
+    factor = torch.linalg.cholesky(metric)
     one, other = torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 3.0])
     expected = (one @ metric @ other) / ((one @ metric @ one) * (other @ metric @ other)).sqrt()
-    torch.testing.assert_close(reader.units(one) @ reader.units(other), expected)
+    torch.testing.assert_close(units(one, factor) @ units(other, factor), expected)
+
+
+def test_what_unrelated_prompts_share_counts_for_little():
+    editor = made(count=0, scope="prompt")
+    shared = torch.nn.functional.normalize(torch.ones(editor.site.weight.shape[1]), dim=0)
+    queries = 10 * shared + 0.1 * torch.randn(64, len(shared), generator=torch.Generator().manual_seed(0))
+    reader = PromptReader.measured(editor, queries)
+    outputs = queries[:2] @ editor.site.weight.T
+    plain = torch.nn.functional.normalize(outputs, dim=-1)
+    assert plain[0] @ plain[1] > 0.99
+    assert abs(units(outputs, reader.factor)[0] @ units(outputs, reader.factor)[1]) < 0.9
 
 
 def test_subjects_are_read_in_front_of_the_edited_layer():
@@ -90,6 +116,12 @@ def test_subjects_are_read_in_front_of_the_edited_layer():
     assert subject_site(lm, 0) is None
     with pytest.raises(ConfigError, match="not layer 0"):
         edited("wise-retrieve", 1, layer=0, convention="whitened", scope="subject", irrelevant=4)
+
+
+@pytest.mark.parametrize("scope", ["subject", "prompt"])
+def test_scopes_that_are_told_by_signs_need_whitened_updates(scope):
+    with pytest.raises(ConfigError, match=f"scope '{scope}' needs whitened updates"):
+        edited("wise-retrieve", 0, convention="refined", scope=scope)
 
 
 def test_an_edit_s_own_prompt_has_the_largest_score_wherever_its_subject_ends():
@@ -102,8 +134,8 @@ def test_an_edit_s_own_prompt_has_the_largest_score_wherever_its_subject_ends():
 def test_a_subject_is_known_at_the_start_of_a_text_too():
     editor = made(count=1)
     scope = editor.bank.served()[0].scope
-    units = editor.tools.reader.tokens(editor.lm, [f"{STREAM[0].subject} works"]).units
-    assert scope.cosines(units).max().item() == pytest.approx(1.0, abs=1e-5)
+    seen = editor.tools.reader.tokens(editor, [f"{STREAM[0].subject} works"]).units
+    assert scope.cosines(seen).max().item() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_scopes_are_told_by_activation_where_no_training_record_has_another_wording():
@@ -114,25 +146,43 @@ def test_scopes_are_told_by_activation_where_no_training_record_has_another_word
     assert len(_pairs(reworded)) == len(STREAM) and not _pairs(STREAM)
 
 
-@pytest.mark.parametrize(("by_subject", "by_last", "chosen"), [(0.9, 0.2, True), (0.7, 0.8, False), (0.4, 0.1, False)])
+@pytest.mark.parametrize(
+    ("by_subject", "by_last", "chosen"),
+    [(0.9, 0.2, SubjectReader), (0.8, 0.8, SubjectReader), (0.7, 0.8, PromptReader), (0.4, 0.1, type(None))],
+)
 def test_the_token_that_recognises_more_prompts_scores_them_if_it_recognises_half(
-    monkeypatch, by_subject, by_last, chosen
+    monkeypatch, tmp_path, by_subject, by_last, chosen
 ):
-    monkeypatch.setattr(subject_pairs, "shares_recognised", lambda *_: (by_subject, by_last))
-    editor = made(count=0, scope="measured")
-    assert editor.needs_subject == chosen
+    monkeypatch.setattr(chosen_reader, "shares_recognised", lambda *_: (by_subject, by_last))
+    editor = made(count=1, scope="measured")
+    assert type(editor.tools.reader) is chosen
+    assert editor.needs_subject == (chosen is SubjectReader)
     assert editor.measured()["recognised_by_last_token"] == by_last
+    save(editor, tmp_path / "memory.safetensors")
+    fresh = made(count=0, scope="activation")
+    fresh.config = editor.config
+    load_into(fresh, tmp_path / "memory.safetensors")
+    assert type(fresh.tools.reader) is chosen, "a saved memory knows what its edits are told by"
 
 
+def test_last_tokens_tell_scopes_in_the_first_layer_too(monkeypatch):
+    monkeypatch.setattr(chosen_reader, "_pairs", lambda _: [(r.prompt, r.subject, r.prompt) for r in STREAM] * 2)
+    editor = edited("wise-retrieve", 1, layer=0, convention="whitened", irrelevant=4)
+    assert editor.measured()["recognised_by_subject"] == 0.0
+    assert isinstance(editor.tools.reader, PromptReader) or editor.measured()["recognised_by_last_token"] < 0.5
+
+
+@pytest.mark.parametrize("scope", ["subject", "prompt"])
 @pytest.mark.parametrize("name", ["wise-retrieve", "wise-merge"])
-def test_prompts_of_edits_are_answered_by_the_memory_that_holds_them(name):
-    editor = made(name)
+def test_prompts_of_edits_are_answered_by_the_memory_that_holds_them(name, scope):
+    editor = made(name, scope=scope)
     choice = asked(editor, [record.prompt for record in STREAM[:4]]).choice.tolist()
     assert choice == ([1, 2, 3, 4] if name == "wise-retrieve" else [1] * 4)
 
 
-def test_of_two_edits_of_one_subject_the_one_of_this_relation_answers():
-    editor = made(count=1)
+@pytest.mark.parametrize("scope", ["subject", "prompt"])
+def test_of_two_edits_of_one_subject_the_one_of_this_relation_answers(scope):
+    editor = made(count=1, scope=scope)
     other = replace(STREAM[0], id="other", prompt="Ada lives in the city of", target="West East")
     assert isinstance(editor.edit(other), EditOutcome)
     assert asked(editor, [STREAM[0].prompt, other.prompt]).choice.tolist() == [1, 2]
@@ -143,10 +193,11 @@ def test_another_wording_about_the_subject_is_nearer_than_one_about_another():
     assert near > far
 
 
-def test_saved_scopes_load_onto_a_fresh_model(tmp_path):
-    editor = made()
+@pytest.mark.parametrize("scope", ["subject", "prompt"])
+def test_saved_scopes_load_onto_a_fresh_model(tmp_path, scope):
+    editor = made(scope=scope)
     save(editor, tmp_path / "memory.safetensors")
-    fresh = made(count=0)
+    fresh = made(count=0, scope=scope)
     load_into(fresh, tmp_path / "memory.safetensors")
     prompts = [record.prompt for record in STREAM]
     one, other = asked(editor, prompts), asked(fresh, prompts)
@@ -155,7 +206,7 @@ def test_saved_scopes_load_onto_a_fresh_model(tmp_path):
 
 def test_memories_saved_without_scopes_are_chosen_by_activation():
     editor = made()
-    new = (".subjects", ".factor", ".tokens", ".prompts")
+    new = (".signs", ".factor", ".tokens", ".prompts")
     old = {name: tensor for name, tensor in editor.memory().items() if not name.endswith(new)}
     editor.restore(STREAM[:4], old)
     served = editor.bank.served()
@@ -164,9 +215,10 @@ def test_memories_saved_without_scopes_are_chosen_by_activation():
     torch.testing.assert_close(asked(editor, [STREAM[0].prompt]).score, editor.tools.scores(query, served[0].delta))
 
 
+@pytest.mark.parametrize("scope", ["subject", "prompt"])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "opt"])
-def test_the_running_model_decides_as_an_evaluation_does(family):
-    editor = made(family=family)
+def test_the_running_model_decides_as_an_evaluation_does(family, scope):
+    editor = made(family=family, scope=scope)
     for record in STREAM[:2]:
         ids = editor.lm.tokenizer([record.prompt], return_tensors="pt")
         with torch.inference_mode():
