@@ -12,9 +12,18 @@ from tests.side_memories import STREAM, edited
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading
 from wise.editors.shared.pooling import pooled_prompts
-from wise.editors.wise import chosen_reader
+from wise.editors.wise import chosen_reader, cosine_scope
 from wise.editors.wise.chosen_reader import _pairs
-from wise.editors.wise.cosine_scope import HIGHEST, LOWEST, CosineScope, PromptTokens, recognised, threshold, units
+from wise.editors.wise.cosine_scope import (
+    HIGHEST,
+    LOWEST,
+    CosineScope,
+    JoinedScopes,
+    PromptTokens,
+    recognised,
+    threshold,
+    units,
+)
 from wise.editors.wise.prompt_reader import PromptReader
 from wise.editors.wise.subject_reader import SubjectReader, hidden_states, subject_site
 from wise.errors import ConfigError
@@ -41,11 +50,14 @@ def test_a_prompt_has_the_largest_score_of_its_tokens():
     assert tokens.largest(torch.tensor([1.0, 3.0, -2.0])).tolist() == [3.0, -2.0]
 
 
-def test_texts_are_scored_by_the_nearest_token_of_their_span():
-    scope = CosineScope(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+def test_texts_are_scored_by_the_nearest_token_of_their_span(monkeypatch):
+    scopes = [CosineScope(torch.tensor([[0.0, 1.0], [1.0, 0.0]])), CosineScope(torch.tensor([[0.0, -1.0]]))]
     seen = torch.tensor([[[0.6, 0.8], [1.0, 0.0]], [[0.0, -1.0], [0.8, 0.6]]])  # (2, 2, d)
     span = torch.tensor([[True, False], [True, True]])
-    torch.testing.assert_close(scope.scores(seen, span), torch.tensor([0.8, 0.8]))
+    expected = torch.tensor([[0.8, -0.8], [0.8, 1.0]])
+    torch.testing.assert_close(JoinedScopes.of(scopes).scores(seen, span), expected)
+    monkeypatch.setattr(cosine_scope, "AT_ONCE", 1)
+    torch.testing.assert_close(JoinedScopes.of(scopes).scores(seen, span), expected)
 
 
 @pytest.mark.parametrize(("score", "expected"), [(0.8, 0.8), (0.95, HIGHEST), (0.1, LOWEST)])

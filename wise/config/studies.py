@@ -83,16 +83,22 @@ _STUDIES = (
     ),
     Study(
         "parts",
-        "Are the routing loss and random prefixes needed? (WISE, Table 7 and Figure 12)",
+        "Are the routing loss and random prefixes needed (WISE, Table 7 and Figure 12), and does activation route?",
         Variants(
             ["wise-retrieve"],
-            {"as-configured": {}, "no-routing-loss": {"routing_weight": 0.0}, "no-prefixes": {"context_prefixes": 0}},
+            {
+                "as-configured": {},
+                "no-routing-loss": {"routing_weight": 0.0},
+                "no-prefixes": {"context_prefixes": 0},
+                "by-activation": {"scope": "activation"},
+            },
             edits=100,
             grid={"1": 20, "10": 4, "100": 1},
         ),
         caption=(
-            "{editors} without its routing loss and without random prefixes: the difference of the average (Rel, Gen, "
-            "far Loc) to the whole method on the same edits, with its 95% interval."
+            "{editors} without its routing loss, without random prefixes, and routed by activation (equation 4) alone: "
+            "the difference of the average (Rel, Gen, far Loc) to the whole method on the same edits, with its 95% "
+            "interval."
         ),
     ),
     Study(

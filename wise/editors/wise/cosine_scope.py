@@ -73,17 +73,44 @@ def units(states: Tensor, factor: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class CosineScope:
-    """`signs` (m, d): vectors of length 1 of the edits."""
+    """`signs` (m, d): vectors of length 1 of the edits of one memory."""
 
     signs: Tensor
-
-    def scores(self, units: Tensor, span: Tensor) -> Tensor:
-        """Largest cosine (B,) at the tokens `units` (B, L, d) in the `span` (B, L) of each text."""
-        return self.cosines(units).masked_fill(~span, -torch.inf).amax(1)
 
     def cosines(self, units: Tensor) -> Tensor:
         """Largest cosine (...) of each token (..., d) with a sign."""
         return (units @ self.signs.to(units).T).amax(-1)  # (..., d) x (d, m)
+
+
+AT_ONCE = 4096
+"""Signs that the tokens of a batch are compared with in one product."""
+
+
+@dataclass(frozen=True)
+class JoinedScopes:
+    """The scopes of k memories: all `signs` (m, d), and of each the number of its memory, `owner` (m,)."""
+
+    signs: Tensor
+    owner: Tensor
+    count: int
+
+    @classmethod
+    def of(cls, scopes: Sequence[CosineScope]) -> JoinedScopes:
+        """Those of several memories; none of them is empty."""
+        signs = torch.cat([scope.signs for scope in scopes])
+        sizes = torch.tensor([len(scope.signs) for scope in scopes])
+        owner = torch.repeat_interleave(torch.arange(len(scopes)), sizes).to(signs.device)
+        return cls(signs, owner, len(scopes))
+
+    def scores(self, units: Tensor, span: Tensor) -> Tensor:
+        """Largest cosine (B, k) at the tokens `units` (B, L, d) in the `span` (B, L) of each text, in each memory."""
+        parts = [
+            (units @ part.to(units).T).masked_fill(~span[..., None], -torch.inf).amax(1)  # (B, L, d) x (d, m)
+            for part in self.signs.split(AT_ONCE)
+        ]
+        nearest = torch.cat(parts, 1)  # (B, m)
+        empty = nearest.new_full((len(nearest), self.count), -torch.inf)
+        return empty.scatter_reduce(1, self.owner.expand_as(nearest), nearest, "amax")
 
 
 def recognised(signs: Tensor, others: PromptTokens) -> float:

@@ -18,7 +18,7 @@ from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.chosen_reader import Shares, chosen_reader, told_by
 from wise.editors.wise.config import WiseConfig, WiseMergeConfig
-from wise.editors.wise.cosine_scope import CosineScope, PromptTokens, Reader
+from wise.editors.wise.cosine_scope import JoinedScopes, PromptTokens, Reader
 from wise.editors.wise.memories import BANKS, MemoryBank, Served, Tools
 from wise.editors.wise.memories.bank import Train
 from wise.editors.wise.prompt_reader import PromptReader
@@ -74,6 +74,7 @@ class Wise(RoutedEditor):
         self._calibration: Calibration | None = None
         self._moments: Tensor | None = None
         self._recognised: Shares | None = None
+        self._scopes: tuple[Sequence[Served], JoinedScopes] | None = None  # of the memories that were last asked
         self._forget()
 
     @classmethod
@@ -186,27 +187,34 @@ class Wise(RoutedEditor):
         served = self.bank.served()
         if not served:
             return None
-        scopes = [memory.scope for memory in served if memory.scope is not None]
-        scores = self.cosines(reading, scopes) if scopes else self.scores(reading, served)  # (B, k)
+        by_signs = served[0].scope is not None
+        scores = self.cosines(reading, served) if by_signs else self.scores(reading, served)  # (B, k)
         thresholds = torch.stack([memory.threshold for memory in served]).to(scores)  # (k,)
         choice = self.bank.choose(scores, thresholds)
-        if len(scopes) > 1:
+        if by_signs and len(served) > 1:
             near = (scores >= thresholds) & (scores >= scores.amax(1, keepdim=True) - TIED)
             choice = torch.where(choice > 0, self._moved_most(reading, served, near), 0)
         nearest = torch.where(choice > 0, choice - 1, (scores / thresholds).argmax(1))  # what came closest, if none
         return Routing(scores.gather(1, nearest[:, None])[:, 0], thresholds[nearest], choice)
 
-    def cosines(self, reading: Reading, scopes: Sequence[CosineScope]) -> Tensor:
+    def cosines(self, reading: Reading, served: Sequence[Served]) -> Tensor:
         """Scores (B, k) of prompts by the signs of the edits."""
-        seen, span = cast(Reader, self.tools.reader).seen(reading)
-        return torch.stack([scope.scores(seen, span) for scope in scopes], 1)
+        if self._scopes is None or self._scopes[0] is not served:
+            self._scopes = served, JoinedScopes.of([memory.scope for memory in served if memory.scope is not None])
+        return self._scopes[1].scores(*cast(Reader, self.tools.reader).seen(reading))
 
     def _moved_most(self, reading: Reading, served: Sequence[Served], near: Tensor) -> Tensor:
         """Number (B,) of the memory among those that are `near` (B, k) which moves the last prompt token most.
 
         Several may hold edits of one subject; the one of this relation, and the later one of the same prompt, moves it.
+        Mostly one alone is near, and nothing has to be computed.
         """
-        return self.scores(reading, served).masked_fill(~near, -1).argmax(1) + 1
+        asked = near[near.sum(1) > 1].any(0).nonzero()[:, 0]  # a few of what may be hundreds of memories
+        moved = torch.zeros_like(near, dtype=reading.inner.dtype)
+        if len(asked):
+            scores = self.scores(reading, [served[index] for index in asked.tolist()])
+            moved[:, asked] = scores.to(moved)
+        return moved.masked_fill(~near, -1).argmax(1) + 1
 
     def scores(self, reading: Reading, served: Sequence[Served]) -> Tensor:
         """Routing scores (B, k), equation 4."""
