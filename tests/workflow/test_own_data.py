@@ -13,6 +13,7 @@ import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.models import LLAMA_SHAPE
+from tests.thorough import thorough
 from tests.workflow.conftest import Workspace, copy_project
 from wise.pretraining.tokenizer import train_bpe
 
@@ -47,8 +48,9 @@ def mine(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace
 
 
-def test_a_file_of_ones_own_goes_through_the_workflow(mine: Workspace):
-    run = mine.snakemake("--keep-going", config="config/mine.yaml")
+@pytest.mark.parametrize("targets", [ARTIFACTS, pytest.param([], marks=thorough, id="everything")])
+def test_a_file_of_ones_own_goes_through_the_workflow(mine: Workspace, targets: list[str]):
+    run = mine.snakemake(*targets, "--keep-going", config="config/mine.yaml")
     assert run.returncode == 0, run.stdout[-4000:]
     results = mine.folder / "results-mine"
     described = json.loads((results / "data/mine/dataset.json").read_text())
@@ -70,3 +72,4 @@ def test_a_file_of_ones_own_goes_through_the_workflow(mine: Workspace):
     assert refused.returncode != 0
     for named in ("data.mine: my-edits.jsonl", "line 6: unknown key 'targt'", "line 10: 'target' must be a text"):
         assert named in refused.stdout
+    edits.write_text(text, encoding="utf-8")

@@ -21,6 +21,7 @@ from wise.editors.decision import Reading
 from wise.editors.wise.thresholds import OUTSIDE
 from wise.lm.architectures import Site
 from wise.records import EditRecord
+from wise.tail.frozen_states import FrozenStates
 
 LOWEST, HIGHEST = 0.6, 0.9
 """Bounds of the threshold. Subjects that are written alike come near to the first, and another wording of a prompt
@@ -61,8 +62,8 @@ class Reader(Protocol):
         """The same of texts."""
         ...
 
-    def signs(self, editor: Editor, record: EditRecord) -> Tensor:
-        """Vectors (n, d) of an edit: of its prompt alone and behind random texts."""
+    def signs(self, editor: Editor, record: EditRecord, frozen: FrozenStates) -> Tensor:
+        """Vectors (n, d) of an edit: of its prompt alone and behind random texts, the rows of `frozen`."""
         ...
 
 

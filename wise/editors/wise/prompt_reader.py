@@ -19,6 +19,7 @@ from wise.editors.wise.cosine_scope import PromptTokens, units
 from wise.editors.wise.rows import queries_scope
 from wise.editors.wise.whitening import whitening
 from wise.records import EditRecord
+from wise.tail.frozen_states import FrozenStates
 
 RIDGE = 1.0
 """Of the metric, as a share of its mean eigenvalue. Directions in which unrelated prompts hardly differ tell wordings
@@ -40,21 +41,22 @@ class PromptReader:
 
     def seen(self, reading: Reading) -> tuple[Tensor, Tensor]:
         """See `Reader.seen`: the last token of the prompt."""
-        rows = torch.arange(len(reading.last), device=reading.last.device)
-        seen = units(reading.base[rows, reading.last][:, None], self.factor)  # (B, 1, d)
+        seen = self._last(reading)[:, None]  # (B, 1, d)
         return seen, torch.ones_like(seen[..., 0], dtype=torch.bool)
 
     def tokens(self, editor: Editor, texts: Sequence[str]) -> PromptTokens:
         """See `Reader.tokens`."""
-        written = self._last(editor, texts)
+        written = units(_written(editor, pooled_prompts(editor, texts, "last")), self.factor)
         return PromptTokens(written, torch.arange(len(written), device=written.device))
 
-    def signs(self, editor: Editor, record: EditRecord) -> Tensor:
+    def signs(self, editor: Editor, record: EditRecord, frozen: FrozenStates) -> Tensor:
         """See `Reader.signs`."""
-        return self._last(editor, editor.augmented(record, editor.config.context_prefixes))
+        return self._last(Reading.of(frozen))
 
-    def _last(self, editor: Editor, texts: Sequence[str]) -> Tensor:
-        return units(_written(editor, pooled_prompts(editor, texts, "last")), self.factor)
+    def _last(self, reading: Reading) -> Tensor:
+        """Vectors (B, d) of the last prompt tokens."""
+        rows = torch.arange(len(reading.last), device=reading.last.device)
+        return units(reading.base[rows, reading.last], self.factor)
 
 
 def _written(editor: Editor, queries: Tensor) -> Tensor:

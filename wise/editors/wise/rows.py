@@ -39,7 +39,7 @@ def edit_rows(
         prompts = editor.augmented(record, config.context_prefixes)
         return padded_rows(editor.tail, editor.lm, prompts, record.target, record.irrelevant)
     frozen = editor.rows(record, config.context_prefixes)
-    signs = None if reader is None else reader.signs(editor, record)
+    signs = None if reader is None else reader.signs(editor, record, frozen)
     outside = _outside(editor, record, calibration)
     return Rows(frozen, training_span(frozen.batch, config.positions), outside, signs=signs)
 

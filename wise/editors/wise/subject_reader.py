@@ -27,6 +27,7 @@ from wise.lm.architectures import Site, default_layer, find_site
 from wise.lm.batch import collate, encode_prompts
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord
+from wise.tail.frozen_states import FrozenStates
 from wise.tail.states import read_states
 
 RIDGE = 0.1
@@ -78,7 +79,7 @@ class SubjectReader:
         prompt = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor([len(row) for row in rows]))
         return PromptTokens(units(torch.cat(rows), self.factor), prompt.to(self.factor.device))
 
-    def signs(self, editor: Editor, record: EditRecord) -> Tensor:
+    def signs(self, editor: Editor, record: EditRecord, frozen: FrozenStates) -> Tensor:
         """The subject of an edit (n, d): in its prompt, alone and behind random texts, and with nothing around it.
 
         A word at the beginning of a text is often other tokens than in the middle, so all of them count. A subject that
