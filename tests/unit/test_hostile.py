@@ -85,9 +85,9 @@ def test_a_memory_that_is_a_link_itself_is_replaced_not_what_it_leads_to(memory:
 def test_a_number_in_a_memory_cannot_ask_for_terabytes(memory: Path):
     tokens = torch.nn.functional.normalize(torch.ones(2, 32), dim=-1)
     with_tensors(memory, **{
-        "subjects.factor": torch.eye(32), "subjects.tokens": tokens, "subjects.prompts": torch.tensor([0, 2**40]),
+        "signs.factor": torch.eye(32), "signs.tokens": tokens, "signs.prompts": torch.tensor([0, 2**40]),
     })  # fmt: skip
-    with pytest.raises(DataError, match="'subjects.prompts' holds numbers from 0 to 1099511627776"):
+    with pytest.raises(DataError, match="'signs.prompts' holds numbers from 0 to 1099511627776"):
         wise.load(memory, sound.model())
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.models import taught_language_model, tiny_language_model
-from tests.side_memories import STREAM
+from tests.side_memories import STREAM, edited
 from tests.tiny_edits import CONTEXTS
 from wise.editors.registry import make_editor
 from wise.editors.wise.rows import edit_rows
@@ -269,3 +269,23 @@ REFUSED = [{"rho": 0.5}, {"replay": True}, {"units": "relative"}, {"divisor": "t
 def test_what_does_not_go_with_whitened_updates_is_refused(options):
     with pytest.raises(ConfigError, match="whitened"):
         made(**options)
+
+
+def test_an_edit_that_a_last_step_overshot_is_as_it_was_nearest(monkeypatch):
+    editor = edited("wise-retrieve", 0, convention="whitened", irrelevant=4, scope="activation", steps=12)
+    losses, forward, update = [], WhitenedMemory.forward, WhitenedMemory.update
+
+    def noted(self):
+        seen = forward(self)
+        losses.append(seen.edit.item())
+        return seen
+
+    def thrown(self, gradient, active):
+        update(self, gradient * (-200.0 if len(losses) >= 11 else 1.0), active)
+
+    monkeypatch.setattr(WhitenedMemory, "forward", noted)
+    monkeypatch.setattr(WhitenedMemory, "update", thrown)
+    monkeypatch.setattr("wise.editors.wise.whitening.LIKELY", 0.0)
+    outcome = editor.edit(STREAM[0])
+    assert losses[-1] > min(losses), "the last step made it worse"
+    assert outcome.loss == pytest.approx(min(losses))

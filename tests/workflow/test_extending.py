@@ -79,7 +79,7 @@ def extended(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspa
         path.write_text(text.replace(before, read(example) + end + before), encoding="utf-8")
     config = CONFIG.format(dataset=read("dataset/config.yaml"), editor=read("editor/config.yaml").rstrip())
     (workspace.folder / "config/extended.yaml").write_text(config, encoding="utf-8")
-    run = workspace.snakemake("main_table", "steps", "steps_taken", config="config/extended.yaml")
+    run = workspace.snakemake("--", "main_table", "steps", "steps_taken", config="config/extended.yaml")
     assert run.returncode == 0, run.stdout[-4000:]
     return Workspace(workspace.folder, workspace.folder / "results-extended")
 

@@ -50,7 +50,7 @@ def mine(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.mark.parametrize("targets", [ARTIFACTS, pytest.param([], marks=thorough, id="everything")])
 def test_a_file_of_ones_own_goes_through_the_workflow(mine: Workspace, targets: list[str]):
-    run = mine.snakemake(*targets, "--keep-going", config="config/mine.yaml")
+    run = mine.snakemake("--keep-going", "--", *targets, config="config/mine.yaml")
     assert run.returncode == 0, run.stdout[-4000:]
     results = mine.folder / "results-mine"
     described = json.loads((results / "data/mine/dataset.json").read_text())

@@ -9,6 +9,9 @@ from wise.lm.load import LanguageModel
 from wise.lm.questions import Asked
 from wise.records import EditRecord, Probe
 
+FEWEST = 8
+"""Texts that are kept, broken as they may be."""
+
 
 def pseudo_edits(texts: Sequence[str], asked: Sequence[str] = ()) -> list[EditRecord]:
     """One record a text: the beginning of the text is to be continued as another text goes on.
@@ -57,10 +60,12 @@ def unrelated(texts: Sequence[str]) -> list[tuple[str, str]]:
 def readable(lm: LanguageModel, texts: Sequence[str], tokens: int) -> list[str]:
     """Samples that the tokenizer reads in about as many tokens as the `tokens` that they were written in.
 
-    Broken characters, as an untrained model writes them, take several times as many.
+    Broken characters, as an untrained model writes them, take several times as many. Where nearly all texts are of that
+    kind, the `FEWEST` that take the fewest are better than none.
     """
     counts = [len(ids) for ids in lm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
-    return [text for text, count in zip(texts, counts, strict=True) if count <= tokens + 4]
+    most = max(tokens + 4, *sorted(counts)[:FEWEST][-1:]) if counts else 0
+    return [text for text, count in zip(texts, counts, strict=True) if count <= most]
 
 
 def _cut(text: str) -> tuple[str, str]:

@@ -197,6 +197,10 @@ class SideMemory:
         """W' - W0 (d, f), with its gradient."""
         return self.variable
 
+    def loss_of_change(self, last: Tensor) -> Tensor:
+        """The edit's loss () with `change`, as far as it is known: that of the `last` pass."""
+        return last
+
 
 class Trainer:
     """Trains side memories on edits; a subclass may have them computed in another way."""
@@ -237,7 +241,7 @@ def train(memory: SideMemory, record: EditRecord, replay: Replay | None = None) 
         memory.update(gradient, course.active)
         course.updated(total.detach())
     finite(course.value.item(), record)
-    return EditOutcome(int(course.steps.item()), course.value.item()), course.score
+    return EditOutcome(int(course.steps.item()), memory.loss_of_change(course.value).item()), course.score
 
 
 def _look_every(variable: Tensor, replay: Replay | None) -> int:

@@ -149,6 +149,9 @@ class WhitenedMemory(SideMemory):
         """Size of the last step, known from the first one on."""
         self.factor, self.loss = delta.new_ones(()), delta.new_full((), torch.inf)
         """Factor of the next step's size, and the loss before the last step."""
+        self.seen = self.least = delta.new_full((), torch.inf)
+        """The edit's loss in the last pass, and the least one of all, which it had with the coefficients `kept`."""
+        self.kept = self.coefficients
 
     def forward(self) -> Iteration:
         """See `SideMemory.forward`."""
@@ -158,6 +161,9 @@ class WhitenedMemory(SideMemory):
         gaps = token_gap(change, frozen.output, activation)
         beyond = token_gap(moved[self.count :].view_as(far.base), far.base, activation)  # (m, L)
         loss = edit_loss(self.tail, frozen, frozen.output + change)
+        self.seen = loss.detach()
+        self.kept = torch.where(self.seen < self.least, self.coefficients, self.kept)
+        self.least = torch.minimum(self.seen, self.least)
         return self.judged(loss, gaps, pooled(beyond, far.span), beyond)
 
     def total(self, iteration: int, seen: Iteration) -> Tensor:
@@ -191,8 +197,20 @@ class WhitenedMemory(SideMemory):
         return self.step.lr / moved.clamp(min=torch.finfo(moved.dtype).tiny)
 
     def change(self) -> Tensor:
-        """See `SideMemory.change`; without its gradient."""
-        return self.delta + self.coefficients.T @ self.whitened  # (d, N) x (N, f)
+        """See `SideMemory.change`; without its gradient.
+
+        Where the edit has not taken in the end, and was nearer to it before, it is as it was then: a last step that
+        has grown may be one too large.
+        """
+        coefficients = torch.where(self._overshot(), self.kept, self.coefficients)
+        return self.delta + coefficients.T @ self.whitened  # (d, N) x (N, f)
+
+    def loss_of_change(self, last: Tensor) -> Tensor:
+        """See `SideMemory.loss_of_change`."""
+        return torch.where(self._overshot(), self.least, last)
+
+    def _overshot(self) -> Tensor:
+        return (self.seen >= LIKELY) & (self.seen > self.least)
 
 
 class WhitenedTrainer(Trainer):
