@@ -213,7 +213,8 @@ def test_saved_scopes_load_onto_a_fresh_model(tmp_path, scope):
     load_into(fresh, tmp_path / "memory.safetensors")
     prompts = [record.prompt for record in STREAM]
     one, other = asked(editor, prompts), asked(fresh, prompts)
-    assert torch.equal(one.score, other.score) and torch.equal(one.choice, other.choice)
+    torch.testing.assert_close(one.score, other.score, rtol=0, atol=1e-6)  # sums round by where their terms lie
+    assert torch.equal(one.choice, other.choice)
 
 
 def test_memories_saved_without_scopes_are_chosen_by_activation():
