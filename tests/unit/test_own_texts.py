@@ -11,6 +11,7 @@ from wise.commands.loading import read_training
 from wise.editors.registry import make_editor
 from wise.editors.shared.own_texts import FEWEST, completed, training_records
 from wise.errors import DataError
+from wise.lm.pseudo_edits import readable
 from wise.lm.vocabulary import require_fitting
 from wise.records import EditRecord, Probe
 
@@ -67,3 +68,11 @@ def test_every_edit_that_the_model_cannot_work_with_is_named(lm, caplog):
     assert not caplog.records
     require_fitting(lm, [*PLAIN, EditRecord("e", "the mayor of Gotham is", "Hill")])
     assert "1 prompts, the first of edit 'e'" in caplog.text
+
+
+def test_broken_samples_are_left_out_unless_there_are_hardly_others(lm):
+    whole = [f"Ada lives in {word}" for word in ("North", "South", "East", "West", "Port", "Hill", "city", "person")]
+    broken = ["the " * length for length in (30, 40)]
+    assert readable(lm, [*broken, *whole], 4) == whole
+    assert readable(lm, [*broken, *whole[:7]], 4) == [broken[0], *whole[:7]], "the least broken one"
+    assert readable(lm, [], 4) == []

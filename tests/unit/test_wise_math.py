@@ -19,6 +19,7 @@ from wise.editors.wise.routing import (
     token_gap,
     training_span,
 )
+from wise.errors import ConfigError
 from wise.lm.batch import Encoded, collate
 
 MARGINS = Margins(alpha=5.0, beta=20.0, gamma=10.0)
@@ -173,3 +174,8 @@ def test_calibration_measures_the_models_own_scales():
     measured = Calibration.measure(torch.tensor([[1.0, 1.0], [2.0, 2.0], [0.0, 1.0]]), weight)
     assert measured.output_norm == pytest.approx(5.0)  # norms 5, 10, 4
     assert measured.input_power == pytest.approx((2 + 8 + 1) / 3)
+
+
+def test_a_matrix_that_writes_nothing_has_no_scale():
+    with pytest.raises(ConfigError, match="writes nothing for most unrelated prompts: choose another 'layer'"):
+        Calibration.measure(torch.ones(3, 2), torch.zeros(2, 2))

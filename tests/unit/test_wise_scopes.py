@@ -178,10 +178,12 @@ def test_the_token_that_recognises_more_prompts_scores_them_if_it_recognises_hal
 
 
 def test_last_tokens_tell_scopes_in_the_first_layer_too(monkeypatch):
-    monkeypatch.setattr(chosen_reader, "_pairs", lambda _: [(r.prompt, r.subject, r.prompt) for r in STREAM] * 2)
+    monkeypatch.setattr(chosen_reader, "FEWEST", len(STREAM))
+    prompts = [replace(r, prompt=f"{r.prompt} {r.subject}") for r in STREAM]  # that end in words of their own
+    monkeypatch.setattr(chosen_reader, "_pairs", lambda _: [(r.prompt, r.subject, r.prompt) for r in prompts])
     editor = edited("wise-retrieve", 1, layer=0, convention="whitened", irrelevant=4)
     assert editor.measured()["recognised_by_subject"] == 0.0
-    assert isinstance(editor.tools.reader, PromptReader) or editor.measured()["recognised_by_last_token"] < 0.5
+    assert isinstance(editor.tools.reader, PromptReader)
 
 
 @pytest.mark.parametrize("scope", ["subject", "prompt"])

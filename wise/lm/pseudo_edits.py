@@ -10,7 +10,7 @@ from wise.lm.questions import Asked
 from wise.records import EditRecord, Probe
 
 FEWEST = 8
-"""Texts that are kept, broken as they may be."""
+"""Samples that are kept in any case, broken or not."""
 
 
 def pseudo_edits(texts: Sequence[str], asked: Sequence[str] = ()) -> list[EditRecord]:
@@ -64,7 +64,7 @@ def readable(lm: LanguageModel, texts: Sequence[str], tokens: int) -> list[str]:
     kind, the `FEWEST` that take the fewest are better than none.
     """
     counts = [len(ids) for ids in lm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
-    most = max(tokens + 4, *sorted(counts)[:FEWEST][-1:]) if counts else 0
+    most = max([tokens + 4, *sorted(counts)[:FEWEST]])
     return [text for text, count in zip(texts, counts, strict=True) if count <= most]
 
 

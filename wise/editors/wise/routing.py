@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.decision import Reading
+from wise.errors import ConfigError
 from wise.lm.batch import Batch
 
 Activation = Callable[[Tensor], Tensor] | None
@@ -53,9 +54,15 @@ class Calibration:
 
     @classmethod
     def measure(cls, queries: Tensor, weight: Tensor) -> Calibration:
-        """From `queries` (n, f) and the unedited matrix `weight` (d, f)."""
+        """From `queries` (n, f) and the unedited matrix `weight` (d, f).
+
+        Raises `ConfigError` for a matrix that writes nothing, as in layers that were added to a model and not trained.
+        """
         norms = torch.linalg.vector_norm((queries @ weight.T).float(), dim=-1)  # (n, f) x (f, d) -> (n,)
-        return cls(queries, norms.median().item(), queries.float().square().sum(-1).mean().item())
+        unit = norms.median().item()
+        if unit == 0:
+            raise ConfigError("the edited matrix writes nothing for most unrelated prompts: choose another 'layer'")
+        return cls(queries, unit, queries.float().square().sum(-1).mean().item())
 
 
 @dataclass(frozen=True)
