@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from wise.editors.base import Editor
 from wise.errors import ConfigError
 from wise.memory.folder import CONFIG, SavedMemory
 from wise.memory.routing_report import inventory
+from wise.versions import versions_of
 
 
 def describe(editor: Editor) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def describe(editor: Editor) -> dict[str, Any]:
         "edits": len(editor.edits),
         **({"not_taken": editor.not_taken} if editor.not_taken else {}),  # only known where somebody asked
         "base": base_of(editor),
-        "versions": {name: version(name) for name in ("torch", "transformers", "wise-editing")},
+        "versions": versions_of("torch", "transformers", "wise-editing"),
     }
 
 

@@ -7,8 +7,9 @@ import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
+
+from wise.versions import versions_of
 
 RUN_SCHEMA = 1
 
@@ -20,8 +21,11 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    packages = {"torch": "torch", "transformers": "transformers", "wise": "wise-editing"}
-    return {"python": platform.python_version()} | {key: version(name) for key, name in packages.items()}
+    return {
+        "python": platform.python_version(),
+        **versions_of("torch", "transformers"),
+        "wise": versions_of("wise-editing")["wise-editing"],
+    }
 
 
 def hardware(device: str, threads: int) -> dict[str, Any]:
