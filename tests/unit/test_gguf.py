@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from wise.lm import gguf, gguf_package
 from wise.lm.gguf import convert
 from wise.lm.gguf_package import packaged
 from wise.lm.load import load_language_model
+
+ROOT = Path(__file__).resolve().parents[2]
 
 readers = pytest.mark.skipif(not all(map(find_spec, gguf.READERS)), reason="needs the extra 'gguf'")
 
@@ -107,6 +110,19 @@ def test_without_its_readers_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(gguf, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"-e '\.\[gguf\]'"):
         convert(tmp_path / "some.gguf", tmp_path / "model")
+
+
+@readers
+def test_a_version_of_transformers_that_reads_tokenizers_wrongly_is_refused(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(gguf.transformers, "__version__", "5.22.2")
+    with pytest.raises(ConfigError, match=f"transformers 5.22.2 .*wrongly; {gguf.SOUND} or later"):
+        convert(file, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_extra_asks_for_that_version():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert f"transformers>={gguf.SOUND}" in extras["gguf"]
 
 
 def test_a_package_that_is_not_installed_names_the_extra_and_the_terms(tmp_path, monkeypatch):

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+import transformers
+from packaging.version import Version
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
@@ -28,11 +30,18 @@ from wise.files import make_readable, sha256, write_json
 from wise.lm.architectures import default_layer
 from wise.lm.load import DTYPES, require_padding
 from wise.lm.model_folder import require_complete, require_count, require_finite
+from wise.lm.own_words import require_whole_words
 
 LOG = logging.getLogger("wise.convert")
 
 READERS = ("gguf", "accelerate")
 """What transformers needs to read a GGUF file; accelerate brings psutil."""
+
+SOUND = "5.23"
+"""Earliest version of transformers that reads the tokenizers of such files as llama.cpp does. Before it Gemma 3 had no
+token at the beginning of a text, and in 5.17 hardly any merges: a model that answers, and understands little."""
+
+INSTALL = "To install them: pip install -c constraints.txt -e '.[gguf]'"
 
 HEADER = struct.Struct("<4sIQQ")
 """How a GGUF file begins: its sign, the version, and how many tensors and entries there are."""
@@ -91,7 +100,12 @@ def _require_readers() -> None:
     if missing:
         raise ConfigError(
             f"a GGUF file is read with the packages {' and '.join(READERS)}, and {' and '.join(missing)} cannot be "
-            "found. To install them: pip install -c constraints.txt -e '.[gguf]'"
+            f"found. {INSTALL}"
+        )
+    if Version(transformers.__version__) < Version(SOUND):
+        raise ConfigError(
+            f"transformers {transformers.__version__} reads the tokenizers of GGUF files wrongly; {SOUND} or later does "
+            f"not. {INSTALL}"
         )
 
 
@@ -117,6 +131,7 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
     require_complete(found, plain.config.num_hidden_layers, file)
     require_finite(loaded, file)
     require_padding(loaded, tokenizer, str(file))
+    require_whole_words(tokenizer, str(file), f"transformers {transformers.__version__} does not read it as it was meant")
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
     plain.tie_weights()
     plain.save_pretrained(folder)
