@@ -38,8 +38,9 @@ PUBLISHED = {"fetch_model", "download", "convert"}
         ("paper", PUBLISHED, EMBEDDED),
         pytest.param("modern", PUBLISHED, EMBEDDED, marks=thorough),
         ("real", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}),
-        pytest.param(
-            "real-short", {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}, marks=thorough
+        *(
+            pytest.param(name, {"download", "convert", "convert_model"}, EMBEDDED | {"fetch_model"}, marks=thorough)
+            for name in ("real-short", "real-long")
         ),
         ("instructedit-real", {"download", "convert", "convert_model", "transfer"}, EMBEDDED | {"fetch_model"}),
         ("counterfact-small", {"download", "counterfact_corpus", "pretrain"}, {"fetch_model", "convert", "factworld"}),
