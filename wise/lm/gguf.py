@@ -104,8 +104,8 @@ def _require_readers() -> None:
         )
     if Version(transformers.__version__) < Version(SOUND):
         raise ConfigError(
-            f"transformers {transformers.__version__} reads the tokenizers of GGUF files wrongly; {SOUND} or later does "
-            f"not. {INSTALL}"
+            f"transformers {transformers.__version__} reads the tokenizers of GGUF files wrongly; {SOUND} or later does"
+            f" not. {INSTALL}"
         )
 
 
@@ -131,7 +131,8 @@ def _write(file: Path, folder: Path, dtype: str) -> None:
     require_complete(found, plain.config.num_hidden_layers, file)
     require_finite(loaded, file)
     require_padding(loaded, tokenizer, str(file))
-    require_whole_words(tokenizer, str(file), f"transformers {transformers.__version__} does not read it as it was meant")
+    advice = f"transformers {transformers.__version__} does not read it as it was meant"
+    require_whole_words(tokenizer, str(file), advice)
     plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy
     plain.tie_weights()
     plain.save_pretrained(folder)

@@ -15,9 +15,9 @@ LOOKED_AT = 20_000
 ASKED = 500
 """Words that are tried at most; with fewer than a tenth of them, nothing is said."""
 LEAST = 0.25
-"""Share of words that must come out whole. Those of Gemma 3, Qwen 2, SmolLM2 and GPT-2 all do; of Gemma 3 as transformers
-5.17 reads it from a GGUF file, without most of its merges, 1%. Between them are tokenizers with words that only stand
-inside of longer ones."""
+"""Share of words that must come out whole. Those of Gemma 3, Qwen 2, SmolLM2 and GPT-2 all do; of Gemma 3 as
+transformers 5.17 reads it from a GGUF file, without most of its merges, 1%. Between them are tokenizers with words that
+only stand inside of longer ones."""
 
 
 def whole_words(tokenizer: PreTrainedTokenizerBase) -> float | None:
