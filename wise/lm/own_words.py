@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
@@ -27,7 +28,7 @@ def whole_words(tokenizer: PreTrainedTokenizerBase) -> float | None:
     """
     size = len(tokenizer)
     entries = random.Random(0).sample(range(size), min(size, LOOKED_AT))
-    texts = {entry: tokenizer.decode([entry]) for entry in entries}
+    texts = {entry: cast(str, tokenizer.decode([entry])) for entry in entries}
     words = [(entry, text) for entry, text in texts.items() if WORD.fullmatch(text)][:ASKED]
     if len(words) < ASKED // 10:
         return None
