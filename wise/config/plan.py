@@ -98,10 +98,10 @@ def usual_grid(edits: int) -> dict[str, int]:
 
 def study_stream(config: Mapping[str, Any], study: str) -> tuple[int, dict[str, int]]:
     """Edits and grid of a study that edits; what its section leaves open is the usual, as far as there are edits."""
-    points = STUDIES[study].points(config, study_place(config)[0])
-    known = {(point.dataset, point.records) for point in points if point.dataset in streams(config)}
+    points, known = STUDIES[study].points(config, study_place(config)[0]), streams(config)
+    places = {(point.dataset, point.records) for point in points if point.dataset in known}
     return STUDIES[study].stream(
-        config["ablations"][study], min((available(config, *place) for place in known), default=1)
+        config["ablations"][study], min((available(config, *place) for place in places), default=1)
     )
 
 
