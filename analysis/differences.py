@@ -21,23 +21,25 @@ LINEAR = 0.05
 """Differences are drawn to scale up to here and logarithmically beyond, where changes of many options lie."""
 TICKS = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Labelled differences on either side of zero; the least only where a row has one or two panels."""
+WRAPPED, LINES = 54, 2
+"""Letters in a line of a variant's name, and lines that fit into a row of the usual height."""
 MARKED = (0.01, 0.02, 0.03, 0.04, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 def draw(compared: pd.DataFrame) -> Figure:
     """A strip for each dataset and model with a panel for each editor; `compared` as `analysis.switches` makes it."""
     groups = settings(compared)
-    heights = [0.9 + 0.24 * group["variant"].nunique() for _, group in groups]
+    shown = [list(dict.fromkeys(group.dropna(subset="difference")["variant"])) for _, group in groups]
+    heights = [1.14 + 0.24 * _heights(variants).sum() for variants in shown]
     made, strips = stacked([title for title, _ in groups], WIDTH, heights)
-    for strip, (_, group) in zip(strips, groups, strict=True):
-        variants = list(dict.fromkeys(group.dropna(subset="difference")["variant"]))
+    for strip, (_, group), variants in zip(strips, groups, shown, strict=True):
         editors = in_order(group["editor"])
         panels = strip.subplots(1, len(editors), sharex=True, sharey=True, squeeze=False)[0]
         for axes, editor in zip(panels, editors, strict=True):
             _dots(axes, group[group["editor"] == editor], variants)
             axes.set_title(editor_style(editor).label)
-        panels[0].set_yticks(range(len(variants)), [textwrap.fill(name, 54) for name in variants], fontsize=6.5)
-        panels[0].set_ylim(len(variants) - 0.5, -0.5)
+        panels[0].set_yticks(_rows(variants), [textwrap.fill(name, WRAPPED) for name in variants], fontsize=6.5)
+        panels[0].set_ylim(_heights(variants).sum(), 0)
         panels[0].set_xscale("symlog", linthresh=LINEAR, linscale=0.8)
         panels[0].set_xlim(*_range(group))
         labelled = TICKS if len(editors) <= 2 else TICKS[1:]
@@ -52,13 +54,24 @@ def draw(compared: pd.DataFrame) -> Figure:
     return made
 
 
+def _heights(variants: Sequence[str]) -> np.ndarray:
+    """Height of each variant's row: that of its name, where it has many lines."""
+    return np.array([max(1.0, len(textwrap.wrap(name, WRAPPED)) / LINES) for name in variants])
+
+
+def _rows(variants: Sequence[str]) -> np.ndarray:
+    """Middle of each variant's row, from the top."""
+    heights = _heights(variants)
+    return heights.cumsum() - heights / 2
+
+
 def _dots(axes: Axes, compared: pd.DataFrame, variants: list[str]) -> None:
     """One editor: a dot with its interval for each variant and T, the largest T filled and topmost."""
     counts = sorted(compared["T"].unique())
     axes.axvline(0, color="#333333", linewidth=0.8)
     for index, count in enumerate(counts):
         rows = compared[compared["T"] == count].set_index("variant").reindex(variants)
-        y = np.arange(len(variants)) + 0.34 * (len(counts) - 1 - index - (len(counts) - 1) / 2)
+        y = _rows(variants) + 0.34 * (len(counts) - 1 - index - (len(counts) - 1) / 2)
         colour = editor_style(compared["editor"].iloc[0]).colour if count == counts[-1] else "#888888"
         reach = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
         error = [side.clip(lower=0.0) for side in reach]  # below 0 by rounding where all differences are equal
