@@ -47,9 +47,9 @@ class WiseConfig:
     """Share of a shard's changes that merging rules with trimming or dropping keep."""
 
     # Learning one edit: SGD on the edit loss and the routing loss.
-    lr: Annotated[Positive, Range(0.1, 1.0)] = 1.0
+    lr: Annotated[Positive, Range(0.1, 1.0)] = 0.3
     """Step size of SGD; see `units`."""
-    whiten: Annotated[NotNegative, Range(0.02, 0.5)] = 0.3
+    whiten: Annotated[NotNegative, Range(0.02, 0.5)] = 0.1
     """Gradients are multiplied by (C + whiten * tr(C) / f * I)^-1, C the second moments of unrelated prompts' inputs;
     0 for none. See `wise.editors.wise.whitening`."""
     steps: Annotated[AtLeastOne, Range(20, 70)] = 70
