@@ -38,8 +38,8 @@ READERS = ("gguf", "accelerate")
 """What transformers needs to read a GGUF file; accelerate brings psutil."""
 
 SOUND = "5.23"
-"""Version of transformers from which on tokenizers of such files were seen to be read as they are meant. In 5.18 to 5.22
-Gemma 3 has no token at the beginning of a text, in 5.17 hardly any merges either: it answers, and understands little."""
+"""Version of transformers from which on tokenizers of such files were seen to be read as they are meant. In 5.18 to
+5.22 Gemma 3 has no token at the beginning of a text, in 5.17 hardly any merges: it answers, and understands little."""
 
 INSTALL = "To install them: pip install -c constraints.txt -e '.[gguf]'"
 
