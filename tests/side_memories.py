@@ -99,9 +99,10 @@ class ByHand:
     def __init__(self, **options) -> None:
         defaults = {"shards": 2, "group": 4, "merge_weight": 1.0, "act_ratio": 0.5}
         self.config = SimpleNamespace(
-            **defaults | {"threshold": "recorded", "replay": False, "capacity": 0, "whiten": 0.0} | options
+            **defaults | {"threshold": "recorded", "replay": False, "capacity": 0, "whiten": 0.0, "rho": 0.5} | options
         )
         self.metric = None
+        self.tail = SimpleNamespace(site=SimpleNamespace(weight=torch.zeros(1, 1)))
         self.unrelated = None
         self.merges: list[tuple[list[float], list[float], int]] = []
 

@@ -233,7 +233,7 @@ def test_positions_decide_which_texts_are_long():
         inner = torch.randn(1, 120, editor.site.weight.shape[1], generator=draw)
         real, last = torch.ones(1, 120, dtype=torch.bool), torch.tensor([119])
         reading = Reading(inner, inner @ editor.site.weight.T, real, last, last)
-        memory = Served(editor.bank.served()[0].delta, torch.tensor(0.0), (0,))
+        memory = Served(editor.bank.served()[0].update, torch.tensor(0.0), (0,))
         gaps = (inner @ memory.delta.T).norm(dim=-1)
         expected = gaps.mean() if pool == "mean" else gaps.max()
         assert editor.scores(reading, [memory]).item() == pytest.approx(expected.item(), rel=1e-5)

@@ -13,6 +13,7 @@ from tests.tiny_edits import CONTEXTS
 from tests.tiny_edits import STREAM as EDITS
 from tests.unit.test_wise_whitening import made, metric_of
 from wise.editors.registry import make_editor
+from wise.editors.wise.update import Update
 from wise.editors.wise.whitening import KEPT, released, sparing
 from wise.evaluate.ask import ask, questions_of
 
@@ -35,9 +36,9 @@ def test_a_memory_forgets_another_ones_key_and_keeps_its_own():
     draw = torch.Generator().manual_seed(3)
     delta = torch.randn(editor.site.weight.shape, generator=draw)
     query, past = torch.randn(1, len(metric), generator=draw), torch.randn(2, len(metric), generator=draw)
-    after = released(delta, query, metric, past)
+    after = released(Update((delta,)), query, metric, past).whole
     torch.testing.assert_close(query @ after.T, torch.zeros(1, len(delta)), atol=1e-4, rtol=0)
-    moved, plain = past @ (after - delta).T, past @ (released(delta, query, metric, past[:0]) - delta).T
+    moved, plain = past @ (after - delta).T, past @ (released(Update((delta,)), query, metric, past[:0]).whole - delta).T
     assert torch.linalg.norm(moved) < 0.2 * torch.linalg.norm(plain)
 
 

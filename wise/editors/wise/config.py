@@ -33,7 +33,7 @@ class WiseConfig:
     masks: Masks = "bernoulli"
     """How the shards' parts are drawn: each on its own (`bernoulli`, the paper's), or overlapping as little as
     possible (`disjoint`)."""
-    capacity: Annotated[Count, Among((5, 10, 20, 40))] = 10
+    capacity: Annotated[Count, Among((1, 2, 5, 10, 20))] = 1
     """Most edits of one shard: where all are full, one more begins. 0 for any number."""
     order: Literal["round_robin", "sequential"] = "round_robin"
     """Edits go to the shards in turn, or fill one shard after the other."""
@@ -47,9 +47,9 @@ class WiseConfig:
     """Share of a shard's changes that merging rules with trimming or dropping keep."""
 
     # Learning one edit: SGD on the edit loss and the routing loss.
-    lr: Annotated[Positive, Range(0.1, 1.0)] = 0.3
+    lr: Annotated[Positive, Range(0.2, 4.0)] = 1.0
     """Step size of SGD; see `units`."""
-    whiten: Annotated[NotNegative, Range(0.02, 0.5)] = 0.1
+    whiten: Annotated[NotNegative, Range(0.05, 1.0)] = 0.3
     """Gradients are multiplied by (C + whiten * tr(C) / f * I)^-1, C the second moments of unrelated prompts' inputs;
     0 for none. See `wise.editors.wise.whitening`."""
     steps: Annotated[AtLeastOne, Range(20, 70)] = 70

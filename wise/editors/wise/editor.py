@@ -225,7 +225,7 @@ class Wise(RoutedEditor):
         else:
             scope = Scope(reading.inner, reading.base, span_of(reading, config.positions))
         longest = LONG if config.pool == "mean_or_max" else None
-        return torch.stack([scope.scores(memory.delta, self.tools.activation(), longest) for memory in served], 1)
+        return torch.stack([scope.scores(memory.update, self.tools.activation(), longest) for memory in served], 1)
 
     def output(self, inner: Tensor, base: Tensor, routing: Routing | None, last: Tensor | None) -> Tensor:
         """See `Editor.output`: the chosen side memory on the prompt and, behind it, up to the end of the answer."""
@@ -234,7 +234,7 @@ class Wise(RoutedEditor):
         output, served = base.clone(), self.bank.served()
         for index in sorted(set(routing.choice.tolist()) - {0}):  # a few of what may be hundreds of memories
             memory, rows = served[index - 1], (routing.choice == index).nonzero(as_tuple=True)[0]
-            change = inner[rows] @ memory.delta.to(inner.dtype).T  # (b, L, f) x (f, d)
+            change = memory.update.moved(inner[rows])  # (b, L, f) -> (b, L, d)
             if memory.end is not None and self.policy == "prefill":
                 change *= self._answered(memory.end, inner[rows], None if last is None else last[rows])[..., None]
             output[rows] += change
@@ -254,17 +254,17 @@ class Wise(RoutedEditor):
         return next(holders, 0)
 
     def extra_parameters(self) -> int:
-        """The memories that answer: one matrix each, and what tells which prompts are its own and where answers end."""
+        """The memories that answer, each a matrix or its factors, and what tells which prompts are its own and where answers end."""
         served = self.bank.served()
         ends = [memory.end for memory in served if memory.end is not None]
         scopes = [memory.scope for memory in served if memory.scope is not None]
         rows = [rows for end in ends for rows in (end.rest, end.ends)] + [scope.signs for scope in scopes]
         reader = 0 if self.tools.reader is None else self.tools.reader.factor.numel()
-        return reader + sum(memory.delta.numel() for memory in served) + sum(r.numel() for r in rows)
+        return reader + sum(memory.update.size for memory in served) + sum(r.numel() for r in rows)
 
     def merged(self) -> dict[Site, nn.Parameter]:
         """See `Editor.merged`: W0 + update, in the wider of the two precisions."""
-        holding = [memory for memory in self.bank.served() if memory.delta.count_nonzero()]
+        holding = [memory for memory in self.bank.served() if not memory.update.empty]
         if len(holding) != 1:
             raise ConfigError(
                 f"{self.name}: {len(holding)} memories answer; one matrix can only take the place of exactly one "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wise.editors.decision import Reading
+from wise.editors.wise.update import Update
 from wise.errors import ConfigError
 from wise.lm.batch import Batch
 
@@ -76,9 +77,9 @@ class Scope:
     base: Tensor
     span: Tensor
 
-    def scores(self, delta: Tensor, activation: Activation = None, longest: int | None = None) -> Tensor:
-        """D of every text (n,) with the side memory W0 + `delta`, see `pooled`."""
-        change = self.inner @ delta.to(self.inner.dtype).T  # (n, L, f) x (f, d)
+    def scores(self, update: Update | Tensor, activation: Activation = None, longest: int | None = None) -> Tensor:
+        """D of every text (n,) with the side memory W0 + `update`, a matrix (d, f) or its factors, see `pooled`."""
+        change = (Update((update,)) if isinstance(update, Tensor) else update).moved(self.inner)  # (n, L, f) -> (n, L, d)
         return pooled(token_gap(change, self.base, activation), self.span, longest)
 
 

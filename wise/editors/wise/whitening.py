@@ -18,6 +18,7 @@ from torch import Tensor
 from wise.editors.shared.loss import edit_loss
 from wise.editors.wise.routing import Scope, pooled, token_gap
 from wise.editors.wise.training import Edit, Iteration, SideMemory, Trainer
+from wise.editors.wise.update import Update
 from wise.lm.batch import by_length, collate, encode_prompts
 from wise.seeds import generator
 from wise.tail.tail import Tail
@@ -99,23 +100,21 @@ def sparing(keys: Tensor, metric: Tensor, past: Tensor) -> Tensor:
     return whitened - shares.T @ moved  # (N, n) x (n, f)
 
 
-def released(delta: Tensor, query: Tensor, metric: Tensor, past: Tensor) -> Tensor:
-    """`delta` (d, f) with the least change in the `metric` P (f, f) after which it moves `query` (1, f) no more.
+def released(update: Update, query: Tensor, metric: Tensor, past: Tensor) -> Update:
+    """`update` (d, f) with the least change in the `metric` P (f, f) after which it moves `query` (1, f) no more.
 
     It spares the keys `past` (n, f) of the edits that are its own, see `sparing`.
     """
-    query, way = query.to(delta), sparing(query.to(delta), metric.to(delta), past.to(delta))  # (1, f)
-    return delta - (delta @ query.T) @ (way / (way @ query.T))  # (d, f) x (f, 1), (d, 1) x (1, f)
+    query = query.to(update.factors[0])
+    way = sparing(query, metric.to(query), past.to(query))  # (1, f)
+    return update.less(update.moved(query).T, way / (way @ query.T))  # (1, f) x (f, 1)
 
 
 LIKELY = math.log(2)
-"""Edit loss, in nats, below which the target is likelier than all else together: the edit has taken."""
+"""Nats of a whole target below which it is likelier than all else together: the edit has taken."""
 
 PATIENCE = 0.5
-"""Share of the steps after which an edit that has not taken comes before the margins, and in larger steps."""
-
-YIELDING = 0.1
-"""Share of the routing loss that then counts."""
+"""Share of the steps after which an edit that has not taken leaves the margins out, and is learned in larger steps."""
 
 REACH = 300.0
 """Most that its step size has grown by in the end."""
@@ -145,6 +144,8 @@ class WhitenedMemory(SideMemory):
         self.start = keys @ delta.T  # (N, f) x (f, d)
         self.coefficients = torch.zeros_like(self.start)
         self.variable = self.start.clone().requires_grad_(True)
+        self.likely = LIKELY / int((frozen.batch.length - frozen.batch.start)[0])
+        """The mean loss of its target's tokens below which the edit has taken."""
         self.rate: Tensor | None = None
         """Size of the last step, known from the first one on."""
         self.factor, self.loss = delta.new_ones(()), delta.new_full((), torch.inf)
@@ -173,9 +174,9 @@ class WhitenedMemory(SideMemory):
         a router cannot be right about an edit that is not there. Large steps from the beginning would cost locality.
         """
         patient = PATIENCE * self.step.config.steps
-        yielding = (seen.edit.detach() >= LIKELY) & (iteration >= patient)
+        yielding = (seen.edit.detach() >= self.likely) & (iteration >= patient)
         grow = REACH ** (1 / (self.step.config.steps - patient))
-        loss = seen.edit + self.step.routing_weight * torch.where(yielding, YIELDING, 1.0) * seen.routing
+        loss = seen.edit + self.step.routing_weight * torch.where(yielding, 0.0, seen.routing)
         fell = loss.detach() < self.loss
         self.factor, self.loss = torch.where(yielding, torch.where(fell, grow, SHRINK), 1.0), loss.detach()
         return loss
@@ -210,7 +211,7 @@ class WhitenedMemory(SideMemory):
         return torch.where(self._overshot(), self.least, last)
 
     def _overshot(self) -> Tensor:
-        return (self.seen >= LIKELY) & (self.seen > self.least)
+        return (self.seen >= self.likely) & (self.seen > self.least)
 
 
 class WhitenedTrainer(Trainer):

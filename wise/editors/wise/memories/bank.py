@@ -14,6 +14,7 @@ from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.cosine_scope import CosineScope
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.training import Edit, Replay, Trained
+from wise.editors.wise.update import Update
 
 Train = Callable[[Edit, Tensor, Tensor, Replay | None], Trained]
 """Trains one memory on one edit, from its update W' - W0 (d, f) and under its gradient mask (d, f)."""
@@ -21,17 +22,22 @@ Train = Callable[[Edit, Tensor, Tensor, Replay | None], Trained]
 
 @dataclass(frozen=True)
 class Served:
-    """A memory that can answer: its update (d, f), its threshold (), and positions of its edits in the log.
+    """A memory that can answer: its `update`, its threshold (), and positions of its edits in the log.
 
     `end` tells where its answers end; None where it answers at every token. `scope` tells which prompts are its own;
     None where that is read from how far it moves the matrix's output.
     """
 
-    delta: Tensor
+    update: Update
     threshold: Tensor
     edits: tuple[int, ...]
     end: AnswerEnd | None = None
     scope: CosineScope | None = None
+
+    @property
+    def delta(self) -> Tensor:
+        """The update (d, f) as one matrix."""
+        return self.update.whole
 
 
 class MemoryBank(Protocol):

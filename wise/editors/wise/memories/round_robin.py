@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -12,18 +12,17 @@ from torch import Tensor
 
 from wise.editors.base import EditOutcome
 from wise.editors.layout import Layout, Part
-from wise.editors.wise.answer_end import AnswerEnd
 from wise.editors.wise.cosine_scope import CosineScope, threshold
 from wise.editors.wise.memories.bank import Served, Train
+from wise.editors.wise.memories.memory import PARTS, Memory, answer_keys, joined
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import query_replay, sampled
 from wise.editors.wise.routing import Scope
 from wise.editors.wise.thresholds import between
 from wise.editors.wise.training import Edit, Replay
+from wise.editors.wise.update import Update, compact
 from wise.editors.wise.whitening import released
-
-Merging = Callable[[Sequence[Tensor], int], Tensor]
-"""From the updates of shards (d, f) to one; the number tells one merging from another, for random rules."""
+from wise.errors import DataError
 
 SPARED = 64
 """Most edits of other memories that one edit spares."""
@@ -38,83 +37,6 @@ HAIR = 1e-5
 """Thresholds are lower by this share, so that rounding cannot reject the edit that set the threshold."""
 
 
-PARTS = {
-    "delta": Part("d f"),
-    "queries": Part("n f"),
-    "scores": Part("n"),
-    "edits": Part("n", "int", below="T"),
-    "keys": Part("m f", optional=True),
-    "rest": Part("r f+1", optional=True),
-    "ends": Part("e f+1", optional=True),
-    "signs": Part("l d", optional=True),
-}
-"""Of a `Memory` by name; former versions saved fewer."""
-
-KNOWN = tuple(PARTS)[1:]
-"""What is known of its edits."""
-
-
-@dataclass(frozen=True, eq=False)
-class Memory:
-    """One side memory: its update W' - W0 (d, f) and what it knows of its edits.
-
-    `queries` (n, f): inputs of the matrix at their last prompt tokens. `scores` (n,): their routing scores
-    when each was learned. `edits` (n,): their positions in the log. `keys` (m, f): inputs at all tokens that predict
-    their answers, which later edits spare; none without whitened updates. `rest` (m, f + 1) and `ends` (n, f + 1): see
-    `AnswerEnd`; none where a memory answers at every token. `signs` (l, d): see `CosineScope`; none where scopes are
-    told by activation.
-    """
-
-    delta: Tensor
-    queries: Tensor
-    scores: Tensor
-    edits: Tensor
-    keys: Tensor
-    rest: Tensor
-    ends: Tensor
-    signs: Tensor
-    _found: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
-    """By name: beside what it was computed, and what came out."""
-
-    @classmethod
-    def begun(cls, delta: Tensor, queries: Tensor) -> Memory:
-        """Without edits; `queries` (0, f)."""
-        none = torch.empty(0, dtype=torch.long, device=delta.device)
-        rows = delta.new_empty(0, delta.shape[1] + 1)
-        return cls(delta, queries, delta.new_empty(0), none, queries, rows, rows, delta.new_empty(0, len(delta)))
-
-    def learned(self, delta: Tensor, **more: Tensor) -> Memory:
-        """With one more edit: `more` has its row of each of the other parts."""
-        return Memory(delta, *(torch.cat([part, more[name].to(part)]) for name, part in self.parts()))
-
-    def parts(self) -> Iterator[tuple[str, Tensor]]:
-        """What is known of its edits, by name."""
-        return ((name, getattr(self, name)) for name in KNOWN)
-
-    def once(self, name: str, beside: Tensor, make: Callable[[], Tensor]) -> Tensor:
-        """`make()`, computed again only for another tensor `beside` it: an edit costs no pass over older memories."""
-        if name not in self._found or self._found[name][0] is not beside:
-            self._found[name] = beside, make()
-        return self._found[name][1]
-
-    @property
-    def end(self) -> AnswerEnd | None:
-        """Where its answers end; None where it was not told of every edit."""
-        return AnswerEnd(self.rest, self.ends) if len(self.ends) == len(self.edits) > 0 else None
-
-
-def answer_keys(edit: Edit) -> Tensor:
-    """Inputs (m, f) of the matrix at the tokens that predict the answer behind the prompt alone."""
-    frozen = edit.rows.frozen
-    return frozen.inner[0, int(frozen.batch.start[0]) - 1 : int(frozen.batch.length[0]) - 1]
-
-
-def joined(memories: Sequence[Memory], merging: Merging, index: int) -> Memory:
-    """One memory that holds the edits of several."""
-    parts = (torch.cat([getattr(m, part) for m in memories]) for part in KNOWN)
-    return Memory(merging([m.delta for m in memories], index), *parts)
-
-
 @dataclass(frozen=True, eq=False)
 class RoundRobin:
     """`shards` of the current group with their gradient `masks`, memories of the full `groups` before it.
@@ -124,7 +46,7 @@ class RoundRobin:
 
     LAYOUT: ClassVar[Layout] = {
         **{f"{kind}#.{name}": part for kind in ("shard", "group") for name, part in PARTS.items()},
-        "shard#.mask": Part("d f", "bool"),
+        "shard#.mask": Part("d f", "bool", optional=True),
         "drawn": Part(kind="int"),
     }
     """See `MemoryBank.LAYOUT`."""
@@ -158,7 +80,7 @@ class RoundRobin:
         keys = answer_keys(edit) if config.whiten else query[:0]
         end = self.tools.end(edit.rows.frozen)
         taught = shard.learned(
-            trained.delta,
+            compact(trained.delta, self.tools.seed) if config.whiten else Update((trained.delta,)),
             queries=query,
             scores=trained.score.reshape(1),
             edits=torch.tensor([edit.number]),
@@ -215,9 +137,9 @@ class RoundRobin:
         scope, activation = self.tools.scope(query), self.tools.activation()
 
         def without(memory: Memory) -> Memory:
-            if not len(memory.edits) or scope.scores(memory.delta, activation) < NEAR * memory.scores.min():
+            if not len(memory.edits) or scope.scores(memory.update, activation) < NEAR * memory.scores.min():
                 return memory
-            return replace(memory, delta=released(memory.delta, query, metric, memory.keys))
+            return replace(memory, update=released(memory.update, query, metric, memory.keys))
 
         shards = tuple(shard if i == index else without(shard) for i, shard in enumerate(self.shards))
         return replace(self, shards=shards, groups=tuple(map(without, self.groups)))
@@ -255,7 +177,7 @@ class RoundRobin:
             memories = (joined(memories, self._merged, 0),)
         thresholds = self._thresholds(memories) if memories else ()
         return tuple(
-            Served(memory.delta, threshold, tuple(memory.edits.tolist()), memory.end, self._scope(memory))
+            Served(memory.update, threshold, tuple(memory.edits.tolist()), memory.end, self._scope(memory))
             for memory, threshold in zip(memories, thresholds, strict=True)
         )
 
@@ -270,11 +192,11 @@ class RoundRobin:
         if config.threshold == "recorded":
             smallest = torch.stack([memory.scores.min() for memory in memories])
         else:
-            smallest = torch.stack([m.once("least", m.delta, lambda m=m: self._least(m)) for m in memories])
+            smallest = torch.stack([m.once("least", m.update, lambda m=m: self._least(m)) for m in memories])
         if config.threshold != "between":
             return config.act_ratio * (1 - HAIR) * smallest
         apart = tools.held_back
-        scores = [m.once("apart", apart, lambda m=m: tools.scores(apart, m.delta)) for m in memories]  # k of (n,)
+        scores = [m.once("apart", apart, lambda m=m: tools.scores(apart, m.update)) for m in memories]  # k of (n,)
         return (1 - HAIR) * between(smallest.float(), torch.stack(scores, 1).float()).to(smallest)
 
     def _least(self, memory: Memory) -> Tensor:
@@ -282,7 +204,7 @@ class RoundRobin:
 
         Those do not count that it was released from: their scores of zero would let it answer every prompt.
         """
-        scores = self.tools.scores(memory.queries, memory.delta)
+        scores = self.tools.scores(memory.queries, memory.update)
         if self.retrieve and self.tools.metric is not None:
             scores = scores.masked_fill(scores < TAKEN * memory.scores.to(scores), torch.inf)
         return scores.min()
@@ -315,35 +237,38 @@ class RoundRobin:
 
     def _renumbered(self, gone: Sequence[int]) -> Self:
         """Positions in a log without the `gone` ones."""
-
-        def shifted(memory: Memory) -> Memory:
-            smaller = (memory.edits[:, None] > memory.edits.new_tensor(gone)).sum(1)
-            return replace(memory, edits=memory.edits - smaller)
-
-        return replace(self, shards=tuple(map(shifted, self.shards)), groups=tuple(map(shifted, self.groups)))
+        shards, groups = (tuple(memory.without(gone) for memory in held) for held in (self.shards, self.groups))
+        return replace(self, shards=shards, groups=groups)
 
     def state(self) -> dict[str, Tensor]:
-        """See `MemoryBank.state`."""
+        """See `MemoryBank.state`; masks that leave every entry free are not kept."""
         named = {f"shard{i}": memory for i, memory in enumerate(self.shards)}
         named |= {f"group{i}": memory for i, memory in enumerate(self.groups)}
-        state = {f"{name}.{part}": getattr(memory, part) for name, memory in named.items() for part in PARTS}
-        state |= {f"shard{i}.mask": mask for i, mask in enumerate(self.masks)}
+        state = {f"{name}.{part}": held for name, memory in named.items() for part, held in memory.state().items()}
+        if self.tools.config.rho < 1:
+            state |= {f"shard{i}.mask": mask for i, mask in enumerate(self.masks)}
         return state | {"drawn": torch.tensor(self.drawn)}
 
     def restored(self, state: dict[str, Tensor]) -> Self:
         """See `MemoryBank.restored`."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in state.items():
+            name, _, part = key.partition(".")
+            parts.setdefault(name, {})[part] = tensor
+        width = self.tools.tail.site.weight.shape[1]
 
         def memories(kind: str) -> tuple[Memory, ...]:
-            count = sum(key.startswith(kind) and key.endswith(".delta") for key in state)
-            return tuple(Memory(*(part_of(f"{kind}{i}", part) for part in PARTS)) for i in range(count))
+            count = sum(name.startswith(kind) for name in parts)
+            return tuple(Memory.restored(parts[f"{kind}{i}"], width) for i in range(count))
 
-        def part_of(name: str, part: str) -> Tensor:
-            if part == "keys" and f"{name}.keys" not in state:  # saved by a version that kept none
-                part = "queries"
-            if part in ("rest", "ends", "signs") and f"{name}.{part}" not in state:
-                return state[f"{name}.delta"].new_empty(0, self.tools.tail.site.weight.shape[1] + 1)
-            return state[f"{name}.{part}"]
+        shards, drawn = memories("shard"), int(state["drawn"])
+        masks = tuple(self._mask_of(parts, i) for i in range(len(shards)))
+        return replace(self, shards=shards, masks=masks, groups=memories("group"), drawn=drawn)
 
-        shards = memories("shard")
-        masks = tuple(state[f"shard{i}.mask"] for i in range(len(shards)))
-        return replace(self, shards=shards, masks=masks, groups=memories("group"), drawn=int(state["drawn"]))
+    def _mask_of(self, parts: Mapping[str, Mapping[str, Tensor]], index: int) -> Tensor:
+        """The saved mask (d, f) of shard `index`, or the one that leaves every entry free."""
+        if self.tools.config.rho == 1:
+            return self.tools.mask(index, 0)
+        if "mask" not in parts[f"shard{index}"]:
+            raise DataError(f"lacks the tensor 'shard{index}.mask'")
+        return parts[f"shard{index}"]["mask"]

@@ -19,6 +19,7 @@ from wise.editors.wise.memories.bank import Served, Train
 from wise.editors.wise.memories.tools import Tools
 from wise.editors.wise.replay import BatchReplay, History
 from wise.editors.wise.training import Edit
+from wise.editors.wise.update import Update
 from wise.errors import ConfigError
 
 UNSEEN = 1e9
@@ -168,7 +169,7 @@ class Sequential:
         if not self.count:
             return ()
         thresholds = [(memory, self.tools.config.act_ratio * memory.least) for memory in self.finished().answering()]
-        return tuple(Served(m.delta, torch.tensor(eps, dtype=torch.float64), m.edits) for m, eps in thresholds)
+        return tuple(Served(Update((m.delta,)), torch.tensor(eps, dtype=torch.float64), m.edits) for m, eps in thresholds)
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """See `MemoryBank.choose`; as the released code compares, a later memory must beat the open one even where

@@ -16,6 +16,7 @@ from wise.editors.wise.routing import Activation, Scope
 from wise.editors.wise.rows import queries_scope, scope_of
 from wise.editors.wise.sharding import draw_mask
 from wise.editors.wise.training import Rows
+from wise.editors.wise.update import Update
 from wise.lm.architectures import activation
 from wise.lm.batch import Batch
 from wise.seeds import derive_seed, generator
@@ -48,6 +49,8 @@ class Tools:
     def mask(self, index: int, edit: int) -> Tensor:
         """The gradient mask (d, f) of the memory begun as number `index`, with edit number `edit`."""
         weight, config = self.tail.site.weight, self.config
+        if config.rho == 1:  # nothing is drawn, and memories without number share it
+            return torch.ones((), dtype=torch.bool, device=weight.device).expand(weight.shape)
         return draw_mask(tuple(weight.shape), config.rho, self.seed, index, config.masks).to(weight.device)
 
     def merge(self, deltas: Sequence[Tensor], weights: Sequence[float], index: int) -> Tensor:
@@ -59,9 +62,9 @@ class Tools:
         """Single tokens (n, f) as texts that are scored."""
         return queries_scope(queries, self.tail.site.weight, self.tail.site.bias)
 
-    def scores(self, queries: Tensor, delta: Tensor) -> Tensor:
-        """Routing scores (n,) of single tokens (n, f) in the memory W0 + `delta`."""
-        return self.scope(queries).scores(delta, self.activation())
+    def scores(self, queries: Tensor, update: Update | Tensor) -> Tensor:
+        """Routing scores (n,) of single tokens (n, f) in the memory W0 + `update`."""
+        return self.scope(queries).scores(update, self.activation())
 
     def end(self, frozen: FrozenStates) -> AnswerEnd:
         """Where the answer of one edit ends, from its rows; nothing where a memory answers at every token."""
