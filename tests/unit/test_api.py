@@ -212,7 +212,9 @@ def test_undo_all_edits_and_again():
     assert answers(editor) == learned
 
 
-@pytest.mark.parametrize("options", [{"convention": "refined"}, {"shards": 2, "capacity": 0}], ids=["refined", "whitened"])
+@pytest.mark.parametrize(
+    "options", [{"convention": "refined"}, {"shards": 2, "capacity": 0}], ids=["refined", "whitened"]
+)
 def test_undo_the_last_shard(options):
     editor = attached(count=3, **options)
     assert [record.id for record in editor.undo("shard")] == ["b"], "two shards take the edits in turn"

@@ -254,7 +254,7 @@ class Wise(RoutedEditor):
         return next(holders, 0)
 
     def extra_parameters(self) -> int:
-        """The memories that answer, each a matrix or its factors, and what tells which prompts are its own and where answers end."""
+        """The memories that answer, and what tells which prompts are their own and where answers end."""
         served = self.bank.served()
         ends = [memory.end for memory in served if memory.end is not None]
         scopes = [memory.scope for memory in served if memory.scope is not None]

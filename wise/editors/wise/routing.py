@@ -79,7 +79,8 @@ class Scope:
 
     def scores(self, update: Update | Tensor, activation: Activation = None, longest: int | None = None) -> Tensor:
         """D of every text (n,) with the side memory W0 + `update`, a matrix (d, f) or its factors, see `pooled`."""
-        change = (Update((update,)) if isinstance(update, Tensor) else update).moved(self.inner)  # (n, L, f) -> (n, L, d)
+        update = Update((update,)) if isinstance(update, Tensor) else update
+        change = update.moved(self.inner)  # (n, L, f) -> (n, L, d)
         return pooled(token_gap(change, self.base, activation), self.span, longest)
 
 

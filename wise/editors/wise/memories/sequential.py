@@ -168,8 +168,12 @@ class Sequential:
     def _served(self) -> tuple[Served, ...]:
         if not self.count:
             return ()
-        thresholds = [(memory, self.tools.config.act_ratio * memory.least) for memory in self.finished().answering()]
-        return tuple(Served(Update((m.delta,)), torch.tensor(eps, dtype=torch.float64), m.edits) for m, eps in thresholds)
+
+        def serving(memory: Saved) -> Served:
+            threshold = torch.tensor(self.tools.config.act_ratio * memory.least, dtype=torch.float64)
+            return Served(Update((memory.delta,)), threshold, memory.edits)
+
+        return tuple(map(serving, self.finished().answering()))
 
     def choose(self, scores: Tensor, thresholds: Tensor) -> Tensor:
         """See `MemoryBank.choose`; as the released code compares, a later memory must beat the open one even where
