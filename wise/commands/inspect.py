@@ -51,13 +51,13 @@ def _print_memories(memories: list[dict]) -> None:
 
 
 def _sizes(saved: SavedMemory) -> dict[str, int]:
-    """Bytes of the tensors, those of one memory ("shard0.delta", "shard0.mask", ...) together."""
+    """Bytes of the tensors, those of all memories ("shard0.left", "shard1.mask", ...) together."""
     sizes: Counter[str] = Counter()
     where = f"{saved.tensors}: not a safetensors file"
     with refusing(where, DataError), safe_open(saved.tensors, framework="numpy") as tensors:
         for name in tensors.keys():
             part = tensors.get_slice(name)
-            sizes[name.split(".")[0]] += math.prod(part.get_shape()) * _width(part.get_dtype())
+            sizes[name.split(".")[0].rstrip("0123456789")] += math.prod(part.get_shape()) * _width(part.get_dtype())
     return dict(sizes)
 
 
