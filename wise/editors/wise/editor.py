@@ -268,7 +268,7 @@ class Wise(RoutedEditor):
         if len(holding) != 1:
             raise ConfigError(
                 f"{self.name}: {len(holding)} memories answer; one matrix can only take the place of exactly one "
-                "(use wise-merge, or shards: 1)"
+                "(use wise-merge, or set shards: 1 and capacity: 0 before the first edit)"
             )
         with self.unedited():
             return {self.site: self.site.parameter(self.site.weight.detach() + holding[0].delta)}
