@@ -26,7 +26,7 @@ from wise.tail.tail import Tail
 SQUARES = 48
 """Bytes for each of the f^2 entries of C, most of them while P is computed in float64; its moments are kept."""
 
-KEYS = 4
+KEYS = 2
 """Tokens that second moments are taken over, for each input of the matrix."""
 
 
