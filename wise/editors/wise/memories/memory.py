@@ -111,9 +111,10 @@ class Memory:
         if form is None:
             raise DataError("lacks the update of a memory, the tensor 'delta' or the tensors 'left' and 'right'")
         update = Update(tuple(state[name] for name in form))
-        old = {"keys": state["queries"]}  # saved by a version that kept none
-        old |= dict.fromkeys(("rest", "ends", "signs"), update.factors[0].new_empty(0, width + 1))
-        return cls(update, *(state.get(name, old.get(name)) for name in KNOWN))
+        known = {"keys": state["queries"]}  # where a former version has saved none
+        known |= dict.fromkeys(("rest", "ends", "signs"), update.factors[0].new_empty(0, width + 1))
+        known |= state
+        return cls(update, *(known[name] for name in KNOWN))
 
 
 def answer_keys(edit: Edit) -> Tensor:
