@@ -9,6 +9,7 @@ import torch
 
 from wise.benchmark.edit import Problem
 from wise.benchmark.full import full_forward_edit
+from wise.benchmark.inference import EDITS
 from wise.benchmark.measure import Cost, alternated, measured, operations, ratios, summary
 from wise.benchmark.model import Shape, random_llama, random_texts, words
 from wise.cli import main
@@ -102,7 +103,9 @@ def test_edit_prints_a_table_with_what_generation_costs(capsys, quick_rate):
     assert lines["tail.peak_memory_bytes"].endswith("MiB")
     retrieve, merge = (lines[f"inference.wise-{name}.extra_parameters"] for name in ("retrieve", "merge"))
     keys = int(merge) - 32 * 64  # of target tokens, 64 numbers and one each
-    assert keys % 65 == 0 and int(retrieve) == 2 * 32 * 64 + keys, "one matrix for each of two shards, or one"
+    ranks, rest = divmod(int(retrieve) - keys, 32 + 64)
+    assert keys % 65 == 0 and rest == 0, "one matrix, or two factors for each edit"
+    assert EDITS <= ranks < EDITS * 32 * 64 / (32 + 64), "which are smaller than a matrix for each"
     assert float(lines["inference.wise-merge.ratio_side_to_unedited.wall"]) > 0
 
 

@@ -24,7 +24,7 @@ EDITS = [
      "probes": [{"kind": "paraphrase", "prompt": "the person Bo lives in", "target": "North West"},
                 {"kind": "locality_far", "prompt": "Dee was born in", "target": "South"}]},
 ]  # fmt: skip
-OPTIONS = json.dumps({"steps": 25, "shards": 2})
+OPTIONS = json.dumps({"steps": 25, "shards": 2, "capacity": 0})
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_inspect_needs_no_model(memory, base, capsys):
     shown = capsys.readouterr().out
     assert re.search(r"^editor +wise-retrieve, layer 2", shown, re.MULTILINE) and base in shown
     assert re.search(r"^memory +side 1 +answers [12] edits, threshold ", shown, re.MULTILINE)
-    assert re.search(r"^tensors +shard0 +0\.0\d\d MiB", shown, re.MULTILINE)
+    assert re.search(r"^tensors +shard +0\.0\d\d MiB", shown, re.MULTILINE)
     assert "edit-00002\tBo lives in the city of\tNorth West" in shown
 
 

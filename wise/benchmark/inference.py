@@ -15,7 +15,7 @@ from wise.records import EditRecord
 EDITORS = ("wise-retrieve", "wise-merge")
 EDITS = 4
 PROMPT_TOKENS, TARGET_TOKENS, NEW_TOKENS = 30, 4, 16
-OPTIONS = {"shards": 2, "steps": 2, "context_prefixes": 0}
+OPTIONS = {"steps": 2, "context_prefixes": 0}
 """How well an edit was learned does not matter to what its memory costs."""
 
 
