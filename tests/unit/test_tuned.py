@@ -76,6 +76,18 @@ def test_a_tuned_file_says_what_was_chosen_and_how(config: dict[str, Any]):
     assert all(len(line) <= 130 for line in Path("tuned.yaml").read_text().splitlines())
 
 
+def test_searches_made_later_leave_the_others_in_the_file(config: dict[str, Any]):
+    before = read_tuned("tuned.yaml")["factworld-qa"]["tiny"]
+    better = outcome("wise-retrieve", config, ("search", {"lr": 7.0}, 0.95))
+    write_outcome("later.json", better)
+    assert main(["adopt", "--searches", "later.json", "--out", "tuned.yaml"]) == 0
+    after = read_tuned("tuned.yaml")["factworld-qa"]["tiny"]
+    assert after["grace"] == before["grace"] and after["wise-retrieve"].options == {"lr": 7.0}
+    write_outcome("later.json", outcome("wise-retrieve", config, ("search", {"lr": 7.0}, None)))
+    assert main(["adopt", "--searches", "later.json", "--out", "tuned.yaml"]) == 0
+    assert list(read_tuned("tuned.yaml")["factworld-qa"]["tiny"]) == ["grace"], "it keeps its defaults"
+
+
 def test_edit_jobs_read_tuned_options_and_their_digest(config: dict[str, Any]):
     entries = read_tuned("tuned.yaml")["factworld-qa"]["tiny"]
     job = main_job(config, *PLACE, "wise-retrieve", 0)

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from wise.config.tuned import Entry, write_tuned
+from wise.config.tuned import Entry, read_tuned, write_tuned
 from wise.errors import DataError
 from wise.tuning.outcome import Outcome, digest, read_outcome, scored
 
@@ -20,15 +20,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the best options of every search; those of which all trials failed are named and left out."""
-    chosen: dict[str, dict[str, dict[str, Entry]]] = {}
+    """Write the best options of every search; those of which all trials failed are named and left out.
+
+    What else the file holds stays as it is: searches may be made a few at a time.
+    """
+    before = read_tuned(args.out) if args.out.exists() else {}
+    chosen = {dataset: {model: {**found} for model, found in models.items()} for dataset, models in before.items()}
     for path, outcome in zip(args.searches, map(read_outcome, args.searches), strict=True):
         if not isinstance(outcome.search.get("fixed"), dict):
             raise DataError(f"{path}: 'search' must have the key 'fixed', the options that were not searched")
+        found = chosen.setdefault(outcome.dataset, {}).setdefault(outcome.model, {})
+        found.pop(outcome.editor, None)
         if (entry := _entry(outcome)) is None:
             LOG.warning("%s on %s: every trial failed; it keeps its defaults", outcome.editor, outcome.dataset)
-            continue
-        chosen.setdefault(outcome.dataset, {}).setdefault(outcome.model, {})[outcome.editor] = entry
+        else:
+            found[outcome.editor] = entry
     write_tuned(args.out, chosen)
     LOG.info("%s: options of %d searches", args.out, len(args.searches))
 
