@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.side_memories import STREAM, edited
 from tests.unit.test_wise_whitening import made
@@ -81,6 +82,17 @@ def test_memories_of_both_forms_are_restored_and_one_without_its_update_is_not()
     for lost in ("left", "right"):
         with pytest.raises(DataError, match="lacks the update of a memory"):
             Memory.restored({name: part for name, part in factored.items() if name != lost}, width)
+
+
+@pytest.mark.parametrize("order", [{}, {"order": "sequential", "group": 2, "threshold": "recorded"}])
+def test_memories_without_a_drawn_mask_can_be_written(order, tmp_path):
+    editor = edited("wise-retrieve", 1, shards=1, rho=1.0, density=1.0, **order)
+    save_file(editor.state(), tmp_path / "memory.safetensors")
+    again = edited("wise-retrieve", 0, shards=1, rho=1.0, density=1.0, **order)
+    again.restore(editor.edits, load_file(tmp_path / "memory.safetensors"))
+    for later in (editor, again):
+        later.edit(STREAM[1])
+    assert torch.equal(editor.bank.served()[0].delta, again.bank.served()[0].delta)
 
 
 def test_a_file_without_a_mask_that_was_drawn_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from random import Random
 
 import torch
@@ -49,9 +50,15 @@ class Tools:
     def mask(self, index: int, edit: int) -> Tensor:
         """The gradient mask (d, f) of the memory begun as number `index`, with edit number `edit`."""
         weight, config = self.tail.site.weight, self.config
-        if config.rho == 1:  # nothing is drawn, and memories without number share it
-            return torch.ones((), dtype=torch.bool, device=weight.device).expand(weight.shape)
+        if config.rho == 1:
+            return self._free
         return draw_mask(tuple(weight.shape), config.rho, self.seed, index, config.masks).to(weight.device)
+
+    @cached_property
+    def _free(self) -> Tensor:
+        """The mask (d, f) that leaves every entry free; any number of memories share it."""
+        weight = self.tail.site.weight
+        return torch.ones(tuple(weight.shape), dtype=torch.bool, device=weight.device)
 
     def merge(self, deltas: Sequence[Tensor], weights: Sequence[float], index: int) -> Tensor:
         """One update (d, f) from several (equation 8); `index` tells one merging from another, for random rules."""
