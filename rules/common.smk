@@ -11,7 +11,7 @@ from pathlib import Path
 
 from analysis.artifacts import ARTIFACTS, INSTRUCTING, MAIN, TUNING
 from wise import warm
-from wise.config import jobs, plan, resources
+from wise.config import jobs, overrides, plan, resources
 from wise.config.levels import level
 from wise.config.model import complete
 from wise.config.studies import STUDIES as KNOWN_STUDIES
@@ -23,6 +23,8 @@ from wise.editors.entries import EDITORS as KNOWN_EDITORS
 from wise.errors import unknown
 from wise.code_inputs import code, dataset_code, editor_code
 
+# What the command line gave, see the module.
+overrides.retype(config, dict(workflow.config_settings.config))
 config.update(complete(config))
 plan.check(config)
 

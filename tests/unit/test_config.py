@@ -16,6 +16,7 @@ from wise.config import plan
 from wise.config.check import check_options
 from wise.config.jobs import study_job, study_points
 from wise.config.model import complete
+from wise.config.overrides import retype
 from wise.config.schema import schema_text
 from wise.config.studies import STUDIES
 from wise.config.study_kinds import STREAM
@@ -128,6 +129,30 @@ def test_the_guide_lists_every_key_and_its_example_is_complete(project: Path, tm
     monkeypatch.chdir(tmp_path)
     plan.check(example)
     check_options(example, ())
+
+
+def test_values_of_the_command_line_get_the_types_that_a_file_would_give_them():
+    config = {
+        "seeds": ["0", "1"],
+        "editors": {"grace": {"lr": "0.5", "note": "a: b: c"}, "rome": {"revision": "12"}},
+        "results": "12",
+        "files": {"edits": "later"},
+    }
+    retype(
+        config,
+        {
+            "seeds": ["0", "1"],
+            "editors": {"grace": {"lr": "0.5", "note": "a: b: c"}},
+            "results": "12",  # of the first level, whose type Snakemake has found
+            "files": {"edits": "7"},  # overridden by what was read afterwards
+        },
+    )
+    assert config == {
+        "seeds": [0, 1],
+        "editors": {"grace": {"lr": 0.5, "note": "a: b: c"}, "rome": {"revision": "12"}},
+        "results": "12",
+        "files": {"edits": "later"},
+    }
 
 
 def test_every_mistake_is_named_at_once():

@@ -138,6 +138,21 @@ def test_runs_of_every_study_reach_mlflow(copied: Workspace):
     assert len(made) == len(tracked)
 
 
+def test_the_command_line_gives_values_of_every_type(copied: Workspace):
+    options = "editors={wise-retrieve: {lr: 0.25, whiten: 1, until: always}}"
+    given = ["--config", "seeds=[3, 5]", "evaluation={batch_size: 7}", options]
+    run = copied.snakemake("--dry-run", "--printshellcmds", *given)
+    assert run.returncode == 0, run.stdout
+    commands = [
+        shlex.split(line) for line in re.findall(r"python -m wise stream .*/edit/.*/wise-retrieve/.*", run.stdout)
+    ]
+    assert [words[words.index("--seed") + 1] for words in commands] == ["3", "5"]
+    for words in commands:
+        told = json.loads(words[words.index("--options") + 1])
+        assert {"lr": 0.25, "whiten": 1, "until": "always"}.items() <= told.items()
+        assert words[words.index("--batch-size") + 1] == "7"
+
+
 def test_a_study_of_an_editor_that_is_not_compared_is_refused(copied: Workspace):
     run = copied.snakemake("--dry-run", "transfer", config="config/default.yaml")
     assert run.returncode != 0 and "'transfer' compares 'instructedit', which is not under 'editors'" in run.stdout
