@@ -60,6 +60,21 @@ def real_table() -> str:
     return _markdown(["Editor", *(title for title, _, _ in shown)], rows)
 
 
+def taught_table() -> str:
+    """CounterFact on the model that was taught its facts: the averages on the way, and what is kept in the end."""
+    cells = means("counterfact-small")
+    *before, largest = sorted({count for _, count, _ in cells})
+    kept = {"Rel": "rel", "Gen": "gen", "Loc far": "loc_far", "Loc near": "loc_near", "Avg": "avg"}
+    kept |= {"exact": "rel_exact", "generated": "rel_generated"}
+    columns = [(f"T={count} Avg", count, "avg") for count in before]
+    columns += [(f"T={largest} {title}" if title == "Rel" else title, largest, metric) for title, metric in kept.items()]
+    rows = [
+        [label(editor), *(f"{cells[editor, count, metric]:.2f}" for _, count, metric in columns)]
+        for editor in editors_of(cells)
+    ]
+    return _markdown(["Editor", *(title for title, _, _ in columns)], rows)
+
+
 def editors_table() -> str:
     """Rel/Gen/far Loc of every editor at each T of the default run, its cost, and its published Rel/Gen/Loc."""
     cells = means("default")
@@ -245,6 +260,7 @@ PARTS: dict[str, tuple[tuple[str, Callable[[], str]], ...]] = {
     "docs/conventions.md": (("switches", switches_table), ("verdicts", switches_verdicts)),
     "docs/reproduce-paper.md": (("reproduced", reproduced_table),),
     "docs/cluster.md": (("faults", faults_table),),
+    "docs/results/counterfact-small/README.md": (("taught", taught_table),),
     "benchmarks/README.md": (("resources", resources_table),),
 }
 """Generated parts of each page: their names and what writes them."""
