@@ -64,10 +64,10 @@ def taught_table() -> str:
     """CounterFact on the model that was taught its facts: the averages on the way, and what is kept in the end."""
     cells = means("counterfact-small")
     *before, largest = sorted({count for _, count, _ in cells})
-    kept = {"Rel": "rel", "Gen": "gen", "Loc far": "loc_far", "Loc near": "loc_near", "Avg": "avg"}
+    kept = {f"T={largest} Rel": "rel", "Gen": "gen", "Loc far": "loc_far", "Loc near": "loc_near", "Avg": "avg"}
     kept |= {"exact": "rel_exact", "generated": "rel_generated"}
     columns = [(f"T={count} Avg", count, "avg") for count in before]
-    columns += [(f"T={largest} {title}" if title == "Rel" else title, largest, metric) for title, metric in kept.items()]
+    columns += [(title, largest, metric) for title, metric in kept.items()]
     rows = [
         [label(editor), *(f"{cells[editor, count, metric]:.2f}" for _, count, metric in columns)]
         for editor in editors_of(cells)
