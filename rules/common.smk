@@ -23,7 +23,7 @@ from wise.editors.entries import EDITORS as KNOWN_EDITORS
 from wise.errors import unknown
 from wise.code_inputs import code, dataset_code, editor_code
 
-# What the command line gave, see the module.
+# Snakemake reads numbers inside of `--config KEY='[...]'` as texts.
 overrides.retype(config, dict(workflow.config_settings.config))
 config.update(complete(config))
 plan.check(config)

@@ -134,7 +134,8 @@ def test_the_guide_lists_every_key_and_its_example_is_complete(project: Path, tm
 def test_values_of_the_command_line_get_the_types_that_a_file_would_give_them():
     config = {
         "seeds": ["0", "1"],
-        "editors": {"grace": {"lr": "0.5", "note": "a: b: c"}, "rome": {"revision": "12"}},
+        "editors": {"grace": {"lr": "0.5", "replay": "true"}, "rome": {"revision": "12"}},
+        "texts": ["", "a: b", "a: b: c", "[a", "2024-01-01", "null"],
         "results": "12",
         "files": {"edits": "later"},
     }
@@ -142,14 +143,16 @@ def test_values_of_the_command_line_get_the_types_that_a_file_would_give_them():
         config,
         {
             "seeds": ["0", "1"],
-            "editors": {"grace": {"lr": "0.5", "note": "a: b: c"}},
+            "editors": {"grace": {"lr": "0.5", "replay": "true"}},
+            "texts": ["", "a: b", "a: b: c", "[a", "2024-01-01", "null"],
             "results": "12",  # of the first level, whose type Snakemake has found
             "files": {"edits": "7"},  # overridden by what was read afterwards
         },
     )
     assert config == {
         "seeds": [0, 1],
-        "editors": {"grace": {"lr": 0.5, "note": "a: b: c"}, "rome": {"revision": "12"}},
+        "editors": {"grace": {"lr": 0.5, "replay": True}, "rome": {"revision": "12"}},
+        "texts": ["", "a: b", "a: b: c", "[a", "2024-01-01", None],
         "results": "12",
         "files": {"edits": "later"},
     }

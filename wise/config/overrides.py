@@ -29,9 +29,15 @@ def _typed(given: Any) -> Any:
         return {key: _typed(value) for key, value in given.items()}
     if isinstance(given, list):
         return [_typed(value) for value in given]
-    if not isinstance(given, str):
-        return given
+    return _scalar(given) if isinstance(given, str) else given
+
+
+def _scalar(text: str) -> Any:
+    """A number, a truth value or null where `text` is one; all else stays a text, what looks like a mapping too."""
     try:
-        return yaml.safe_load(given)
-    except yaml.YAMLError:  # a text that only looks like YAML, such as "a: b: c"
-        return given
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if value is None:
+        return value if text.strip() else text
+    return value if isinstance(value, bool | int | float) else text
