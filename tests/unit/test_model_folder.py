@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.models import FAMILY_MODELS, tiny_language_model, tiny_tokenizer
 from wise.errors import ConfigError
+from wise.lm.finite import finite
 from wise.lm.load import load_language_model
 
 WEIGHTS = "model.safetensors"
@@ -72,3 +73,12 @@ def test_a_folder_with_a_layer_too_many_or_too_few_is_refused(tmp_path: Path):
     save_file(tensors, folder / WEIGHTS, {"format": "pt"})
     with pytest.raises(ConfigError, match="lack 1 weights, such as 'model.layers.0.mlp.down_proj.weight'"):
         load_language_model(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
+def test_one_number_that_is_not_finite_is_found(dtype, bad):
+    weight = torch.linspace(-3, 3, 1001).to(dtype)
+    assert finite(weight) and finite(weight[:0])
+    weight[777] = float(bad)
+    assert not finite(weight)

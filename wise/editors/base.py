@@ -23,6 +23,7 @@ from wise.editors.own_units import filled_in
 from wise.errors import ConfigError, EditError
 from wise.lm.architectures import Site, default_layer, find_site
 from wise.lm.batch import Encoded, encode
+from wise.lm.finite import finite
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord, Probe
 from wise.seeds import generator
@@ -266,9 +267,8 @@ class Editor(ABC):
 
     def _require_finite(self, before: dict[str, Tensor], records: Sequence[EditRecord]) -> None:
         """Raise `EditError` where the last step, which no loss has seen, went astray; the memory is then `before`."""
-        after = self.memory()
-        learned = [tensor for name, tensor in after.items() if tensor is not before.get(name)]
-        if not all(tensor.isfinite().all() for tensor in learned):
+        learned = [tensor for name, tensor in self.memory().items() if tensor is not before.get(name)]
+        if not all(map(finite, learned)):
             self._take_memory(before)
             names = ", ".join(f"'{record.id}'" for record in records)
             raise EditError(f"edit {names}: the memory of {self.name} is no longer finite; lower the learning rate")

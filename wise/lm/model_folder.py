@@ -21,6 +21,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from wise.documents import parse_json, read_text, refuse_archive
 from wise.errors import ConfigError, DataError, refusing, shown, unknown
 from wise.lm.architectures import FAMILIES
+from wise.lm.finite import finite
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 
@@ -101,7 +102,7 @@ def require_complete(found: Mapping[str, Any], layers: int, folder: str | Path) 
 
 def require_finite(model: nn.Module, path: str | Path) -> None:
     """Raise `ConfigError`, naming it, for a weight that is not finite: answers would mean nothing."""
-    unsound = next((name for name, each in model.named_parameters() if not each.isfinite().all()), None)
+    unsound = next((name for name, each in model.named_parameters() if not finite(each)), None)
     if unsound is not None:
         raise ConfigError(f"cannot load a language model from '{path}': '{unsound}' holds numbers that are not finite")
 

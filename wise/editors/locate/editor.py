@@ -16,6 +16,7 @@ from wise.editors.locate.value import Value, find_value
 from wise.editors.mechanisms.layers import MatricesEditor
 from wise.errors import ConfigError, EditError
 from wise.lm.architectures import find_site
+from wise.lm.finite import finite
 from wise.records import EditRecord
 from wise.tail.frozen_states import FrozenStates
 
@@ -131,7 +132,7 @@ class LocateEditor(MatricesEditor):
     def _added(self, weight: Tensor, update: Tensor, request: Request) -> Tensor:
         """W + Delta (d, f) in the number format of W; raises `EditError` where it is not finite."""
         edited = (weight.detach().double() + update).to(weight.dtype)
-        if not edited.isfinite().all():
+        if not finite(edited):
             record = request.record
             raise EditError(f"edit '{record.id}' ({record.prompt!r}): the edited matrix of {self.name} is not finite")
         return edited
