@@ -158,6 +158,17 @@ def test_scopes_are_told_by_activation_where_no_training_record_has_another_word
     assert len(_pairs(reworded)) == len(STREAM) and not _pairs(STREAM)
 
 
+def test_free_text_on_the_edit_is_another_wording_where_there_is_no_paraphrase():
+    edit = replace(STREAM[0], prompt=STREAM[0].subject)
+    same, behind = edit.prompt, f"A text. {edit.prompt}"
+    entry, paraphrase = f"{edit.prompt}, in the register: owner", f"{edit.prompt} is"
+    free = [Probe("ood", prompt, "x") for prompt in (same, behind, entry)]
+    assert not _pairs([replace(edit, probes=free[:2])])
+    assert _pairs([replace(edit, probes=free)]) == [(edit.prompt, edit.subject, entry)]
+    both = [*free, Probe("paraphrase", behind, "x"), Probe("paraphrase", paraphrase, "x")]
+    assert _pairs([replace(edit, probes=both)]) == [(edit.prompt, edit.subject, paraphrase)]
+
+
 @pytest.mark.parametrize(
     ("by_subject", "by_last", "chosen"),
     [(0.9, 0.2, SubjectReader), (0.8, 0.8, SubjectReader), (0.7, 0.8, PromptReader), (0.4, 0.1, type(None))],

@@ -84,13 +84,17 @@ def shares_recognised(
 
 
 def _pairs(records: Sequence[EditRecord]) -> list[tuple[str, str, str]]:
-    """Prompt, subject and a paraphrase of records that have them, one for each subject.
+    """Prompt, subject and another wording of records that have them, one for each subject.
 
-    A prompt behind another text is not another wording.
+    That is a paraphrase, or else free text about the edited fact. A prompt behind another text is not another wording.
     """
     found: dict[str, tuple[str, str, str]] = {}
     for record in records:
-        others = [p.prompt for p in record.probes if p.kind == "paraphrase" and record.prompt not in p.prompt]
-        if others and record.subject.strip() and record.subject in record.prompt:
-            found.setdefault(record.subject, (record.prompt, record.subject, others[0]))
+        other = next((w for kind in ("paraphrase", "ood") for w in _wordings(record, kind)), None)
+        if other and record.subject.strip() and record.subject in record.prompt:
+            found.setdefault(record.subject, (record.prompt, record.subject, other))
     return list(found.values())[:MOST]
+
+
+def _wordings(record: EditRecord, kind: str) -> list[str]:
+    return [p.prompt for p in record.probes if p.kind == kind and not p.prompt.endswith(record.prompt)]
