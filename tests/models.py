@@ -24,6 +24,9 @@ LLAMA_SHAPE = {
     "max_position_embeddings": 64,
 }
 
+SAME_HEADS = {k: v for k, v in LLAMA_SHAPE.items() if k != "head_dim"}
+"""For configs that have no head size of their own, which is then d over the heads."""
+
 ONE_HEAD_EACH = {k: v for k, v in LLAMA_SHAPE.items() if k not in ("num_key_value_heads", "head_dim")}
 GPT_SHAPE = {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 64}
 WINDOWS = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"] * 2}
@@ -31,18 +34,55 @@ WINDOWS = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_atten
 FAMILY_MODELS = {
     "llama": LLAMA_SHAPE,
     "mistral": LLAMA_SHAPE,
+    "ministral": LLAMA_SHAPE | WINDOWS,
+    "ministral3": LLAMA_SHAPE,
     "qwen2": LLAMA_SHAPE,
     "qwen3": LLAMA_SHAPE,
+    "qwen3_5_text": LLAMA_SHAPE
+    | {
+        "layer_types": ["linear_attention", "full_attention"] * 2,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+    },
+    "smollm3": SAME_HEADS | {"no_rope_layers": [1, 0, 1, 0]},
+    "stablelm": SAME_HEADS,
+    "helium": LLAMA_SHAPE,
+    "ernie4_5": LLAMA_SHAPE,
+    "hunyuan_v1_dense": LLAMA_SHAPE,
     "gemma": LLAMA_SHAPE,
     "gemma2": LLAMA_SHAPE | WINDOWS | {"final_logit_softcapping": 5.0, "query_pre_attn_scalar": 8},
     "gemma3_text": LLAMA_SHAPE | WINDOWS | {"query_pre_attn_scalar": 8},
-    "phi3": {k: v for k, v in LLAMA_SHAPE.items() if k != "head_dim"},
-    "olmo": {k: v for k, v in LLAMA_SHAPE.items() if k != "head_dim"},
-    "olmo2": {k: v for k, v in LLAMA_SHAPE.items() if k != "head_dim"},
+    "olmo": SAME_HEADS,
+    "olmo2": SAME_HEADS,
+    "olmo3": SAME_HEADS | WINDOWS,
+    "exaone4": LLAMA_SHAPE | WINDOWS,
+    "glm": LLAMA_SHAPE,
+    "glm4": LLAMA_SHAPE,
+    "arcee": SAME_HEADS,
+    "apertus": SAME_HEADS,
+    "nemotron": LLAMA_SHAPE,
+    "starcoder2": SAME_HEADS,
+    "phi": SAME_HEADS,
+    "phi3": SAME_HEADS,
+    "lfm2": SAME_HEADS | {"layer_types": ["conv", "full_attention"] * 2},
     "gptj": GPT_SHAPE | {"rotary_dim": 4},
+    "codegen": GPT_SHAPE | {"rotary_dim": 4},
     "gpt2": GPT_SHAPE,
+    "gpt_bigcode": GPT_SHAPE,
+    "gpt_neo": {
+        "hidden_size": 32,
+        "num_layers": 4,
+        "num_heads": 4,
+        "max_position_embeddings": 64,
+        "attention_types": [[["global", "local"], 2]],
+        "window_size": 4,
+    },
     "gpt_neox": ONE_HEAD_EACH,
+    "bloom": {"hidden_size": 32, "n_layer": 4, "n_head": 4},
     "opt": {k: v for k, v in ONE_HEAD_EACH.items() if k != "intermediate_size"} | {"ffn_dim": 64},
+    "biogpt": ONE_HEAD_EACH,
 }
 
 

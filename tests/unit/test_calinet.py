@@ -11,8 +11,7 @@ from wise.editors.calinet.slots import Slots, SlotsDescent
 from wise.editors.registry import make_editor
 from wise.editors.shared.loss import edit_loss
 from wise.errors import ConfigError
-
-GATED = {name: name not in ("gptj", "gpt2", "gpt_neox", "opt") for name in FAMILY_MODELS}
+from wise.lm.families import FAMILIES
 
 
 def untrained(family: str = "llama", **options):
@@ -35,7 +34,7 @@ def test_slots_start_without_effect_and_leave_nothing_behind(family):
     assert torch.equal(logits(drawn.lm), before)
     width = drawn.site.weight.shape[0]
     editor._slots = editor._fresh(8)
-    assert editor.extra_parameters() == 8 * width * (3 if GATED[family] else 2)
+    assert editor.extra_parameters() == 8 * width * (3 if FAMILIES[family].gated else 2)
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gptj", "opt", "gemma3_text"])

@@ -16,7 +16,7 @@ from wise.cli import VERBS, main
 from wise.editors.entries import EDITORS
 from wise.evaluate.metrics import METRICS
 from wise.files import read_json
-from wise.lm.architectures import FAMILIES
+from wise.lm.families import FAMILIES
 
 EDITS = [
     {"prompt": "Ada was born in", "target": "Port Hill"},

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForImageTextToText
 
 from tests.models import FAMILY_MODELS, tiny_language_model, tiny_tokenizer
 from wise.errors import ConfigError
@@ -82,3 +83,32 @@ def test_one_number_that_is_not_finite_is_found(dtype, bad):
     assert finite(weight) and finite(weight[:0])
     weight[777] = float(bad)
     assert not finite(weight)
+
+
+SEES = {
+    "qwen3_5": {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 32},
+    "gemma3": {"image_size": 28, "patch_size": 14, "num_hidden_layers": 6},
+    "mistral3": {"image_size": 28, "patch_size": 14, "num_hidden_layers": 6},
+}
+"""Models that read images: the shape of the part that does, which may have more layers than the text part."""
+
+TEXT_PARTS = {"qwen3_5": "qwen3_5_text", "gemma3": "gemma3_text", "mistral3": "ministral3"}
+
+
+@pytest.mark.parametrize("kind", SEES)
+def test_of_a_model_that_sees_the_text_part_is_loaded(kind: str, tmp_path: Path):
+    family = TEXT_PARTS[kind]
+    text = tiny_language_model(family).model.config.to_dict()
+    sight = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2} | SEES[kind]
+    tied = text["tie_word_embeddings"]
+    config = AutoConfig.for_model(kind, text_config=text, vision_config=sight, tie_word_embeddings=tied)
+    whole = AutoModelForImageTextToText.from_config(config).eval()
+    whole.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    loaded = load_language_model(tmp_path).model
+    assert loaded.config.model_type == family and not any("vision" in name for name, _ in loaded.named_modules())
+    ids = torch.tensor([[1, 2, 3]])
+    torch.testing.assert_close(loaded(ids).logits, whole(ids).logits)
+    with_tensors(tmp_path, {"model.layers.4.mlp.down_proj.weight": torch.ones(32, 64)})
+    with pytest.raises(ConfigError, match="beyond what config.json describes 1 weights.*model.layers.4.mlp"):
+        load_language_model(tmp_path)

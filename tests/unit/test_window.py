@@ -7,8 +7,9 @@ import torch
 
 from tests.closeness import TRAINED, tolerance
 from tests.models import tiny_language_model
-from wise.lm.architectures import FAMILIES, find_site
+from wise.lm.architectures import find_site
 from wise.lm.batch import Encoded, collate
+from wise.lm.families import FAMILIES
 from wise.tail.tail import Tail
 
 SEQUENCES = [Encoded((5, 6, 7, 8, 9, 4), 4), Encoded((5, 9, 11, 12, 13, 14, 3, 2), 6), Encoded((8, 3, 2, 9, 1), 4)]

@@ -32,7 +32,7 @@ LINES = {  # the file that the example goes into, and the text in front of which
     "metric/metric.txt": ("wise/evaluate/answer_metrics.py", '@measured("paraphrase", "Gen exact"'),
     "study/entry.txt": ("wise/config/studies.py", '    Study(\n        "shards",'),
     "figure/entry.txt": ("analysis/artifacts.py", "    *map(_of, STUDIES.values()),"),
-    "family/entry.txt": ("wise/lm/architectures.py", '    "mistral": LLAMA,'),
+    "family/entry.txt": ("wise/lm/families.py", '    "mistral": LLAMA,'),
 }
 CONFIG = """
 results: results-extended
@@ -126,7 +126,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 import wise
 shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 tokenizer = AutoTokenizer.from_pretrained("results-extended/models/tiny")
-config = AutoConfig.for_model("stablelm", vocab_size=len(tokenizer), num_key_value_heads=2, **shape)
+config = AutoConfig.for_model("seed_oss", vocab_size=len(tokenizer), num_key_value_heads=2, **shape)
 edited = wise.attach((AutoModelForCausalLM.from_config(config), tokenizer), "sgd", layer=1)
 print(edited.edit("The capital of Norland is", "Port Hill").iterations)
 """

@@ -94,7 +94,8 @@ def _metrics(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 def _models(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Families, the rule of the default layer, and models that were trained here."""
-    from wise.lm.architectures import FAMILIES, default_layer
+    from wise.lm.architectures import default_layer
+    from wise.lm.families import FAMILIES
 
     for name, family in sorted(FAMILIES.items()):
         yield name, f"family; edits {family.layers}.N.{family.down}"

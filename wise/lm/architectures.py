@@ -1,4 +1,4 @@
-"""Where each model family keeps the matrix that is edited: the FFN's down-projection of a layer."""
+"""The matrix of a model that is edited: the FFN's down-projection of a layer."""
 
 from __future__ import annotations
 
@@ -12,59 +12,7 @@ from transformers.activations import ACT2FN
 from transformers.pytorch_utils import Conv1D
 
 from wise.errors import ConfigError, unknown
-
-
-@dataclass(frozen=True)
-class Family:
-    """Module paths of one architecture, as `wise.tail.tail` needs them.
-
-    `layers`: its list of layers. `down`: the down-projection inside a layer, whose output is added to
-    the residual stream as it is, or through the norm `behind` inside the layer. `final`: what the
-    model applies behind its last layer, in order; a path that holds None in some model is left out.
-    `query`: the projection inside a layer that gives queries and nothing else, None where queries, keys
-    and values come out of one matrix. `share`: the edited layer as published, (layer, of how many). `ffn`: the
-    module inside a layer whose input is the FFN's; `gated`: whether the FFN multiplies two up-projections.
-    """
-
-    layers: str
-    down: str
-    final: tuple[str, ...]
-    behind: str | None = None
-    query: str | None = "self_attn.q_proj"
-    share: tuple[int, int] = (27, 32)
-    ffn: str = "mlp"
-    gated: bool = True
-
-
-LLAMA = Family("model.layers", "mlp.down_proj", ("model.norm",))
-POST_NORM = Family("model.layers", "mlp.down_proj", ("model.norm",), behind="post_feedforward_layernorm")
-
-FAMILIES = {
-    "llama": LLAMA,
-    "mistral": LLAMA,
-    "qwen2": LLAMA,
-    "qwen3": LLAMA,
-    "gemma": LLAMA,
-    "gemma2": POST_NORM,
-    "gemma3_text": POST_NORM,
-    "phi3": Family("model.layers", "mlp.down_proj", ("model.norm",), query=None),
-    "olmo": LLAMA,
-    "olmo2": POST_NORM,
-    "gptj": Family(
-        "transformer.h", "mlp.fc_out", ("transformer.ln_f",), query="attn.q_proj", share=(21, 28), gated=False
-    ),
-    "gpt2": Family("transformer.h", "mlp.c_proj", ("transformer.ln_f",), query=None, gated=False),
-    "gpt_neox": Family("gpt_neox.layers", "mlp.dense_4h_to_h", ("gpt_neox.final_layer_norm",), query=None, gated=False),
-    "opt": Family(
-        "model.decoder.layers",
-        "fc2",
-        ("model.decoder.final_layer_norm", "model.decoder.project_out"),
-        ffn="fc1",
-        gated=False,
-    ),
-}
-"""`config.model_type` -> Family. A new family needs one entry here; the tests of the tail run over all of them."""
-
+from wise.lm.families import FAMILIES, Family
 
 ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")
 """Where model configs name the FFN's activation."""
@@ -163,11 +111,13 @@ def feed_forward(site: Site) -> FeedForward:
 
 
 def activation(model: PreTrainedModel) -> nn.Module:
-    """The FFN's activation; raises `ConfigError` for a model whose config does not name it."""
-    key = next((key for key in ACTIVATIONS if getattr(model.config, key, None)), None)
-    if key is None:
+    """The FFN's activation; raises `ConfigError` for a model of which neither config nor family name it."""
+    named = next((name for key in ACTIVATIONS if (name := getattr(model.config, key, None))), None)
+    if named is None:
+        named = _layers(model)[0].activation
+    if named is None:
         raise ConfigError(f"'{model.config.model_type}' does not name its activation ({', '.join(ACTIVATIONS)})")
-    return ACT2FN[getattr(model.config, key)]
+    return ACT2FN[named]
 
 
 def default_layer(model: PreTrainedModel, depth: tuple[int, int] | None = None) -> int:
@@ -181,7 +131,7 @@ def _layers(model: PreTrainedModel) -> tuple[Family, nn.ModuleList]:
     kind = model.config.model_type
     if kind not in FAMILIES:
         raise ConfigError(
-            f"{unknown('model family', kind, FAMILIES)}. To add one, name its modules: wise.lm.architectures.FAMILIES"
+            f"{unknown('model family', kind, FAMILIES)}. To add one, name its modules: wise.lm.families.FAMILIES"
             f"['{kind}'] = Family('model.layers', 'mlp.down_proj', ('model.norm',)): its list of layers, the FFN's "
             "down-projection in a layer and the final norm; tests/unit/test_tail.py then says whether they fit"
         )

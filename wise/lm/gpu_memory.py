@@ -63,7 +63,7 @@ class Need:
 def sizes_of(path: str | Path, revision: str | None = None) -> Sizes:
     """Read from a model's config alone; no weight is loaded. Raises `ConfigError` for a folder without a config."""
     with refusing(f"cannot load a language model from '{path}'", ConfigError):
-        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False).get_text_config()
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     site = find_site(model, default_layer(model))

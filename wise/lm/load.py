@@ -21,6 +21,7 @@ from wise.lm.devices import find_devices
 from wise.lm.model_folder import check_folder, require_complete, require_finite
 from wise.lm.spread import gathered, spread
 from wise.lm.text_cache import TextCache
+from wise.lm.text_part import own_weights, text_options
 
 if TYPE_CHECKING:
 
@@ -98,7 +99,8 @@ def load_language_model(
     dtype: str = "float32",
     chat: bool = False,
 ) -> LanguageModel:
-    """Load `path`, a local folder or a hub name, without running code that comes with it.
+    """Load `path`, a local folder or a hub name, without running code that comes with it; of a model that also sees or
+    hears its text part, see `wise.lm.text_part`.
 
     `device` is "auto" (a GPU when there is one), "cpu", "cuda", ..., or several, among which the layers are shared: all
     GPUs by "spread", or some such as "cuda:0,cuda:1" (see `wise.lm.spread`). `dtype` is one of `DTYPES`; `chat` wraps
@@ -117,8 +119,11 @@ def load_language_model(
         check_folder(Path(path))
     with refusing(f"cannot load a language model from '{path}'", ConfigError):
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        told: Any = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True, **options}
+        part = text_options(path, **options)
+        told: Any = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True, **options, **part}
         model, found = cast(Any, AutoModelForCausalLM.from_pretrained(path, **told))
+    if part:
+        found["unexpected_keys"] = own_weights(found["unexpected_keys"])
     require_complete(found, model.config.num_hidden_layers, path)
     require_finite(model, path)
     devices = find_devices(device)

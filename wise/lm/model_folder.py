@@ -20,8 +20,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from wise.documents import parse_json, read_text, refuse_archive
 from wise.errors import ConfigError, DataError, refusing, shown, unknown
-from wise.lm.architectures import FAMILIES
+from wise.lm.families import FAMILIES
 from wise.lm.finite import finite
+from wise.lm.text_part import text_part
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 
@@ -52,11 +53,12 @@ def check_folder(folder: Path) -> None:
 
     Its weights are safetensors inside the folder, and as many as its config describes.
     """
-    config = _object(folder / CONFIG)
+    whole = _object(folder / CONFIG)
+    config = text_part(whole)
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise ConfigError(f"{folder / CONFIG}: model_type: {unknown('model family', str(kind), FAMILIES)}")
-    if config.get("quantization_config") is not None:
+    if whole.get("quantization_config") is not None:
         raise ConfigError(f"{folder / CONFIG}: quantization_config: only weights that are not quantised can be edited")
     if (folder / "adapter_config.json").exists():
         raise ConfigError(f"{folder}: holds an adapter (adapter_config.json); merge it into its model first")
@@ -153,7 +155,7 @@ def _contents(path: Path) -> tuple[int, int]:
 def _require_folder_size(folder: Path, config: Mapping[str, Any], held: int) -> None:
     """Raise `ConfigError` where the config describes more numbers than the files hold."""
     with refusing(f"{folder / CONFIG}: cannot load a language model that it describes", ConfigError):
-        plain = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        plain = AutoConfig.from_pretrained(folder, trust_remote_code=False).get_text_config()
     require_size(folder / CONFIG, config, plain, held)
 
 

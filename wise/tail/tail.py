@@ -52,7 +52,7 @@ class Tail:
         self.lm = lm
         self.site = site
         self.cache_bytes = cache_bytes
-        self.trim = True
+        self.trim = site.family.trims
         self.early: Site | None = None
         self._states: dict[Text, TextStates] = {}
         self._groups: list[tuple[Text, ...]] = []  # the batches of all texts that are kept
