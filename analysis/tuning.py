@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import stacked
 from analysis.inputs import Inputs
@@ -104,13 +105,17 @@ def _panel(axes: Axes, outcome: Outcome) -> None:
         axes.axhline(scored(default), color=colour, linestyle=(0, (3, 2)), linewidth=0.8)
     for origin, filled in (("search", True), ("defaults", True), ("published", False)):
         shown = [trial for trial in complete if trial.origin == origin]
+        if not shown:  # a line of nothing that is not clipped lies in the figure's corner, and spoils the layout
+            continue
         axes.plot([trial.number + 1 for trial in shown], [scored(trial) for trial in shown], "o", markersize=3,
                   color=colour, markerfacecolor=colour if filled else "white", clip_on=False)  # fmt: skip
     for state, marker in (("pruned", "|"), ("failed", "x")):
         there = [trial.number + 1 for trial in outcome.trials if trial.state == state]
-        axes.plot(there, [0.02] * len(there), marker, markersize=3.5, color=UNFINISHED, clip_on=False)
+        if there:
+            axes.plot(there, [0.02] * len(there), marker, markersize=3.5, color=UNFINISHED, clip_on=False)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.5, 1])
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set_title(editor_style(outcome.editor).label, fontsize=8)
 
 
