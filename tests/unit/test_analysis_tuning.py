@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from analysis import tuning, tuning_trials
 from analysis.inputs import Inputs
 from tests.synthetic import write_searches
-from wise.tuning.outcome import read_outcome
+from wise.tuning.outcome import read_outcome, write_outcome
 
 EDITORS = ("wise-retrieve", "ft-l", "grace")
 
@@ -55,11 +56,20 @@ def test_the_figure_has_a_panel_for_each_editor(inputs: Inputs):
         assert shown == sorted(trial.score for trial in outcome.trials if trial.score is not None)
 
 
+@pytest.mark.parametrize("state", ["complete", "failed"])
+def test_panels_fill_the_figure_where_trials_are_all_of_one_kind(state: str, tmp_path: Path):
+    paths = write_searches(tmp_path, ("grace", "ft-l"), trials=3)
+    for path in paths:
+        outcome = read_outcome(path)
+        trials = [replace(trial, state=state, score=0.5 if state == "complete" else None) for trial in outcome.trials]
+        write_outcome(path, replace(outcome, trials=trials))
+    figure = tuning.figure(Inputs(search_paths=paths))
+    figure.savefig(tmp_path / "tuning.png")
+    panels = [axes.get_tightbbox() for axes in figure.axes if axes.get_title()]
+    assert all(panel.x0 > 0 and panel.y0 > 0 for panel in panels), "a mark of nothing lies in the figure's corner"
+
+
 def test_a_search_whose_trials_all_failed_is_shown_without_a_score(tmp_path: Path):
-    from dataclasses import replace
-
-    from wise.tuning.outcome import write_outcome
-
     (path,) = write_searches(tmp_path, ("grace",), trials=3)
     outcome = read_outcome(path)
     failed = [replace(trial, state="failed", score=None, scores={}) for trial in outcome.trials]
