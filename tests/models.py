@@ -8,6 +8,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from wise.lm.families import FAMILIES
 from wise.lm.load import LanguageModel, wrap
 
 WORDS = (
@@ -84,6 +85,12 @@ FAMILY_MODELS = {
     "opt": {k: v for k, v in ONE_HEAD_EACH.items() if k != "intermediate_size"} | {"ffn_dim": 64},
     "biogpt": ONE_HEAD_EACH,
 }
+
+
+VARIED = (*{layout: name for name, layout in reversed(FAMILIES.items())}.values(), "gemma3_text", "qwen3_5_text")
+"""One family of each layout, and those that scale embeddings or have more than attention. Where the layout and the way
+to the logits are all that counts, tests take these.
+"""
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:

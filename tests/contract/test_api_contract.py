@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import wise
-from tests.models import FAMILY_MODELS, taught_language_model, tiny_language_model
+from tests.models import VARIED, taught_language_model, tiny_language_model
 from tests.thorough import by_turns
 from tests.unit.test_chat import TEMPLATE
 from wise.cli import main
@@ -93,7 +93,7 @@ def test_edits_take_on_a_model_that_was_taught(name):
 
 
 @pytest.mark.parametrize("name", ["ft-m", "wise-retrieve"])
-@pytest.mark.parametrize("family", FAMILY_MODELS)
+@pytest.mark.parametrize("family", VARIED)
 def test_every_family_takes_edits(family, name):
     editor = attached(name, family)
     outcomes, told = made(editor, EDITS[1:])

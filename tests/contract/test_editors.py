@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import torch
 
-from tests.models import FAMILY_MODELS, tiny_language_model
+from tests.models import VARIED, tiny_language_model
 from tests.thorough import by_turns
 from tests.tiny_edits import (
     CONTEXTS,
@@ -43,10 +43,10 @@ families = pytest.mark.parametrize(
     ("name", "family"),
     [
         *by_turns((name for name in sorted(EDITORS) if name not in ON_ALL), COMMON),
-        *((name, family) for name in ON_ALL for family in FAMILY_MODELS),
+        *((name, family) for name in ON_ALL for family in VARIED),
     ],
 )
-"""Every editor on two families; one that changes the weight and one that routes on all."""
+"""Every editor on two families; one that changes the weight and one that routes on many."""
 
 
 @families

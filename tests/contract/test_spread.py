@@ -12,7 +12,7 @@ import torch
 import wise
 from tests.accelerator import accelerator
 from tests.closeness import assert_same_to_rounding
-from tests.models import FAMILY_MODELS, tiny_language_model
+from tests.models import VARIED, tiny_language_model
 from tests.tiny_edits import CONTEXTS, OTHERS, QUICK, STREAM
 from wise.editors.registry import EDITORS, editor_class, make_editor
 from wise.errors import ConfigError
@@ -75,7 +75,7 @@ def test_an_editor_does_the_same_on_a_model_that_is_spread(name, tmp_path):
     assert_same_to_rounding(found, expected)
 
 
-@pytest.mark.parametrize("family", FAMILY_MODELS)
+@pytest.mark.parametrize("family", VARIED)
 def test_a_model_of_every_family_reads_and_writes_the_same(family):
     def said(lm: LanguageModel) -> tuple:
         sequences = encode(lm, OTHERS[:2], ["South", "Port Hill"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.models import FAMILY_MODELS, tiny_language_model
+from tests.models import VARIED, tiny_language_model
 from tests.tiny_edits import STREAM, logits, ready
 from wise.editors.calinet.slots import Slots, SlotsDescent
 from wise.editors.registry import make_editor
@@ -22,7 +22,7 @@ def untrained(family: str = "llama", **options):
     return editor
 
 
-@pytest.mark.parametrize("family", FAMILY_MODELS)
+@pytest.mark.parametrize("family", VARIED)
 def test_slots_start_without_effect_and_leave_nothing_behind(family):
     before = logits(tiny_language_model(family))
     editor = untrained(family)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.models import FAMILY_MODELS, tiny_language_model
+from tests.models import VARIED, tiny_language_model
 from wise.lm import likelihood
 from wise.lm.likelihood import hidden_nll, token_nll
 
@@ -45,7 +45,7 @@ class _Widest(TorchDispatchMode):
         return made
 
 
-@pytest.mark.parametrize("family", FAMILY_MODELS)
+@pytest.mark.parametrize("family", VARIED)
 def test_a_large_vocabulary_is_read_part_by_part(family, monkeypatch):
     lm = tiny_language_model(family)
     head = lm.model.get_output_embeddings()

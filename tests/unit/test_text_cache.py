@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import wise
-from tests.models import FAMILY_MODELS, tiny_language_model
+from tests.models import VARIED, tiny_language_model
 from wise.errors import ConfigError
 from wise.lm import contexts
 from wise.lm.contexts import write_contexts, write_samples
@@ -30,7 +30,7 @@ def counted(monkeypatch) -> list[int]:
     return calls
 
 
-@pytest.mark.parametrize("family", FAMILY_MODELS)
+@pytest.mark.parametrize("family", VARIED)
 def test_keys_and_values_that_are_kept_give_the_same_texts(family, monkeypatch):
     monkeypatch.setattr(contexts, "_drawn_at_once", contexts._drawn)
     lm = tiny_language_model(family)

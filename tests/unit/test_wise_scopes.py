@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.models import FAMILY_MODELS, tiny_language_model
+from tests.models import VARIED, tiny_language_model
 from tests.side_memories import STREAM, edited
 from wise.editors.base import EditOutcome
 from wise.editors.decision import Reading
@@ -76,7 +76,7 @@ def test_a_subject_is_recognised_where_its_own_prompt_is_the_nearest():
     assert recognised(subjects, swapped) == 0.0
 
 
-@pytest.mark.parametrize("family", sorted(FAMILY_MODELS))
+@pytest.mark.parametrize("family", VARIED)
 def test_subjects_are_the_states_behind_an_early_layer_of_every_family(family):
     editor, texts = made(count=0, family=family), [record.prompt for record in STREAM]
     lm, site = editor.lm, editor.tools.reader.site
@@ -88,7 +88,7 @@ def test_subjects_are_the_states_behind_an_early_layer_of_every_family(family):
     torch.testing.assert_close(seen.norm(dim=-1), torch.ones(len(seen)))
 
 
-@pytest.mark.parametrize("family", sorted(FAMILY_MODELS))
+@pytest.mark.parametrize("family", VARIED)
 def test_last_tokens_are_what_the_edited_matrix_writes_of_every_family(family):
     editor, texts = made(scope="prompt", count=1, family=family), [record.prompt for record in STREAM]
     written = []
