@@ -60,8 +60,10 @@ def _triangles(strip: SubFigure, cells: pd.DataFrame, setting: Setting) -> None:
             "loc": "upper center", "bbox_to_anchor": (0.5, 0.02), "ncols": 1}  # fmt: skip
         legend = axes.legend(handles=handles, title=family or "editor (average)", handlelength=2.8, **place)
         legend.get_title().set_fontweight("bold" if family else "normal")
-    for axes in grid[len(panels) :]:
+    left = grid[len(panels) :]
+    for axes in left:
         axes.set_axis_off()
+    for axes in left[:1]:
         axes.text(0.5, 0.5, "In parentheses: the mean\nof the three scores.\nPale: the other editors.", fontsize=8,
                   ha="center", va="center", transform=axes.transAxes)  # fmt: skip
 

@@ -156,6 +156,13 @@ def test_perplexity_stands_against_locality_where_there_is_no_triangle(scores):
     assert axes.get_xlabel().startswith("PPL") and axes.get_ylabel() == "Loc far"
 
 
+def test_what_the_triangles_of_families_show_is_said_once(crowd):
+    four = ("none", "ft-l", "memit", "retrieval", "grace", "memoir", "wise-merge")  # of four families, in rows of three
+    cells = at_largest_t(summarise(crowd[crowd["editor"].isin(four)], tuple(HEADINGS)))
+    texts = [text.get_text() for axes in triangle.draw(cells).subfigs[0].axes for text in axes.texts]
+    assert sum(text.startswith("In parentheses") for text in texts) == 1
+
+
 def test_many_editors_are_shown_by_family_with_the_unedited_model_in_each(crowd):
     few = ["wise-merge", "none", "ft-l"]
     assert families(few) == [("", ["none", "ft-l", "wise-merge"])]

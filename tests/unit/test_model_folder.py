@@ -85,7 +85,7 @@ def test_one_number_that_is_not_finite_is_found(dtype, bad):
     assert not finite(weight)
 
 
-SEES = {
+WITH_SIGHT = {
     "qwen3_5": {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 32},
     "gemma3": {"image_size": 28, "patch_size": 14, "num_hidden_layers": 6},
     "mistral3": {"image_size": 28, "patch_size": 14, "num_hidden_layers": 6},
@@ -95,11 +95,11 @@ SEES = {
 TEXT_PARTS = {"qwen3_5": "qwen3_5_text", "gemma3": "gemma3_text", "mistral3": "ministral3"}
 
 
-@pytest.mark.parametrize("kind", SEES)
-def test_of_a_model_that_sees_the_text_part_is_loaded(kind: str, tmp_path: Path):
+@pytest.mark.parametrize("kind", WITH_SIGHT)
+def test_of_a_model_that_reads_images_the_text_part_is_loaded(kind: str, tmp_path: Path):
     family = TEXT_PARTS[kind]
     text = tiny_language_model(family).model.config.to_dict()
-    sight = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2} | SEES[kind]
+    sight = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2} | WITH_SIGHT[kind]
     tied = text["tie_word_embeddings"]
     config = AutoConfig.for_model(kind, text_config=text, vision_config=sight, tie_word_embeddings=tied)
     whole = AutoModelForImageTextToText.from_config(config).eval()

@@ -99,8 +99,9 @@ def load_language_model(
     dtype: str = "float32",
     chat: bool = False,
 ) -> LanguageModel:
-    """Load `path`, a local folder or a hub name, without running code that comes with it; of a model that also sees or
-    hears its text part, see `wise.lm.text_part`.
+    """Load `path`, a local folder or a hub name, without running code that comes with it.
+
+    Of a model that also reads images only the text part is loaded, see `wise.lm.text_part`.
 
     `device` is "auto" (a GPU when there is one), "cpu", "cuda", ..., or several, among which the layers are shared: all
     GPUs by "spread", or some such as "cuda:0,cuda:1" (see `wise.lm.spread`). `dtype` is one of `DTYPES`; `chat` wraps
