@@ -82,6 +82,12 @@ def test_what_a_configuration_sets_is_not_searched(tmp_path: Path):
     assert len({t.options["lr"] for t in trials if t.origin == "search"}) == 10
 
 
+def test_a_search_with_nothing_to_choose_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    everything = dict.fromkeys(candidates().space, 1) | {"token": "first"}
+    search(candidates(everything), attempt, 2, 0, tmp_path / "trials.db", "a")
+    assert "nothing to search" in caplog.text
+
+
 def test_layers_are_searched_like_options(tmp_path: Path):
     trials = search(candidates(layers=(3, 1, 2)), attempt, 15, 0, tmp_path / "trials.db", "a")
     assert trials[0].options["layer"] == 3 and {t.options["layer"] for t in trials} == {1, 2, 3}

@@ -61,6 +61,8 @@ def search(candidates: Candidates, attempt: Attempt, trials: int, seed: int, fil
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     stored = _stored(file, identity)
     first = candidates.first()
+    if not candidates.space:
+        LOG.warning("nothing to search: the configuration sets every option of the space, so all trials are alike")
     pruner = PercentilePruner(KEPT, n_startup_trials=max(RANDOM, len(first)))
     study = optuna.create_study(direction="maximize", pruner=pruner)
     study.add_trials(stored.trials)
