@@ -46,8 +46,9 @@ def with_derived(scores: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
             parts = scores[scores["metric"].isin(metric.parts)]
             bad = int(np.count_nonzero(~np.isfinite(parts["value"])))
             if bad:
-                LOG.warning("%d of %d values behind '%s' are not finite and count as its bound %g",
-                            bad, len(parts), name, metric.bounds[1])  # fmt: skip
+                worst = float(metric.combine(*(np.array([np.inf]) for _ in metric.parts))[0])
+                LOG.warning("%d of %d values behind '%s' are not finite and count as %g",
+                            bad, len(parts), name, worst)  # fmt: skip
             keys = [column for column in scores.columns if column not in ("metric", "value")]
             scores = pd.concat([scores, derive(scores, metric, keys)], ignore_index=True)
     return scores

@@ -102,6 +102,12 @@ def test_infinite_perplexity_is_counted_and_clipped(scores, caplog):
         summarise(broken, ("nll",))
 
 
+def test_the_interval_of_a_perplexity_starts_at_one_and_knows_no_clip(scores):
+    nll = scores["metric"] == "nll"
+    cells = summarise(scores.assign(value=scores["value"].where(~nll, scores["value"] % 0.1)), ("ppl",))
+    assert (cells["low"] >= 1).all() and (cells["high"] < 1.4).all()  # no value is above exp(.1)
+
+
 def test_endings_stand_beside_those_of_the_unedited_model(scores):
     lines = endings.to_markdown(summarise(scores, endings.METRICS)).splitlines()
     grace, wise = (next(line for line in lines if f"| 10 | {editor}" in line) for editor in ("GRACE", "WISE-Merge"))
