@@ -48,7 +48,7 @@ instructedit: $(READY)  ## editors for many tasks, with networks trained here, i
 	snakemake --cores $(CORES) --configfile config/instructedit.yaml
 	@$(MAKE) --no-print-directory _where RESULTS=results-instructedit
 
-tune: $(READY)  ## search every editor's options on development edits and write them to config/tuned (about 1.5 h)
+tune: $(READY)  ## search every editor's options on development edits and write them to config/tuned (about 2.5 h)
 	snakemake --cores $(CORES) tune --configfile $(CONFIG)
 
 real: $(READY) _gemma  ## the comparison on Gemma 3 270M with real edits; DATA=FOLDER takes the raw files from there

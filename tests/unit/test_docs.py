@@ -110,8 +110,10 @@ def test_reasons_are_given_for_pages_that_exist():
     assert all(entry["why"] for entries in allowed.values() for entry in entries)
 
 
-def test_the_first_screen_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+def test_the_first_page_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    written = re.sub(r"<!-- begin: (\w+) -->.*?<!-- end: \1 -->", "", text, flags=re.DOTALL)
+    assert len(written.splitlines()) <= 130, "lines beside the tables that are made"
 
 
 def test_one_version_everywhere():
