@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.edited import EditedModel, busy_with
@@ -24,6 +25,7 @@ from wise.editors.registry import editor_class
 from wise.editors.shared.own_texts import training_records
 from wise.errors import ConfigError
 from wise.lm.contexts import write_samples
+from wise.lm.learning import learning
 from wise.lm.load import LanguageModel, load_language_model, text_digest, wrap
 from wise.lm.pseudo_edits import pseudo_edits
 from wise.lm.text_cache import TextCache, cache_folder
@@ -44,6 +46,7 @@ CONTEXT_TOKENS = 10
 """Length of a random prefix (WISE, appendix A)."""
 
 
+@learning()
 def attach(
     model: Model,
     editor: str = "wise-retrieve",
@@ -55,7 +58,7 @@ def attach(
     contexts: Sequence[str] | None = None,
     revision: str | None = None,
     device: str = "auto",
-    dtype: str = "float32",
+    dtype: str | torch.dtype = "float32",
     chat: bool = False,
     cache: bool = True,
     **options: Any,
@@ -80,6 +83,10 @@ def attach(
     """
     kind = editor_class(editor)
     config = build_options(kind.Config, options, f"options of editor '{editor}'")
+    if layer is not None and type(layer) is not int:
+        raise ConfigError(f"layer is the number of a layer, counted from 0, not {layer!r}")
+    if isinstance(contexts, str):
+        raise ConfigError("contexts is a list of texts, not one text")
     lm = _language_model(model, revision, device, dtype, chat)
     if cache and lm.device.type == "cpu" and cache_folder() is not None:
         lm = replace(lm, texts=TextCache.of(text_digest(lm)))
@@ -97,7 +104,10 @@ def attach(
     return EditedModel(attached)
 
 
-def load(folder: str | Path, model: Model | None = None, *, device: str = "auto", dtype: str = "") -> EditedModel:
+@learning()
+def load(
+    folder: str | Path, model: Model | None = None, *, device: str = "auto", dtype: str | torch.dtype = ""
+) -> EditedModel:
     """A memory that `save_pretrained` wrote, on its base model; it can be asked, continued and undone.
 
     `model` as for `attach`, by default the base that the memory names; `dtype` by default as it was made.
@@ -107,7 +117,12 @@ def load(folder: str | Path, model: Model | None = None, *, device: str = "auto"
     config = read_config(folder)
     base = config["base"]
     chat = base.get("chat", False)  # folders of models that are not asked by a template do not say
-    lm = _language_model(base["name"] if model is None else model, None, device, dtype or base["dtype"], chat)
+    try:
+        lm = _language_model(base["name"] if model is None else model, None, device, dtype or base["dtype"], chat)
+    except ConfigError as error:
+        if model is not None:
+            raise
+        raise ConfigError(f"{error}; the memory says where its base model was: give its place now as model=") from error
     kind = editor_class(config["editor"])
     where = f"{Path(folder) / CONFIG}: options of editor '{config['editor']}'"
     options = build_options(kind.Config, config["options"], where)
@@ -116,15 +131,18 @@ def load(folder: str | Path, model: Model | None = None, *, device: str = "auto"
     return EditedModel(editor)
 
 
-def _language_model(model: Model, revision: str | None, device: str, dtype: str, chat: bool) -> LanguageModel:
+def _language_model(
+    model: Model, revision: str | None, device: str, dtype: str | torch.dtype, chat: bool
+) -> LanguageModel:
     if isinstance(model, str | Path):
         return load_language_model(model, revision, device, dtype, chat)
     if isinstance(model, LanguageModel):
         lm = model
-    elif isinstance(model, tuple) and len(model) == 2:
+    elif isinstance(model, tuple) and len(model) == 2 and isinstance(model[1], PreTrainedTokenizerBase):
         lm = wrap(*model, model[0].config.name_or_path or model[0].config.model_type, chat)
     else:
-        raise ConfigError(f"a model is a folder, a hub name or a pair (model, tokenizer), not {type(model).__name__}")
+        found = ", ".join(type(part).__name__ for part in model) if isinstance(model, tuple) else type(model).__name__
+        raise ConfigError(f"a model is a folder, a hub name or a pair (model, tokenizer), not {found}")
     owner = busy_with(lm.model)
     if owner is not None:
         raise ConfigError(f"the model has an editor already ({owner}); close() that one, or leave its with block")
@@ -135,9 +153,12 @@ def _records(train: Train | None) -> list[EditRecord]:
     """What was given to learn from, as records."""
     if train is None:
         return []
-    if isinstance(train, str) or not all(isinstance(item, str | EditRecord) for item in train):
+    given = [train] if isinstance(train, str) else list(train)
+    if isinstance(train, str) or not all(isinstance(item, str | EditRecord) for item in given):
         raise ConfigError("train is a list of records (wise.records.EditRecord) or of texts")
-    texts = [item for item in train if isinstance(item, str)]
-    records = [item for item in train if isinstance(item, EditRecord)]
+    texts = [item for item in given if isinstance(item, str) and item.strip()]
+    records = [item for item in given if isinstance(item, EditRecord)]
+    if given and not texts and not records:
+        raise ConfigError("train holds no text that is more than white space")
     asked = [text for text in texts if text.rstrip().endswith("?")]  # cut in two, they would be no questions
     return [*records, *pseudo_edits(texts, asked)] if texts else records

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -18,13 +18,14 @@ from wise.errors import ConfigError, DataError
 from wise.evaluate.taken import judged, warn_of_failures
 from wise.lm.batch import encode, encode_prompts
 from wise.lm.generate import generate_answers
+from wise.lm.learning import learning
 from wise.lm.vocabulary import require_writable
 from wise.memory.artifact import write_artifact
 from wise.memory.export import merged_weights, push_folder, put, what_is_lost, write_checkpoint
 from wise.memory.manifest import describe
 from wise.memory.routing_report import routes
 from wise.memory.store import save
-from wise.records import EditRecord, free_id, record_from_dict
+from wise.records import EditRecord, free_id, record_from_dict, require_filled
 
 LOG = logging.getLogger(__name__)
 
@@ -101,10 +102,12 @@ class EditedModel:
         ones stay, those before this call where edits are learned together).
         """
         self._require_open()
-        if isinstance(prompt, EditRecord):
-            return self._learn([prompt])[0]
         if not isinstance(prompt, str):
-            return self._learn(list(prompt))
+            if target or subject or irrelevant:
+                raise ConfigError("target, subject and irrelevant go with a prompt; a record has its own")
+            if isinstance(prompt, EditRecord):
+                return self._learn([prompt])[0]
+            return self._learn(_records(prompt))
         name = free_id(f"edit-{len(self.edits) + 1:05d}", {record.id for record in self.edits})
         row = {"id": name, "prompt": prompt, "target": target, "subject": subject, "irrelevant": irrelevant}
         return self._learn([record_from_dict(row, "edit")])[0]
@@ -120,6 +123,8 @@ class EditedModel:
         Raises `DataError` for an empty prompt and for one that leaves no room for `max_new_tokens`.
         """
         self._require_open()
+        if max_new_tokens < 1:
+            raise ConfigError(f"max_new_tokens is {max_new_tokens}; an answer has at least one token")
         if isinstance(prompts, str):
             return self.ask([prompts], max_new_tokens, batch_size)[0]
         prompts, lm = list(prompts), self.editor.lm
@@ -214,9 +219,11 @@ class EditedModel:
         state = "closed" if self._closed else f"{len(self.editor.edits)} edits"
         return f"{self.editor.name} on {self.editor.lm.name}, layer {self.editor.layer}, {state}"
 
+    @learning()
     def _learn(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
         taken = {record.id for record in self.editor.edits}
         for record in records:
+            require_filled(record)
             if record.id in taken:
                 raise DataError(f"an edit with the id '{record.id}' was made already; give this one another id")
             taken.add(record.id)
@@ -248,6 +255,18 @@ class EditedModel:
     def _require_open(self) -> None:
         if self._closed:
             raise ConfigError("this editor was detached, its edits are gone: attach or load again")
+
+
+def _records(given: Sequence[EditRecord]) -> list[EditRecord]:
+    """What `edit` was given in the place of a prompt, as a list; raises `ConfigError` for anything but records."""
+    listed = list(given) if isinstance(given, Iterable) else [given]
+    for index, item in enumerate(listed):
+        if not isinstance(item, EditRecord):
+            raise ConfigError(
+                f"edit takes a prompt and its target, an EditRecord, or a list of EditRecords (wise.records); item "
+                f"{index} is of the type {type(item).__name__}"
+            )
+    return listed
 
 
 def busy_with(model: PreTrainedModel) -> EditedModel | None:

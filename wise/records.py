@@ -55,7 +55,7 @@ LATER = ("irrelevant_prompt", "task", "label")
 """Keys of records that are written only where they say something, so that older files keep their digests."""
 
 FILLED = ("id", "prompt", "target")
-"""Texts of edits and probes that must hold more than white space in a file; in code a record may still lack some."""
+"""Texts of edits and probes that must hold more than white space, in a file and where a record is learned."""
 
 CLOSED = ConfigDict(extra="forbid")
 
@@ -132,6 +132,12 @@ def record_from_dict(row: Any, where: str = "record") -> EditRecord:
     return record
 
 
+def require_filled(record: EditRecord) -> None:
+    """Raise `DataError` for a record made in code that lacks a text which every record in a file has."""
+    if empty := list(_empty(asdict(record))):
+        raise DataError(f"record '{record.id}': {'; '.join(empty)}")
+
+
 def row_problems(row: Any) -> list[str]:
     """Everything that is wrong with an edit as parsed JSON, each problem with its key; none for a sound one."""
     try:
@@ -189,7 +195,9 @@ def _unique(path: str | Path, numbered: Iterable[tuple[int, EditRecord]]) -> lis
 def _empty(row: Any) -> Iterator[str]:
     """The texts of a row that must not be empty and are; what is no text at all is another problem."""
     probes = row.get("probes", ()) if isinstance(row, dict) else ()
-    numbered = ((f"probe {index}: ", probe) for index, probe in enumerate(probes if isinstance(probes, list) else ()))
+    numbered = (
+        (f"probe {index}: ", probe) for index, probe in enumerate(probes if isinstance(probes, list | tuple) else ())
+    )
     for where, part in (("", row), *numbered):
         if isinstance(part, dict):
             for key in FILLED:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wise.commands.common import add_model_arguments, add_place_arguments, json_argument, load_contexts
+from wise.commands.common import add_model_arguments, add_place_arguments, json_options, load_contexts
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model
 from wise.editors.mend.editor import Mend
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--edits", type=int, required=True, help="how many of them, from the first on")
     add_place_arguments(parser)
     parser.add_argument("--editor", required=True)
-    parser.add_argument("--options", type=json_argument, default={}, help="JSON of the editor's options")
+    parser.add_argument("--options", type=json_options, default={}, help="JSON of the editor's options")
     parser.add_argument("--artifact", type=Path, required=True, help="what the verb 'prepare' made for this editor")
     parser.add_argument("--out", type=Path, required=True, help="Parquet file to write")
 

@@ -19,6 +19,14 @@ def json_argument(text: str) -> Any:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def json_options(text: str) -> dict[str, Any]:
+    """An argument that is a JSON object of options by their names."""
+    found = json_argument(text)
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f'{shown(text)}: expected options by their names, such as {{"lr": 0.1}}')
+    return found
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Which model, in which precision, where."""
     parser.add_argument("--model", required=True, help="Hugging Face folder or hub name")

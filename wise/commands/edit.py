@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wise.commands.common import json_argument
+from wise.commands.common import json_options
+from wise.documents import read_text
 from wise.editors.entries import EDITORS
-from wise.errors import ConfigError, DataError, EditNotTaken
+from wise.errors import ConfigError, DataError, EditNotTaken, WiseError
 
 if TYPE_CHECKING:
+    from wise.edited import EditedModel
     from wise.editors.base import EditOutcome
     from wise.records import EditRecord
 
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--edits", type=Path, required=True, help='JSONL, a line: {"prompt": "...", "target": "..."}')
     parser.add_argument("--editor", help=f"one of {', '.join(EDITORS)} (default: wise-retrieve)")
     parser.add_argument("--layer", type=int, help="layer whose down-projection is edited, from 0 (default: by depth)")
-    parser.add_argument("--options", type=json_argument, help="options of the editor, as JSON")
+    parser.add_argument("--options", type=json_options, help="options of the editor, as JSON")
     parser.add_argument(
         "--train",
         type=Path,
@@ -47,24 +50,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Edit, save, and say how it went; 1 where no edit took."""
     from wise.edit_files import read_edits
+    from wise.memory.folder import require_free
 
+    require_free(args.out)
     if args.memory is not None:
         _refuse_other_settings(args)
     taken = _ids(args.memory) if args.memory is not None else ()
     records = read_edits(args.edits, taken)
-    if args.out.exists() and not args.out.is_dir():
-        raise ConfigError(f"{args.out}: is a file; the memory needs a folder")
     editor = _editor(args)
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EditNotTaken)  # printed below, each of them
-        outcomes = editor.edit(records)
+        outcomes = _made(editor, records, args.out)
     seconds = time.perf_counter() - started
     editor.save_pretrained(args.out)
     if args.save_artifact is not None:
         editor.save_artifact(args.save_artifact)
     print(f"{len(records)} edits in {seconds:.1f} s; {args.out} holds {len(editor.edits)} by {editor.editor.name}")
     return _report(records, outcomes, editor.editor.remedy)
+
+
+def _made(editor: EditedModel, records: Sequence[EditRecord], out: Path) -> list[EditOutcome]:
+    """Make the edits; where one cannot be made, those before it are saved all the same."""
+    held = len(editor.edits)
+    try:
+        return editor.edit(records)
+    except WiseError as error:
+        if made := len(editor.edits) - held:
+            editor.save_pretrained(out)
+            raise type(error)(f"{error}; {out} holds the {made} edits before it: go on with --memory {out}") from error
+        raise
 
 
 def _report(records: Sequence[EditRecord], outcomes: Sequence[EditOutcome], remedy: str) -> int:
@@ -85,6 +100,10 @@ def _editor(args: argparse.Namespace):
     """The saved memory on its model, or a new editor."""
     import wise
 
+    if named := sorted({*(args.options or {})} & {*inspect.signature(wise.attach).parameters}):
+        raise ConfigError(
+            f"--options: {', '.join(named)}: no option of an editor; see the other arguments of wise edit"
+        )
     if args.memory is not None:
         return wise.load(args.memory, args.model, device=args.device, dtype=args.dtype)
     return wise.attach(
@@ -115,15 +134,15 @@ def _ids(memory: Path) -> set[str]:
 
 
 def _training(path: Path) -> list[EditRecord] | list[str]:
-    """Records of a JSONL file, or the lines of another."""
+    """Records of a file of edits, or the lines of another."""
     from wise.edit_files import read_edits
 
-    return read_edits(path) if path.suffix in (".jsonl", ".json") else _lines(path)
+    return read_edits(path) if path.suffix in (".jsonl", ".json", ".csv") else _lines(path)
 
 
 def _lines(path: Path) -> list[str]:
     """The texts of a file, one a line."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(path, what="file of texts").splitlines() if line.strip()]
     if not lines:
         raise DataError(f"{path}: holds no texts")
     return lines

@@ -11,7 +11,7 @@ from typing import cast
 
 import pandas as pd
 
-from wise.commands.common import add_model_arguments, add_place_arguments, json_argument, load_contexts
+from wise.commands.common import add_model_arguments, add_place_arguments, json_options, load_contexts
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.instructedit.editor import InstructEdit
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--records", type=Path, required=True, help="JSONL of development edits, never the edit stream")
     parser.add_argument("--train", type=Path, required=True, help="JSONL of training records")
     add_place_arguments(parser)
-    parser.add_argument("--options", type=json_argument, default={}, help="JSON of the options of instructedit")
+    parser.add_argument("--options", type=json_options, default={}, help="JSON of the options of instructedit")
     parser.add_argument("--rounds", type=int, default=3, help="at most so many rounds (default: %(default)s)")
     parser.add_argument("--replaced", type=int, default=3, help="sentences of a task that a round replaces")
     parser.add_argument("--edits", type=int, default=5, help="edits of a task that score each sentence")

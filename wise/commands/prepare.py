@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from wise.commands.common import add_model_arguments, add_place_arguments, json_argument, load_contexts
+from wise.commands.common import add_model_arguments, add_place_arguments, json_options, load_contexts
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.registry import make_editor
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", type=Path, required=True, help="JSONL of training records, never the edit stream")
     add_place_arguments(parser)
     parser.add_argument("--editor", required=True)
-    parser.add_argument("--options", type=json_argument, default={}, help="JSON of the editor's options")
+    parser.add_argument("--options", type=json_options, default={}, help="JSON of the editor's options")
     parser.add_argument("--out", type=Path, required=True, help="artifact to write (safetensors)")
 
 

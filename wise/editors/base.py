@@ -22,7 +22,7 @@ from wise.editors.layout import Layout, Sizes
 from wise.editors.own_units import filled_in
 from wise.errors import ConfigError, EditError
 from wise.lm.architectures import Site, default_layer, find_site
-from wise.lm.batch import Encoded, encode
+from wise.lm.batch import Encoded, encode, fitting
 from wise.lm.finite import finite
 from wise.lm.load import LanguageModel
 from wise.records import EditRecord, Probe
@@ -332,13 +332,11 @@ class Editor(ABC):
         """Take over what `memory` of another instance gave."""
 
     def augmented(self, record: EditRecord, context_prefixes: int, number: int | None = None) -> list[str]:
-        """The edit's prompt as it is, then behind `context_prefixes` of the random contexts, drawn for edit `number`.
-
-        That is the next edit unless it is given.
-        """
+        """The edit's prompt as it is, then behind random contexts (the next edit's, or edit `number`'s) that fit."""
         draw = generator(self.seed, "contexts", len(self.edits) if number is None else number)
         chosen = torch.randperm(len(self.contexts), generator=draw)[:context_prefixes].tolist()
-        return [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
+        behind = (f"{self.contexts[i]} {record.prompt}" for i in chosen)
+        return fitting(self.lm, [record.prompt, *behind], record.target)
 
     def encoded_rows(self, record: EditRecord, context_prefixes: int, number: int | None = None) -> list[Encoded]:
         """The augmented prompts, each with the edit's target, see `augmented`."""

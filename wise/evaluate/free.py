@@ -91,8 +91,8 @@ def own_endings(
 
 def _followed(lm: LanguageModel, tokens: list[int]) -> list[int]:
     """New tokens up to the end token, without the padding behind it."""
-    end = lm.tokenizer.eos_token_id
-    return tokens[: tokens.index(end) + 1] if end in tokens else tokens
+    end = next((place for place, token in enumerate(tokens) if token in lm.ends), len(tokens))
+    return tokens[: end + 1]
 
 
 def _endings(
@@ -102,7 +102,7 @@ def _endings(
     whole = [Encoded((*s.ids, *ids), len(s.ids)) for s, ids in zip(told, following, strict=True)]
     answers = answer_sequences(lm, whole, batch_size)
     texts = _decoded(lm, following)
-    ended = [lm.tokenizer.eos_token_id in ids for ids in following]
+    ended = [bool({*lm.ends} & {*ids}) for ids in following]
     return [Ending(text, answer.nll, stop) for text, answer, stop in zip(texts, answers, ended, strict=True)]
 
 

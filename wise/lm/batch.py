@@ -54,14 +54,21 @@ def tokenize(
     """Token ids of each prompt, with " " and its target behind it where `targets` are given, and their places.
 
     A place (start, end) counts characters from the beginning of the prompt, so that tokens of a chat template in
-    front of it have negative ones. A chat template writes its own special tokens; the tokenizer then adds none.
+    front of it have negative ones. A chat template writes its own special tokens; the tokenizer then adds none. An end
+    token that a tokenizer puts behind every text is left out: what is asked is to go on. Raises `DataError` for a text
+    that is no Unicode and for a tokenizer of another model.
     """
     before, lead = ("", " ") if lm.template is None else (lm.template.before, lm.template.lead)
     texts = opened(lm, prompts)
     if targets is not None:
         texts = [f"{text}{lead}{target.strip()}" for text, target in zip(texts, targets, strict=True)]
+    for text in texts:
+        if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise DataError(f"{text[:80]!a} has half of a surrogate pair, which is no character")
     tokens = lm.tokenizer(texts, return_offsets_mapping=True, add_special_tokens=not lm.chat)
     for ids, offsets in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True):
+        if len(ids) > 1 and ids[-1] == lm.tokenizer.eos_token_id and offsets[-1][0] == offsets[-1][1]:
+            ids, offsets = ids[:-1], offsets[:-1]
         if max(ids, default=0) >= lm.vocabulary:
             raise DataError(
                 f"the tokenizer of '{lm.name}' writes the token {max(ids)}, and the model has only {lm.vocabulary}: "
@@ -93,6 +100,16 @@ def encode(lm: LanguageModel, prompts: Sequence[str], targets: Sequence[str]) ->
             raise DataError(f"prompt {prompt!r} with target {target!r} leaves no token before or in the target")
         encoded.append(Encoded(tuple(ids), start))
     return encoded
+
+
+def fitting(lm: LanguageModel, prompts: Sequence[str], target: str) -> list[str]:
+    """The first prompt, and of the others those that the context holds together with the target."""
+    if max(map(len, prompts), default=0) + len(target) < lm.context_length // 4:  # a sign has at most four bytes
+        return list(prompts)
+    told = tokenize(lm, prompts, [target] * len(prompts))
+    return [
+        p for i, (p, (ids, _)) in enumerate(zip(prompts, told, strict=True)) if not i or len(ids) <= lm.context_length
+    ]
 
 
 def encode_prompts(lm: LanguageModel, prompts: Sequence[str]) -> list[Encoded]:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from wise.lm.batch import Encoded, by_length, collate, opened
+from wise.lm.batch import Encoded, by_length, collate, opened, tokenize
 from wise.lm.load import LanguageModel
 
 
 def generate_answers(
     lm: LanguageModel, prompts: Sequence[str], max_new_tokens: int = 16, batch_size: int = 64
 ) -> list[str]:
-    """Continue each prompt greedily until the model's own end token or `max_new_tokens`.
+    """Continue each prompt greedily until one of the model's own end tokens or `max_new_tokens`.
 
     Prompts are padded on the left, in batches of like length; a KV cache is used.
     """
@@ -30,7 +30,7 @@ def generate_tokens(
 
 def prompt_tokens(lm: LanguageModel, prompts: Sequence[str]) -> list[list[int]]:
     """The prompts as the model is given them to continue."""
-    return lm.tokenizer(opened(lm, prompts), add_special_tokens=not lm.chat)["input_ids"]  # a chat template has its own
+    return [ids for ids, _ in tokenize(lm, prompts)]
 
 
 def answer_of_length(lm: LanguageModel, prompt: str, new_tokens: int) -> None:
@@ -55,7 +55,7 @@ def continue_tokens(
     past_end: bool = False,
 ) -> list[list[int]]:
     """What is generated behind texts that are tokens already; with `past_end` exactly `max_new_tokens`."""
-    end = lm.vocabulary if past_end else lm.tokenizer.eos_token_id  # the number behind the last token never comes
+    ends = lm.vocabulary if past_end else lm.ends  # the number behind the last token never comes
     sequences = [Encoded(tuple(ids), len(ids)) for ids in texts]
     answers: list[list[int]] = [[]] * len(sequences)
     for indices in by_length(sequences, batch_size):
@@ -67,7 +67,7 @@ def continue_tokens(
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
                 pad_token_id=lm.tokenizer.pad_token_id,
-                eos_token_id=end,
+                eos_token_id=ends,
             )
         new = tokens[:, batch.input_ids.shape[1] :]
         for index, row in zip(indices, new.tolist(), strict=True):

@@ -69,6 +69,14 @@ class LanguageModel:
         return cast(int, self.tokenizer.pad_token_id)
 
     @property
+    def ends(self) -> list[int]:
+        """Ids of the tokens that end an answer: the tokenizer's, and those at which the model's `generate` stops, such
+        as the end of a turn."""
+        told = self.model.generation_config.eos_token_id
+        named = [self.tokenizer.eos_token_id, *(told if isinstance(told, list | tuple) else [told])]
+        return sorted({cast(int, token) for token in named if token is not None})
+
+    @property
     def vocabulary(self) -> int:
         """Tokens that the model has a vector for; a tokenizer may know more."""
         return self.model.get_input_embeddings().weight.shape[0]
@@ -96,7 +104,7 @@ def load_language_model(
     path: str | Path,
     revision: str | None = None,
     device: str = "auto",
-    dtype: str = "float32",
+    dtype: str | torch.dtype = "float32",
     chat: bool = False,
 ) -> LanguageModel:
     """Load `path`, a local folder or a hub name, without running code that comes with it.
@@ -109,6 +117,7 @@ def load_language_model(
     tokenizer (character offsets are needed to tell a target's tokens from the prompt's), or no template, where its
     files lack weights (see `wise.lm.model_folder`), and where these do not fit on the devices.
     """
+    dtype = str(dtype).removeprefix("torch.")
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     options = {"revision": revision, "trust_remote_code": False}
@@ -153,6 +162,10 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, 
     if not tokenizer.is_fast:
         raise ConfigError(f"the tokenizer of '{name}' is not a fast one, which offsets of target tokens need")
     require_padding(model, tokenizer, name)
+    if model.get_output_embeddings() is None:
+        raise ConfigError(f"'{name}' ({type(model).__name__}) predicts no words; load it with AutoModelForCausalLM")
+    if any(weight.is_inference() for weight in model.parameters()):
+        raise ConfigError(f"'{name}' was loaded in torch.inference_mode, where nothing can be learned: load it outside")
     gathered(model)
     model.eval().requires_grad_(False)
     template = ChatTemplate.of(tokenizer, name) if chat else None
@@ -172,6 +185,19 @@ def text_digest(lm: LanguageModel) -> str:
     """sha256 over all that decides what the model writes: its weights, configuration and tokenizer."""
     aside = "_name_or_path", "transformers_version"
     described = {key: value for key, value in lm.model.config.to_dict().items() if key not in aside}
-    tokenizer = cast(Any, lm.tokenizer).backend_tokenizer.to_str()
+    tokenizer = _described(cast(Any, lm.tokenizer).backend_tokenizer)
     parts = weights_digest(lm), json.dumps(described, sort_keys=True, default=str), tokenizer
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _described(backend: Any) -> str:
+    """A tokenizer in JSON, without the padding and truncation that its last call has left set."""
+    padding, truncation = backend.padding, backend.truncation
+    backend.no_padding()
+    backend.no_truncation()
+    described = backend.to_str()
+    if padding is not None:
+        backend.enable_padding(**padding)
+    if truncation is not None:
+        backend.enable_truncation(**truncation)
+    return described

@@ -54,8 +54,10 @@ def write_folder(
 
     They are made in a hidden folder inside, which one rename turns into the commit: before it the old
     memory is whole, after it readers find the new one, whether or not its files have been moved up yet.
+    Raises `ConfigError` as `require_free` does.
     """
     folder = Path(folder)
+    require_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _move_up(folder)
     for abandoned in folder.glob(".new-*"):
@@ -70,6 +72,26 @@ def write_folder(
         write_json(new / CONFIG, sealed({"schema": SCHEMA} | dict(config) | {"files": digests}))
         os.rename(new, folder / _COMMIT)
     _move_up(folder)
+
+
+def require_free(folder: Path) -> None:
+    """Raise `ConfigError` where `folder` holds no memory but files that one would replace, such as those of a model."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file; the memory needs a folder")
+    taken = [name for name in FILES if (folder / name).exists()]
+    if taken and not (folder / _COMMIT).exists() and not _is_memory(folder / CONFIG):
+        raise ConfigError(
+            f"{folder}: is no memory, and its {', '.join(taken)} would be replaced; name another folder, or a new one"
+        )
+
+
+def _is_memory(config: Path) -> bool:
+    """Whether a config.json is that of a memory, of whatever version."""
+    try:
+        found = read_json(config)
+    except DataError:
+        return False
+    return isinstance(found, dict) and "schema" in found
 
 
 def sealed(config: Mapping[str, Any]) -> dict[str, Any]:

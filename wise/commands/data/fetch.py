@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from wise.commands.common import json_argument
+from wise.commands.common import json_options
 from wise.datasets import registry
 from wise.options import build_options
 
@@ -14,7 +14,7 @@ from wise.options import build_options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which dataset, and where its files come from and go to."""
     parser.add_argument("--dataset", required=True, help=f"one of: {', '.join(registry.RAW)}")
-    parser.add_argument("--options", type=json_argument, default={}, help="options of the dataset, as JSON")
+    parser.add_argument("--options", type=json_options, default={}, help="options of the dataset, as JSON")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files, the option 'files' of make")
     parser.add_argument("--local-dir", default="", help="folder with files that are copied, not downloaded")
     parser.add_argument("--offline", action="store_true", help="download nothing; an error says what is missing")

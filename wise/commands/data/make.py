@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from wise.commands.common import json_argument
+from wise.commands.common import json_options
 from wise.datasets import registry
 from wise.files import read_json, seal
 from wise.options import build_options
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which dataset, and where to."""
     names = ", ".join(sorted(registry.DATASETS))
     parser.add_argument("--dataset", required=True, help=f"one of: {names}; or any name, with the option 'edits'")
-    parser.add_argument("--options", type=json_argument, default={}, help="options of the dataset, as JSON")
+    parser.add_argument("--options", type=json_options, default={}, help="options of the dataset, as JSON")
     parser.add_argument("--out", type=Path, required=True, help="folder for the dataset's folders")
 
 
