@@ -91,7 +91,8 @@ def own_endings(
 
 def _followed(lm: LanguageModel, tokens: list[int]) -> list[int]:
     """New tokens up to the end token, without the padding behind it."""
-    end = next((place for place, token in enumerate(tokens) if token in lm.ends), len(tokens))
+    ends = lm.ends
+    end = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
     return tokens[: end + 1]
 
 
