@@ -175,6 +175,8 @@ class RewritingEditor(Editor):
             if routed:
                 sequences = [self._instead(self._texts[choice[row] - 1], questions[row]) for row in routed]
                 batch = collate(sequences, prompts.pad, self.lm.device, side="left")
+                if self.answering is not self.lm:  # answers under the settings of the model that is asked
+                    self.answering.model.generation_config = self.lm.model.generation_config
                 parts |= prompts.continued(self.answering, routed, batch.input_ids, batch.attention_mask)
             return prompts.followed_by(parts)
 
