@@ -13,6 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.editors.base import Editor, EditOutcome
+from wise.editors.copies import NotPickled
 from wise.editors.shared.subject import with_subject
 from wise.errors import ConfigError, DataError
 from wise.evaluate.taken import judged, warn_of_failures
@@ -52,7 +53,7 @@ class FreeAnswer:
         return self.answer
 
 
-class EditedModel:
+class EditedModel(NotPickled):
     """A language model with an editor attached to it; see `wise.attach` and `wise.load`.
 
     `model` is an ordinary module and answers edited, in `generate()` and in pipelines alike. As a context

@@ -10,8 +10,9 @@ from wise.errors import ConfigError, DataError
 from wise.lm.answer import answer_pairs
 from wise.lm.batch import by_length, collate, encode, encode_prompts, unsorted
 from wise.lm.contexts import write_contexts
-from wise.lm.generate import generate_answers
+from wise.lm.generate import answer_of_length, generate_answers
 from wise.lm.load import load_language_model, weights_digest
+from wise.lm.plain_settings import plain_settings
 
 PROMPTS = ["Ada was born in", "Bo lives in the city of", "the person works for", "Cy was a"]
 TARGETS = ["Port Hill", "North West Hill", "East", "person of the city"]
@@ -91,6 +92,29 @@ def test_free_answers_do_not_depend_on_the_batch(lm):
     together = generate_answers(lm, PROMPTS, 6)
     assert together == [generate_answers(lm, [prompt], 6)[0] for prompt in PROMPTS]
     assert together == generate_answers(lm, PROMPTS, 6, batch_size=2)
+
+
+@pytest.mark.parametrize(
+    "taste",
+    [{"repetition_penalty": 5.0}, {"no_repeat_ngram_size": 1}, {"suppress_tokens": list(range(4, 20))},
+     {"num_beams": 3}, {"num_beams": 2, "num_return_sequences": 2}, {"return_dict_in_generate": True},
+     {"stop_strings": ["Port"]}, {"forced_eos_token_id": 3}, {"min_new_tokens": 6}, {"do_sample": True, "top_k": 2}],
+    ids=str,
+)  # fmt: skip
+def test_free_answers_are_greedy_whatever_the_model_s_own_settings_are(lm, taste):
+    expected = generate_answers(lm, PROMPTS, 6)
+    opinionated = tiny_language_model()
+    config = opinionated.model.generation_config
+    config.update(**taste)
+    assert generate_answers(opinionated, PROMPTS, 6) == expected
+    answer_of_length(opinionated, PROMPTS[0], 3)
+    assert opinionated.model.generation_config is config and config.to_diff_dict().items() >= taste.items()
+
+
+def test_special_tokens_of_the_model_s_own_settings_stay(lm):
+    with plain_settings(lm.model):
+        config = lm.model.generation_config
+        assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (2, 3, 0)
 
 
 def test_models_load_from_folders_and_say_when_they_cannot(lm, tmp_path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from tests.models import tiny_language_model
 from tests.rounding import other_rounding
 from tests.tiny_edits import CONTEXTS, OTHERS, STREAM, edited, logits
 from wise.editors.decision import Reading
+from wise.editors.mechanisms.generate_arguments import inferred_mask
 from wise.editors.registry import make_editor
 from wise.editors.shared.pooling import pooled
 from wise.editors.shared.scope_threshold import best_threshold, scope_threshold
@@ -59,6 +63,131 @@ def test_generation_puts_the_answer_behind_the_prompt_as_it_was_given():
     longest = editor.lm.model.generate(ids, attention_mask=mask, max_length=ids.shape[1] + 3, do_sample=False,
                                        eos_token_id=-1)  # fmt: skip
     assert torch.equal(longest, tokens), "a length limit counts the prompt that was given"
+
+
+rewriting = pytest.mark.parametrize("name", ["retrieval", "serac"])
+
+
+def batch(editor):
+    inputs = editor.lm.tokenizer([STREAM[0].prompt, OTHERS[1]], return_tensors="pt", padding=True, padding_side="left")
+    return inputs["input_ids"], inputs["attention_mask"]
+
+
+def routed_alone(editor):
+    """The prompt of the first edit, as `generate` is given it."""
+    ids = editor.lm.tokenizer(STREAM[0].prompt, return_tensors="pt")["input_ids"]
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "do_sample": False}
+
+
+@rewriting
+@pytest.mark.parametrize("place", ["argument", "config", "model"])
+def test_lengths_count_the_prompt_that_was_given_wherever_they_stand(name, place):
+    editor = edited(name)
+    given, model = routed_alone(editor), editor.lm.model
+    length = given["input_ids"].shape[1] + 3
+    lengths = {"max_length": length, "min_length": length, "eos_token_id": 3, "pad_token_id": 0}
+    config = GenerationConfig(**lengths)
+    if place == "argument":
+        given |= lengths
+    elif place == "config":
+        given |= {"generation_config": config}
+    else:
+        model.generation_config = config
+    tokens = model.generate(**given)
+    assert tokens.shape[1] == length and 3 not in tokens[0, -3:]
+    assert (config.max_length, config.min_length) == (length, length), "the caller's config stays as it is"
+    if place == "config":
+        assert torch.equal(tokens, model.generate(**routed_alone(editor), **lengths))
+
+
+def test_the_counterfactual_model_answers_under_the_settings_of_the_model_that_is_asked():
+    editor = edited("serac")
+    given, model = routed_alone(editor), editor.lm.model
+    expected = model.generate(**given, max_new_tokens=4, suppress_tokens=list(range(10, 40)), eos_token_id=-1)
+    model.generation_config.update(max_new_tokens=4, suppress_tokens=list(range(10, 40)), eos_token_id=-1)
+    assert torch.equal(model.generate(**given), expected)
+
+
+@rewriting
+def test_padding_is_recognised_as_transformers_does_where_no_mask_is_given(name):
+    editor = edited(name)
+    ids, mask = batch(editor)
+    ids = torch.cat([torch.zeros_like(ids[:, :2]), ids], 1)
+    mask = torch.cat([torch.zeros_like(mask[:, :2]), mask], 1)
+    how = {"max_new_tokens": 3, "do_sample": False}
+    expected = editor.lm.model.generate(ids, attention_mask=mask, **how)
+    assert torch.equal(editor.lm.model.generate(ids, **how), expected)
+    with editor.unedited():
+        assert not torch.equal(editor.lm.model.generate(ids, **how), expected)
+
+
+@pytest.mark.parametrize(
+    ("pad", "end", "real"),
+    [(0, 3, [0, 0, 1, 1]), (0, [3, 0], [1, 1, 1, 1]), (None, 3, [1, 1, 1, 1]), (9, None, [1, 1, 1, 1]),
+     (0, None, [0, 0, 1, 1]), (torch.tensor(0), torch.tensor([3]), [0, 0, 1, 1])],
+)  # fmt: skip
+def test_the_mask_by_hand(pad, end, real):
+    assert inferred_mask(torch.tensor([[0, 0, 2, 5]]), pad, end).tolist() == [real]
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"num_return_sequences": 2, "do_sample": True}, {"num_beams": 2, "num_return_sequences": 2}], ids=str
+)
+def test_allowed_tokens_are_asked_for_by_the_caller_s_row_and_text(how):
+    editor = edited("retrieval", threshold=0.99)
+    ids, mask = batch(editor)
+    calls = {True: set(), False: set()}
+
+    def allowed(edits):
+        def by_row(row, text):
+            calls[edits].add((row, *text.tolist()))
+            return [5 + row]
+
+        return by_row
+
+    for edits in (True, False):
+        options = {"attention_mask": mask, "max_new_tokens": 2, "do_sample": False} | how
+        options["prefix_allowed_tokens_fn"] = allowed(edits)
+        if edits:
+            tokens = editor.lm.model.generate(ids, **options)
+        else:
+            with editor.unedited():
+                assert torch.equal(editor.lm.model.generate(ids, **options), tokens)
+    assert calls[True] == calls[False]
+
+
+class Noted(list):
+    """A streamer that keeps what it is given."""
+
+    put = list.append
+    ended = False
+
+    def end(self):
+        self.ended = True
+
+
+def test_a_streamer_gets_the_prompt_that_was_given():
+    editor, streamer = edited("retrieval"), Noted()
+    given = routed_alone(editor)
+    tokens = editor.lm.model.generate(**given, max_new_tokens=3, streamer=streamer)
+    assert torch.equal(streamer[0], given["input_ids"]) and streamer.ended
+    assert torch.equal(torch.cat([part.flatten() for part in streamer]), tokens[0])
+    ids, mask = batch(editor)
+    with pytest.raises(ConfigError, match="one at a time"):
+        edited("retrieval", threshold=0.99).lm.model.generate(ids, attention_mask=mask, streamer=Noted())
+
+
+@rewriting
+def test_a_compiled_model_can_be_edited(name):
+    editor = edited(name, count=0)
+    plain = edited(name).lm.model.generate(**routed_alone(editor), max_new_tokens=3)
+    compiled = torch.compile(editor.lm.model, backend="eager")
+    editor.lm = replace(editor.lm, model=compiled)
+    for record in STREAM:
+        editor.edit(record)
+    assert torch.equal(compiled.generate(**routed_alone(editor), max_new_tokens=3), plain)
+    editor.rollback()
+    assert "generate" not in vars(compiled._orig_mod)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 
 from wise.lm.batch import Encoded, by_length, collate, opened, tokenize
 from wise.lm.load import LanguageModel
+from wise.lm.plain_settings import plain_settings
 
 
 def generate_answers(
@@ -36,7 +37,7 @@ def prompt_tokens(lm: LanguageModel, prompts: Sequence[str]) -> list[list[int]]:
 def answer_of_length(lm: LanguageModel, prompt: str, new_tokens: int) -> None:
     """A greedy answer of exactly `new_tokens` tokens, to be timed: one that ends earlier would take less time."""
     inputs = lm.tokenizer(opened(lm, [prompt]), return_tensors="pt", add_special_tokens=not lm.chat)
-    with torch.inference_mode():
+    with torch.inference_mode(), plain_settings(lm.model):
         lm.model.generate(
             input_ids=inputs["input_ids"].to(lm.device),
             attention_mask=inputs["attention_mask"].to(lm.device),
@@ -60,7 +61,7 @@ def continue_tokens(
     answers: list[list[int]] = [[]] * len(sequences)
     for indices in by_length(sequences, batch_size):
         batch = collate([sequences[i] for i in indices], lm.pad, lm.device, side="left")
-        with torch.inference_mode():
+        with torch.inference_mode(), plain_settings(lm.model):
             tokens = lm.model.generate(
                 input_ids=batch.input_ids,
                 attention_mask=batch.attention_mask,

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from wise.editors.base import Editor, EditOutcome
+from wise.editors.copies import NotPickled
 from wise.editors.decision import Reading, Routing
 from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.generate_arguments import Prompts
+from wise.editors.mechanisms.model_methods import Replaced, without_packing
 from wise.editors.shared.loss import finite
 from wise.errors import DataError
 from wise.lm.batch import Encoded, collate, encode, encode_prompts
@@ -24,7 +26,7 @@ SENTENCE_END = ".\n"
 """Between an edit's text and the prompt that it is put in front of."""
 
 
-class RewritingEditor(Editor):
+class RewritingEditor(NotPickled, Editor):
     """A memory of texts; a prompt is answered from the text of the edit that it is most similar to, if it is enough.
 
     The decision falls on the prompt. A routed question is then asked anew, from another input and perhaps of
@@ -36,7 +38,7 @@ class RewritingEditor(Editor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._attached = False
+        self._methods: Replaced | None = None
         self._forget()
 
     # What a subclass provides
@@ -145,22 +147,21 @@ class RewritingEditor(Editor):
     # Generation
 
     def _attach(self) -> None:
-        if self._attached:
-            return
-        self._attached = True
-        self.lm.model.generate = self._generate
+        if self._methods is None:
+            model = self.lm.model
+            self._methods = Replaced(model, {"generate": self._generate} | without_packing(self.name, model))
 
     def _detach(self) -> None:
-        if self._attached:
-            del self.lm.model.generate  # the class's own method shows again
-        self._attached = False
+        if self._methods is not None:
+            self._methods.give_back()
+        self._methods = None
 
     def _generate(self, *args: Any, **kwargs: Any) -> Tensor:
         """`model.generate` of the edited model: tokens (B * returned, L + new), the prompts as they were given.
 
         Raises `ConfigError` for what has no rewritten form: embeddings, a filled cache, more than tokens asked back.
         """
-        with self.unedited():  # inside, `generate` is the class's own, also for a model that drafts for itself
+        with self.unedited():  # inside, `generate` is the model's own, also for a model that drafts for itself
             prompts = Prompts.of(self.name, self.lm, args, kwargs)
             questions = [Encoded(ids, len(ids)) for ids in prompts.rows()]
             with torch.inference_mode():
@@ -175,6 +176,8 @@ class RewritingEditor(Editor):
             if routed:
                 sequences = [self._instead(self._texts[choice[row] - 1], questions[row]) for row in routed]
                 batch = collate(sequences, prompts.pad, self.lm.device, side="left")
+                if self.answering is not self.lm:  # answers under the settings of the model that is asked
+                    self.answering.model.generation_config = self.lm.model.generation_config
                 parts |= prompts.continued(self.answering, routed, batch.input_ids, batch.attention_mask)
             return prompts.followed_by(parts)
 

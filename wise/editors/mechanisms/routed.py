@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -12,12 +13,14 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from wise.editors.base import Editor
+from wise.editors.copies import NotPickled
 from wise.editors.decision import Reading, Routing
+from wise.editors.mechanisms.model_methods import Replaced, refuse_packing, without_packing
 from wise.errors import ConfigError, EditError
 from wise.lm.forward_calls import Call, chunk_size, prompt_length, reading_call
 
 
-class RoutedEditor(Editor):
+class RoutedEditor(NotPickled, Editor):
     """An editor that decides, sequence by sequence, which memory answers.
 
     With policy "prefill" the decision falls on the prompt, when it is first read, and holds for the whole
@@ -29,6 +32,7 @@ class RoutedEditor(Editor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._hooks: list[Any] = []
+        self._methods: Replaced | None = None
         self._generation: _Generation | None = None  # while generate() runs
         self._call: Call | None = None
         self._early: Tensor | None = None  # states of the call that runs, where the tail keeps them
@@ -47,23 +51,23 @@ class RoutedEditor(Editor):
         ]
         if self.tail.early is not None:
             self._hooks.append(self.tail.early.block.register_forward_hook(self._at_early))
-        generate = model.generate
-
-        def generate_edited(*args: Any, **kwargs: Any) -> Any:
-            with self._generating(args, kwargs):  # not compiled, as static caches ask for: hooks are no part of a graph
-                return generate(*args, **{"disable_compile": True, **kwargs})
-
-        model.generate = generate_edited
+        edited = {"generate": partial(self._generate, model.generate)}
+        self._methods = Replaced(model, edited | without_packing(self.name, model))
 
     def _detach(self) -> None:
         for hook in self._hooks:
             hook.remove()
-        if self._hooks:
-            del self.lm.model.generate  # the class's own method shows again
-        self._hooks = []
+        if self._methods is not None:
+            self._methods.give_back()
+        self._hooks, self._methods = [], None
         self._routing = self._call = self._early = None
         if not self._aside:  # an editor that only steps aside goes on with what it has decided
             self._decisions.clear()
+
+    def _generate(self, generate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """`model.generate` of the edited model, through the model's own `generate`."""
+        with self._generating(args, kwargs):  # not compiled, as static caches ask for: hooks are no part of a graph
+            return generate(*args, **{"disable_compile": True, **kwargs})
 
     @contextmanager
     def _generating(self, args: tuple, kwargs: dict[str, Any]) -> Iterator[None]:
@@ -84,6 +88,8 @@ class RoutedEditor(Editor):
 
     def _before_model(self, _module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
         """Find the tokens that this call may decide on; none when it only continues an answer."""
+        if kwargs.get("cu_seq_lens_q") is not None:  # several texts in one row
+            refuse_packing(self.name)
         call, generation = reading_call(args, kwargs), self._generation
         if generation is not None and generation.end is None:
             call = call.starting()
