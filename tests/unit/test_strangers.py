@@ -199,3 +199,15 @@ def test_the_digest_of_texts_does_not_depend_on_the_last_call_of_the_tokenizer()
     lm.tokenizer([PROMPT, "Ada"], padding=True, truncation=True, max_length=4)
     kept = lm.tokenizer.backend_tokenizer.padding
     assert kept is not None and text_digest(lm) == digest and lm.tokenizer.backend_tokenizer.padding == kept
+
+
+@pytest.mark.parametrize(("name", "lost"), [("wise-retrieve", True), ("retrieval", True), ("ft-m", False)])
+def test_saving_the_model_says_where_the_edits_are(name: str, lost: bool, tmp_path: Path, caplog):
+    editor = wise.attach(pair(), name, **({} if name == "retrieval" else {"layer": 2}))
+    editor.edit(PROMPT, TARGET)
+    editor.model.save_pretrained(tmp_path / "plain")
+    assert ("this checkpoint is the unedited one" in caplog.text) == lost
+    editor.close()
+    caplog.clear()
+    editor.model.save_pretrained(tmp_path / "plain")
+    assert not caplog.text

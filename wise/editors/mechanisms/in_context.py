@@ -13,7 +13,7 @@ from wise.editors.copies import NotPickled
 from wise.editors.decision import Reading, Routing
 from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.generate_arguments import Prompts
-from wise.editors.mechanisms.model_methods import Replaced, without_packing
+from wise.editors.mechanisms.model_methods import Replaced, beside_the_model
 from wise.editors.shared.loss import finite
 from wise.errors import DataError
 from wise.lm.batch import Encoded, collate, encode, encode_prompts
@@ -149,7 +149,7 @@ class RewritingEditor(NotPickled, Editor):
     def _attach(self) -> None:
         if self._methods is None:
             model = self.lm.model
-            self._methods = Replaced(model, {"generate": self._generate} | without_packing(self.name, model))
+            self._methods = Replaced(model, {"generate": self._generate} | beside_the_model(self.name, model))
 
     def _detach(self) -> None:
         if self._methods is not None:

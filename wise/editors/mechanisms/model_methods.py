@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NoReturn
@@ -9,6 +10,8 @@ from typing import Any, NoReturn
 from torch import nn
 
 from wise.errors import ConfigError
+
+LOG = logging.getLogger(__name__)
 
 PACKING = ("generate_batch", "init_continuous_batching", "continuous_batching_context_manager")
 """Methods of a model by which transformers puts several prompts into one row."""
@@ -36,6 +39,23 @@ class Replaced:
                 setattr(self._model, name, self._earlier[name])
             else:
                 delattr(self._model, name)
+
+
+def beside_the_model(editor: str, model: nn.Module) -> dict[str, Callable[..., Any]]:
+    """The methods of a model whose edits lie beside its weights: no packing, and saving it says what is not saved."""
+    methods = without_packing(editor, model)
+    if hasattr(model, "save_pretrained"):
+        methods["save_pretrained"] = partial(_save_without_edits, editor, model.save_pretrained)
+    return methods
+
+
+def _save_without_edits(editor: str, save: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The model's own `save_pretrained`, with a warning."""
+    LOG.warning(
+        "%s keeps its edits beside the model: this checkpoint is the unedited one. save_pretrained() of the editor "
+        "writes the edits, and wise.load puts them into the model again", editor
+    )  # fmt: skip
+    return save(*args, **kwargs)
 
 
 def without_packing(editor: str, model: nn.Module) -> dict[str, Callable[..., Any]]:

@@ -15,7 +15,7 @@ from transformers import Cache
 from wise.editors.base import Editor
 from wise.editors.copies import NotPickled
 from wise.editors.decision import Reading, Routing
-from wise.editors.mechanisms.model_methods import Replaced, refuse_packing, without_packing
+from wise.editors.mechanisms.model_methods import Replaced, beside_the_model, refuse_packing
 from wise.errors import ConfigError, EditError
 from wise.lm.forward_calls import Call, chunk_size, prompt_length, reading_call
 
@@ -52,7 +52,7 @@ class RoutedEditor(NotPickled, Editor):
         if self.tail.early is not None:
             self._hooks.append(self.tail.early.block.register_forward_hook(self._at_early))
         edited = {"generate": partial(self._generate, model.generate)}
-        self._methods = Replaced(model, edited | without_packing(self.name, model))
+        self._methods = Replaced(model, edited | beside_the_model(self.name, model))
 
     def _detach(self) -> None:
         for hook in self._hooks:
