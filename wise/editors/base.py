@@ -337,7 +337,7 @@ class Editor(ABC):
         That is the next edit unless it is given.
         """
         draw = generator(self.seed, "contexts", len(self.edits) if number is None else number)
-        chosen = torch.randperm(len(self.contexts), generator=draw)[:context_prefixes].tolist()
+        chosen = torch.randperm(len(self.contexts), generator=draw, device=draw.device)[:context_prefixes].tolist()
         return [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
 
     def encoded_rows(self, record: EditRecord, context_prefixes: int, number: int | None = None) -> list[Encoded]:

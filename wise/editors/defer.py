@@ -122,7 +122,10 @@ class Defer(RoutedEditor):
         draw = generator(self.seed, "defer")
         bound = 1 / math.sqrt(features)
         shapes = {"gate": (features,), "gate_bias": (), "value": (width, features), "value_bias": (width,)}
-        drawn = {name: (2 * torch.rand(shape, generator=draw) - 1) * bound for name, shape in shapes.items()}
+        drawn = {
+            name: (2 * torch.rand(shape, generator=draw, device=draw.device) - 1) * bound
+            for name, shape in shapes.items()
+        }
         self._layers = Layers(**{name: tensor.to(self.site.weight) for name, tensor in drawn.items()})
 
     def memory(self) -> dict[str, Tensor]:

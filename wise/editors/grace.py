@@ -192,7 +192,7 @@ class Grace(RoutedEditor):
         if self.config.warm:
             return frozen.output[0, frozen.batch.start[0] - 1]
         draw = generator(self.seed, "value", len(self.edits))
-        return torch.rand(frozen.output.shape[-1], generator=draw).to(frozen.output)
+        return torch.rand(frozen.output.shape[-1], generator=draw, device=draw.device).to(frozen.output)
 
     def _fit(self, start: Tensor, frozen: FrozenStates, record: EditRecord) -> tuple[Tensor, EditOutcome]:
         """Train one value (d,) with Adam on the edit loss, all else frozen."""

@@ -72,7 +72,8 @@ class Memoir(RoutedEditor):
         super().__init__(*args, **kwargs)
         features = self.site.weight.shape[1]
         self.active = max(1, round(self.config.share * features))  # k
-        self._permutation = torch.randperm(features, generator=generator(self.seed, "columns")).to(self.lm.device)
+        draw = generator(self.seed, "columns")
+        self._permutation = torch.randperm(features, generator=draw, device=draw.device).to(self.lm.device)
         self._forget()
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
