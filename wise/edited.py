@@ -192,8 +192,9 @@ class EditedModel:
         if folder is not None:
             write_checkpoint(self.editor, weights, describe(self.editor), lost, folder)
         LOG.warning("%s", lost)
-        self.close()
-        put(weights)
+        with self.editor.unedited():  # what can fail comes before the edits are forgotten
+            put(weights)
+            self.close()
         return self.model
 
     def close(self) -> None:

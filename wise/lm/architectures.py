@@ -75,6 +75,19 @@ class Site:
         return None if self.family.behind is None else self.block.get_submodule(self.family.behind)
 
 
+def require_matrix(name: str, module: nn.Module) -> None:
+    """Raise `ConfigError` unless `module`, called `name`, is a linear one whose own parameter is its matrix."""
+    weight = module._parameters.get("weight")
+    whole = weight is not None and weight.is_floating_point() and weight.dtype.itemsize > 1
+    if not (whole and isinstance(module, nn.Linear | Conv1D)):
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        raise ConfigError(
+            f"'{name}' is a {kind}, no linear module with a matrix of floating-point numbers of its own, so it cannot "
+            "be edited: merge an adapter into the model first (merge_and_unload() of peft), and load a model that was "
+            "quantised without quantisation"
+        )
+
+
 class FeedForward(Site):
     """The whole FFN of a layer: it is read at its own input (B, L, d), and its output is that of the matrix."""
 
@@ -87,8 +100,8 @@ class FeedForward(Site):
 def find_site(model: PreTrainedModel, layer: int) -> Site:
     """The down-projection of layer `layer`.
 
-    Raises `ConfigError` for a family without an entry in `FAMILIES`, for a layer that is not there, and
-    for an OPT whose layers normalise the residual stream itself.
+    Raises `ConfigError` for a family without an entry in `FAMILIES`, for a layer that is not there, for an OPT whose
+    layers normalise the residual stream itself, and where an adapter or quantisation has taken the matrix's place.
     """
     family, blocks = _layers(model)
     kind = model.config.model_type
@@ -100,9 +113,11 @@ def find_site(model: PreTrainedModel, layer: int) -> Site:
             "the matrix's output does not add to the residual stream; choose a model with do_layer_norm_before=True"
         )
     name = f"{family.layers}.{layer}.{family.down}"
+    down = model.get_submodule(name)
+    require_matrix(name, down)
     final = tuple(module for path in family.final if (module := attrgetter(path)(model)) is not None)
     backbone = model.get_submodule(family.layers.rpartition(".")[0])
-    return Site(layer, name, cast(nn.Linear, model.get_submodule(name)), backbone, blocks, final, family)
+    return Site(layer, name, cast(nn.Linear, down), backbone, blocks, final, family)
 
 
 def feed_forward(site: Site) -> FeedForward:
