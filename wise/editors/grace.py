@@ -104,7 +104,7 @@ class Grace(RoutedEditor):
         rows = routing.choice.nonzero(as_tuple=True)[0]
         values = self._values[routing.choice[rows] - 1]  # (R, d)
         output = base.clone()
-        output[rows] = self._replaced(base[rows], values[:, None], None if last is None else last[rows])
+        output[rows] = self._replaced(base[rows], values[:, None].to(base), None if last is None else last[rows])
         return output
 
     def _replaced(self, base: Tensor, value: Tensor, last: Tensor | None) -> Tensor:

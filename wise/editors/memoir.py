@@ -134,7 +134,7 @@ class Memoir(RoutedEditor):
         rows = routing.choice.nonzero(as_tuple=True)[0]
         masked = inner[rows] * self._masks[routing.choice[rows] - 1][:, None]  # (R, L, f)
         output = base.clone()
-        output[rows] += linear(masked, self._memory).to(base)  # (R, L, f) x (f, d)
+        output[rows] += linear(masked, self._memory.to(masked)).to(base)  # (R, L, f) x (f, d)
         return output
 
     def holder(self, record_id: str) -> int:

@@ -59,10 +59,17 @@ class Site:
         return matrix.T if isinstance(self.module, Conv1D) else matrix
 
     def parameter(self, weight: Tensor) -> nn.Parameter:
-        """`weight` (d, f) in the layout and number format of the module's own parameter, frozen."""
-        weight = weight.to(self.module.weight.dtype)
+        """`weight` (d, f) in the layout and number format of the module's own parameter, and where it lies; frozen."""
+        weight = weight.to(self.module.weight)
         native = weight.T.contiguous() if isinstance(self.module, Conv1D) else weight
         return nn.Parameter(native, requires_grad=False)
+
+    def restored(self, kept: nn.Parameter) -> nn.Parameter:
+        """`kept`, which another parameter has taken the place of; where the model was moved or cast since, so is it."""
+        now = self.own
+        if (kept.dtype, kept.device) == (now.dtype, now.device):
+            return kept
+        return nn.Parameter(kept.detach().to(now), requires_grad=kept.requires_grad)
 
     @property
     def block(self) -> nn.Module:
