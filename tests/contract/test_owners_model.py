@@ -215,7 +215,11 @@ def quantised(model):
 @pytest.mark.parametrize("name", ["ft-m", "wise-merge", "calinet", "memit"])
 @pytest.mark.parametrize(
     ("changed", "kind"),
-    [(with_adapter, "LowRank"), (in_int8, "Int8Linear"), (quantised, "quantized.dynamic.modules.linear.Linear")],
+    [
+        (with_adapter, "LowRank with no matrix of its own"),
+        (in_int8, "Int8Linear with a matrix of int8"),
+        (quantised, "quantized.dynamic.modules.linear.Linear with no matrix of its own"),
+    ],
 )
 def test_a_matrix_that_is_not_the_models_own_is_refused_with_what_to_do(name, changed, kind):
     lm = tiny_language_model()

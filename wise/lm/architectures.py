@@ -88,8 +88,9 @@ def require_matrix(name: str, module: nn.Module) -> None:
     whole = weight is not None and weight.is_floating_point() and weight.dtype.itemsize > 1
     if not (whole and isinstance(module, nn.Linear | Conv1D)):
         kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        has = "no matrix of its own" if weight is None else f"a matrix of {str(weight.dtype).removeprefix('torch.')}"
         raise ConfigError(
-            f"'{name}' is a {kind}, no linear module with a matrix of floating-point numbers of its own, so it cannot "
+            f"'{name}' is a {kind} with {has}; only a linear module with its own matrix of floating-point numbers can "
             "be edited: merge an adapter into the model first (merge_and_unload() of peft), and load a model that was "
             "quantised without quantisation"
         )
