@@ -25,8 +25,8 @@ from wise.editors.registry import editor_class
 from wise.editors.shared.own_texts import training_records
 from wise.errors import ConfigError
 from wise.lm.contexts import write_samples
-from wise.lm.learning import learning
 from wise.lm.load import LanguageModel, load_language_model, text_digest, wrap
+from wise.lm.modes import gradients, learning
 from wise.lm.pseudo_edits import pseudo_edits
 from wise.lm.text_cache import TextCache, cache_folder
 from wise.memory.artifact import use_artifact_file
@@ -46,7 +46,7 @@ CONTEXT_TOKENS = 10
 """Length of a random prefix (WISE, appendix A)."""
 
 
-@learning()
+@gradients()
 def attach(
     model: Model,
     editor: str = "wise-retrieve",
@@ -90,21 +90,22 @@ def attach(
     lm = _language_model(model, revision, device, dtype, chat)
     if cache and lm.device.type == "cpu" and cache_folder() is not None:
         lm = replace(lm, texts=TextCache.of(text_digest(lm)))
-    if contexts is None:
-        count = getattr(config, "context_prefixes", 0)
-        contexts = write_samples(lm, count, CONTEXT_TOKENS, seed) if count else ()
-    attached = kind(lm, config, kind.usual_layer(lm) if layer is None else layer, contexts, seed)
-    if artifact is not None:
-        use_artifact_file(attached, artifact)
-    if attached.learns_from_records():
-        started = time.perf_counter()
-        attached.prepare(training_records(lm, _records(train), seed))
-        seconds = time.perf_counter() - started
-        LOG.info("%s learned what it needs before its edits in %.1f s; save_artifact keeps it", editor, seconds)
+    with learning(lm.model):
+        if contexts is None:
+            count = getattr(config, "context_prefixes", 0)
+            contexts = write_samples(lm, count, CONTEXT_TOKENS, seed) if count else ()
+        attached = kind(lm, config, kind.usual_layer(lm) if layer is None else layer, contexts, seed)
+        if artifact is not None:
+            use_artifact_file(attached, artifact)
+        if attached.learns_from_records():
+            started = time.perf_counter()
+            attached.prepare(training_records(lm, _records(train), seed))
+            seconds = time.perf_counter() - started
+            LOG.info("%s learned what it needs before its edits in %.1f s; save_artifact keeps it", editor, seconds)
     return EditedModel(attached)
 
 
-@learning()
+@gradients()
 def load(
     folder: str | Path, model: Model | None = None, *, device: str = "auto", dtype: str | torch.dtype = ""
 ) -> EditedModel:
@@ -126,8 +127,9 @@ def load(
     kind = editor_class(config["editor"])
     where = f"{Path(folder) / CONFIG}: options of editor '{config['editor']}'"
     options = build_options(kind.Config, config["options"], where)
-    editor = kind(lm, options, config["layer"], config["contexts"], config["seed"])
-    load_into(editor, folder)
+    with learning(lm.model):
+        editor = kind(lm, options, config["layer"], config["contexts"], config["seed"])
+        load_into(editor, folder)
     return EditedModel(editor)
 
 

@@ -15,11 +15,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from wise.editors.base import Editor, EditOutcome
 from wise.editors.copies import NotPickled
 from wise.editors.shared.subject import with_subject
-from wise.errors import ConfigError, DataError
+from wise.errors import ConfigError, DataError, EditError
 from wise.evaluate.taken import judged, warn_of_failures
 from wise.lm.batch import encode, encode_prompts
 from wise.lm.generate import generate_answers
-from wise.lm.learning import learning
+from wise.lm.modes import answering, learning, within
 from wise.lm.vocabulary import require_writable
 from wise.memory.artifact import write_artifact
 from wise.memory.export import merged_weights, push_folder, put, what_is_lost, write_checkpoint
@@ -67,6 +67,7 @@ class EditedModel(NotPickled):
         if not editor.batch_editing:  # it reads each edit and each question once, and a process may live long
             editor.tail.keep_nothing()
         setattr(editor.lm.model, _OWNER, self)
+        self._place = _place_of(editor)
 
     @property
     def model(self) -> PreTrainedModel:
@@ -100,9 +101,10 @@ class EditedModel(NotPickled):
 
         Raises `DataError` for an empty prompt or target, one that is too long for the model or that its tokenizer
         cannot write, and an id that an earlier edit has, and `EditError` where an edit's loss is not finite (earlier
-        ones stay, those before this call where edits are learned together).
+        ones stay, those before this call where edits are learned together), or the model was moved or cast.
         """
         self._require_open()
+        self._require_unmoved()
         if not isinstance(prompt, str):
             if target or subject or irrelevant:
                 raise ConfigError("target, subject and irrelevant go with a prompt; a record has its own")
@@ -118,6 +120,7 @@ class EditedModel(NotPickled):
     @overload
     def ask(self, prompts: Sequence[str], max_new_tokens: int = 16, batch_size: int = 64) -> list[FreeAnswer]: ...
 
+    @within(answering)
     def ask(self, prompts, max_new_tokens=16, batch_size=64):
         """What the edited model answers freely, which memory did, and what the unedited one answers.
 
@@ -198,8 +201,9 @@ class EditedModel(NotPickled):
         if folder is not None:
             write_checkpoint(self.editor, weights, describe(self.editor), lost, folder)
         LOG.warning("%s", lost)
-        self.close()
-        put(weights)
+        with self.editor.unedited():  # what can fail comes before the edits are forgotten
+            put(weights)
+            self.close()
         return self.model
 
     def close(self) -> None:
@@ -220,7 +224,7 @@ class EditedModel(NotPickled):
         state = "closed" if self._closed else f"{len(self.editor.edits)} edits"
         return f"{self.editor.name} on {self.editor.lm.name}, layer {self.editor.layer}, {state}"
 
-    @learning()
+    @within(learning)
     def _learn(self, records: Sequence[EditRecord]) -> list[EditOutcome]:
         taken = {record.id for record in self.editor.edits}
         for record in records:
@@ -256,6 +260,22 @@ class EditedModel(NotPickled):
     def _require_open(self) -> None:
         if self._closed:
             raise ConfigError("this editor was detached, its edits are gone: attach or load again")
+
+    def _require_unmoved(self) -> None:
+        """Raise `EditError` where the model is not where it was, or not in its number format of then."""
+        now = _place_of(self.editor)
+        if now != self._place:
+            was, found = (f"{dtype} on {device}".removeprefix("torch.") for dtype, device in (self._place, now))
+            raise EditError(
+                f"the model was moved or cast after attach (it was {was}, it is {found}), so that what this editor "
+                "measured and learned does not fit it: move it back, or close the editor and attach again, which "
+                "forgets its edits"
+            )
+
+
+def _place_of(editor: Editor) -> tuple[torch.dtype, torch.device]:
+    """Number format and device of the edited matrix."""
+    return editor.site.own.dtype, editor.site.own.device
 
 
 def _records(given: Sequence[EditRecord]) -> list[EditRecord]:

@@ -53,6 +53,19 @@ def test_a_descent_makes_the_steps_of_adam():
         assert descent.result().item() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_steps_that_the_number_format_cannot_hold_one_by_one_add_up(dtype):
+    """Each step is an eighth of the distance between two numbers at 1, so that it would be rounded away."""
+    step = torch.finfo(dtype).eps / 8
+    descent = Descent(torch.ones(1, 1, dtype=dtype), None, lr=step)
+    for _ in range(16):
+        descent.step(-descent.output(torch.full((1, 1, 1), 3.0, dtype=dtype)).sum())
+    assert descent.result().dtype == dtype and descent.result().item() == 1 + 16 * step
+    again = Descent(torch.ones(1, 1, dtype=dtype), None, lr=step)
+    again.load_state(descent.state())
+    assert torch.equal(again.weight, descent.weight), "what is between two numbers of the format is kept as well"
+
+
 def test_a_descent_adds_the_bias_of_the_site():
     descent = Descent(torch.eye(2), torch.tensor([1.0, -1.0]), lr=0.1)
     assert descent.output(torch.tensor([[[2.0, 3.0]]])).tolist() == [[[3.0, 2.0]]]
@@ -124,6 +137,16 @@ def test_a_box_below_zero_is_refused():
 
 
 # FT-EWC
+
+
+def test_fisher_of_small_gradients_is_not_zero_in_float16():
+    lm = tiny_language_model()
+    lm.model.half()
+    tail = Tail(lm, find_site(lm.model, 2))
+    frozen = examples(tail)
+    small = replace(frozen, inner=frozen.inner * 1e-3)
+    measured = fisher(tail, small, tail.site.weight)
+    assert measured.dtype == torch.float32 and (measured > 0).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("family", ["llama", "gptj"])

@@ -1,4 +1,4 @@
-"""Every editor works on a model in bfloat16, as large ones are loaded: it edits, answers, comes back from a file."""
+"""Every editor works in half precision, as large models are loaded: it edits, answers, comes back from a file."""
 
 from __future__ import annotations
 
@@ -40,16 +40,23 @@ def record(index: int) -> EditRecord:
 RECORDS = [record(index) for index in range(3)]
 
 
-def half(name: str):
+def half(name: str, dtype: torch.dtype = torch.bfloat16):
     tiny = tiny_language_model()
-    lm = wrap(tiny.model.to(torch.bfloat16), tiny.tokenizer, "tiny")
+    lm = wrap(tiny.model.to(dtype), tiny.tokenizer, "tiny")
     options = QUICK.get(name, {}) | ({"steps": 3} if name in STEPS else {})
     return make_editor(name, lm, 2, options, ("the city of", "a person was"))
 
 
-@pytest.mark.parametrize("name", sorted(EDITORS))
-def test_an_editor_works_in_bfloat16(name: str, tmp_path):
-    editor = half(name)
+DESCENDING = ("ft-l", "ft-m", "ft-ewc", "locft-bf", "defer", "grace", "memoir")
+"""Editors that train numbers of the model's own format."""
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, torch.bfloat16) for name in sorted(EDITORS)), *((name, torch.float16) for name in DESCENDING)],
+)
+def test_an_editor_works_in_half_precision(name: str, dtype: torch.dtype, tmp_path):
+    editor = half(name, dtype)
     editor.prepare(RECORDS)
     outcomes = editor.edit_all(RECORDS[:2])
     assert name == "none" or all(math.isfinite(outcome.loss) for outcome in outcomes)
@@ -57,10 +64,10 @@ def test_an_editor_works_in_bfloat16(name: str, tmp_path):
     replies = ask(editor, questions, 8)
     assert all(math.isfinite(nll) for reply in replies for nll in reply.answer.nll)
     free = generate_answers(editor.lm, [RECORDS[0].prompt, RECORDS[2].prompt], 3)
-    assert len(free) == 2 and editor.lm.model.dtype == torch.bfloat16
+    assert len(free) == 2 and editor.lm.model.dtype == dtype
     save(editor, tmp_path / "memory")
     editor.rollback()
-    again = half(name)
+    again = half(name, dtype)
     load_into(again, tmp_path / "memory")
     for before, after in zip(replies, ask(again, questions, 8), strict=True):
         assert before.answer.predicted_tokens == after.answer.predicted_tokens and before.choice == after.choice

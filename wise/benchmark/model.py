@@ -74,7 +74,7 @@ def word_tokenizer(vocab: int) -> PreTrainedTokenizerFast:
 
 def random_texts(count: int, length: int, vocab: int, seed: int, purpose: str) -> list[tuple[int, ...]]:
     """`count` texts of `length` token ids each, none of them special."""
-    ids = torch.randint(len(SPECIAL), vocab, (count, length), generator=generator(seed, purpose))
+    ids = torch.randint(len(SPECIAL), vocab, (count, length), generator=generator(seed, purpose), device="cpu")
     return [tuple(row) for row in ids.tolist()]
 
 

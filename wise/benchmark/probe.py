@@ -103,5 +103,5 @@ def _batches(asked: Sequence[Encoded]) -> range:
 
 def _random_update(site: Site, seed: int) -> Tensor:
     """W' - W0 (d, f), a tenth of W0 in size."""
-    noise = torch.randn(tuple(site.weight.shape), generator=generator(seed, "update"))
+    noise = torch.randn(tuple(site.weight.shape), generator=generator(seed, "update"), device="cpu")
     return noise.to(site.weight) * (0.1 * site.weight.std())

@@ -334,7 +334,7 @@ class Editor(ABC):
     def augmented(self, record: EditRecord, context_prefixes: int, number: int | None = None) -> list[str]:
         """The edit's prompt as it is, then behind random contexts (the next edit's, or edit `number`'s) that fit."""
         draw = generator(self.seed, "contexts", len(self.edits) if number is None else number)
-        chosen = torch.randperm(len(self.contexts), generator=draw)[:context_prefixes].tolist()
+        chosen = torch.randperm(len(self.contexts), generator=draw, device=draw.device)[:context_prefixes].tolist()
         behind = (f"{self.contexts[i]} {record.prompt}" for i in chosen)
         return fitting(self.lm, [record.prompt, *behind], record.target)
 

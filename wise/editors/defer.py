@@ -16,7 +16,7 @@ from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
-from wise.editors.shared.minimise import adam, minimise
+from wise.editors.shared.minimise import adam, minimise, trainable
 from wise.editors.space import Among, Range
 from wise.options import STRICT, AtLeastOne, NotNegative, Positive, Prefixes
 from wise.records import EditRecord
@@ -52,11 +52,11 @@ class Layers:
 
     def open(self, query: Tensor) -> Tensor:
         """g = sigmoid(w q + b), (B,), for q (B, f)."""
-        return torch.sigmoid(query @ self.gate + self.gate_bias)  # (B, f) x (f,)
+        return torch.sigmoid(query @ self.gate.to(query) + self.gate_bias.to(query))  # (B, f) x (f,)
 
     def answer(self, query: Tensor) -> Tensor:
         """o = W_o q + b_o, (B, d), for q (B, f)."""
-        return query @ self.value.T + self.value_bias  # (B, f) x (f, d)
+        return query @ self.value.to(query).T + self.value_bias.to(query)  # (B, f) x (f, d)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ class Defer(RoutedEditor):
     def _learn(self, record: EditRecord) -> EditOutcome:
         config: DeferConfig = self.config
         frozen = self.rows(record, config.context_prefixes)
-        layers = Layers(**{name: tensor.clone().requires_grad_(True) for name, tensor in self.memory().items()})
+        before = self.memory()
+        layers = Layers(**{name: trainable(tensor) for name, tensor in before.items()})
         step = adam(vars(layers).values(), config.lr)
         outcome = minimise(
             lambda: edit_loss(self.tail, frozen, soft_output(layers, frozen)),
@@ -112,7 +113,7 @@ class Defer(RoutedEditor):
             config.stop_loss,
             record,
         )
-        self._take_memory({name: tensor.detach() for name, tensor in vars(layers).items()})
+        self._take_memory({name: tensor.detach().to(before[name].dtype) for name, tensor in vars(layers).items()})
         return outcome
 
     def _forget(self) -> None:
@@ -121,7 +122,10 @@ class Defer(RoutedEditor):
         draw = generator(self.seed, "defer")
         bound = 1 / math.sqrt(features)
         shapes = {"gate": (features,), "gate_bias": (), "value": (width, features), "value_bias": (width,)}
-        drawn = {name: (2 * torch.rand(shape, generator=draw) - 1) * bound for name, shape in shapes.items()}
+        drawn = {
+            name: (2 * torch.rand(shape, generator=draw, device=draw.device) - 1) * bound
+            for name, shape in shapes.items()
+        }
         self._layers = Layers(**{name: tensor.to(self.site.weight) for name, tensor in drawn.items()})
 
     def memory(self) -> dict[str, Tensor]:

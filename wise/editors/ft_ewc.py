@@ -90,12 +90,14 @@ def fisher(tail: Tail, frozen: FrozenStates, weight: Tensor) -> Tensor:
     """Diagonal of the empirical Fisher information of a matrix, (d, f): the mean of squared per-example gradients.
 
     An example is a row of `frozen`, its loss the mean NLL of its target tokens. A row's gradient is the sum
-    over its tokens of (dLoss/dy) x^T, so one backward pass gives all of them.
+    over its tokens of (dLoss/dy) x^T, so one backward pass gives all of them. Squares are in float32 at least: in
+    float16 those of small gradients are 0.
     """
     output = nn.functional.linear(frozen.inner, weight, tail.site.bias).detach().requires_grad_(True)
     examples = len(frozen.inner)
     (slopes,) = torch.autograd.grad(examples * edit_loss(tail, frozen, output), output)  # (B, L, d)
-    total = torch.zeros_like(weight)
-    for slope, inner in zip(slopes, frozen.inner, strict=True):
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    total = torch.zeros_like(weight, dtype=wide)
+    for slope, inner in zip(slopes.to(wide), frozen.inner.to(wide), strict=True):
         total += (slope.T @ inner).square()  # (d, L) x (L, f)
     return total / examples

@@ -14,7 +14,7 @@ from wise.editors.layout import Layout, Part
 from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.loss import edit_loss
-from wise.editors.shared.minimise import adam, minimise
+from wise.editors.shared.minimise import adam, minimise, trainable
 from wise.editors.shared.pooling import pooled_prompts
 from wise.editors.space import Among, Range
 from wise.errors import DataError
@@ -104,7 +104,7 @@ class Grace(RoutedEditor):
         rows = routing.choice.nonzero(as_tuple=True)[0]
         values = self._values[routing.choice[rows] - 1]  # (R, d)
         output = base.clone()
-        output[rows] = self._replaced(base[rows], values[:, None], None if last is None else last[rows])
+        output[rows] = self._replaced(base[rows], values[:, None].to(base), None if last is None else last[rows])
         return output
 
     def _replaced(self, base: Tensor, value: Tensor, last: Tensor | None) -> Tensor:
@@ -192,22 +192,22 @@ class Grace(RoutedEditor):
         if self.config.warm:
             return frozen.output[0, frozen.batch.start[0] - 1]
         draw = generator(self.seed, "value", len(self.edits))
-        return torch.rand(frozen.output.shape[-1], generator=draw).to(frozen.output)
+        return torch.rand(frozen.output.shape[-1], generator=draw, device=draw.device).to(frozen.output)
 
     def _fit(self, start: Tensor, frozen: FrozenStates, record: EditRecord) -> tuple[Tensor, EditOutcome]:
         """Train one value (d,) with Adam on the edit loss, all else frozen."""
-        value = start.clone().requires_grad_(True)
+        value = trainable(start)
         last = frozen.batch.start - 1  # (B,)
 
         config = self.config
         since = last if config.replacement == "replace_last" else None  # else tokens in front of it are replaced too
 
         def loss() -> Tensor:
-            output = self._replaced(frozen.output, value, last)  # (B, L, d)
+            output = self._replaced(frozen.output, value.to(frozen.output), last)  # (B, L, d)
             return edit_loss(self.tail, frozen, output, since=since)
 
         outcome = minimise(loss, adam([value], config.lr), config.steps, config.stop_loss, record)
-        return value.detach(), outcome
+        return value.detach().to(start.dtype), outcome
 
     def _forget(self) -> None:
         width, features = self.site.weight.shape

@@ -17,7 +17,7 @@ from wise.editors.mechanisms.routed import RoutedEditor
 from wise.editors.own_units import OPEN, Own, OwnConstants
 from wise.editors.shared.calibration import Calibration
 from wise.editors.shared.loss import edit_loss
-from wise.editors.shared.minimise import minimise
+from wise.editors.shared.minimise import minimise, trainable
 from wise.editors.shared.pooling import NUMBERED, POOLINGS, AnyPooling, number_of, pooled, pooled_prompts, poolings
 from wise.editors.space import Among, Range
 from wise.options import STRICT, AtLeastOne, NotNegative, Positive, PositiveShare, Prefixes, Share
@@ -72,7 +72,8 @@ class Memoir(RoutedEditor):
         super().__init__(*args, **kwargs)
         features = self.site.weight.shape[1]
         self.active = max(1, round(self.config.share * features))  # k
-        self._permutation = torch.randperm(features, generator=generator(self.seed, "columns")).to(self.lm.device)
+        draw = generator(self.seed, "columns")
+        self._permutation = torch.randperm(features, generator=draw, device=draw.device).to(self.lm.device)
         self._forget()
 
     def make_artifact(self, records: Sequence[EditRecord]) -> dict[str, Tensor]:
@@ -133,7 +134,7 @@ class Memoir(RoutedEditor):
         rows = routing.choice.nonzero(as_tuple=True)[0]
         masked = inner[rows] * self._masks[routing.choice[rows] - 1][:, None]  # (R, L, f)
         output = base.clone()
-        output[rows] += linear(masked, self._memory).to(base)  # (R, L, f) x (f, d)
+        output[rows] += linear(masked, self._memory.to(masked)).to(base)  # (R, L, f) x (f, d)
         return output
 
     def holder(self, record_id: str) -> int:
@@ -151,10 +152,10 @@ class Memoir(RoutedEditor):
         mask = self.masks(pooled(first, self.pooling)[:1])  # (1, f)
         columns = mask[0].nonzero(as_tuple=True)[0]  # (k,)
         inner = frozen.inner[..., columns]  # (B, L, k): what lies outside of the mask has neither value nor gradient
-        weight = self._memory[:, columns].clone().requires_grad_(True)  # (d, k)
+        weight = trainable(self._memory[:, columns])  # (d, k)
 
         def loss() -> Tensor:
-            return edit_loss(self.tail, frozen, frozen.output + linear(inner, weight))  # (B, L, k) x (k, d)
+            return edit_loss(self.tail, frozen, frozen.output + linear(inner, weight.to(inner)))  # (B, L, k) x (k, d)
 
         def step(loss: Tensor) -> None:
             (gradient,) = torch.autograd.grad(loss, weight)
@@ -162,7 +163,7 @@ class Memoir(RoutedEditor):
 
         outcome = minimise(loss, step, config.steps, config.stop_loss, record)
         memory = self._memory.clone()
-        memory[:, columns] = weight.detach()
+        memory[:, columns] = weight.detach().to(memory)
         self._memory, self._masks = memory, torch.cat([self._masks, mask])
         return outcome
 

@@ -85,7 +85,7 @@ class Retrieval(RewritingEditor):
 
     def similarity(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Cosine, (B, f) x (f, n) -> (B, n)."""
-        return queries @ keys.T
+        return queries @ keys.to(queries).T
 
     def rewritten(self, text: Encoded, prompt: tuple[int, ...]) -> tuple[int, ...]:
         """The edit's text, the separator, and the prompt without a first token of its own."""

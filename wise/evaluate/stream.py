@@ -31,7 +31,7 @@ ORACLE_ASKED = (EDIT_KIND, "paraphrase")
 
 def shuffled(records: Sequence[EditRecord], edits: int, seed: int) -> list[EditRecord]:
     """The first `edits` records in the order of `seed`."""
-    order = torch.randperm(min(edits, len(records)), generator=generator(seed, "stream"))
+    order = torch.randperm(min(edits, len(records)), generator=generator(seed, "stream"), device="cpu")
     return [records[i] for i in order.tolist()]
 
 

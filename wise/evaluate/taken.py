@@ -48,4 +48,4 @@ def warn_of_failures(editor: Editor, records: Sequence[EditRecord], outcomes: Se
     )
     more = f"; and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
     message = f"{editor.name}: {len(failed)} of {len(records)} edits did not take: {shown}{more}. {editor.remedy}"
-    warnings.warn(EditNotTaken(message), stacklevel=4)  # the line that called `edit`
+    warnings.warn(EditNotTaken(message), stacklevel=5)  # the line that called `edit`, behind what sets the mode

@@ -73,7 +73,8 @@ def trace(lm: LanguageModel, items: Sequence[Known], noise: float, samples: int,
         effects, totals = [], []
         for sample in range(samples):
             draw = generator(seed, "tracing", number, sample)
-            drawn = torch.randn(len(item.subject), embedding(subjects[:1]).shape[-1], generator=draw)
+            width = embedding(subjects[:1]).shape[-1]
+            drawn = torch.randn(len(item.subject), width, generator=draw, device=draw.device)
             clean, corrupted, back = _probabilities(lm, item, spread * drawn.to(lm.device), restored)
             effects.append(back - corrupted)
             totals.append(clean - corrupted)

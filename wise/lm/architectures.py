@@ -59,10 +59,17 @@ class Site:
         return matrix.T if isinstance(self.module, Conv1D) else matrix
 
     def parameter(self, weight: Tensor) -> nn.Parameter:
-        """`weight` (d, f) in the layout and number format of the module's own parameter, frozen."""
-        weight = weight.to(self.module.weight.dtype)
+        """`weight` (d, f) in the layout and number format of the module's own parameter, and where it lies; frozen."""
+        weight = weight.to(self.module.weight)
         native = weight.T.contiguous() if isinstance(self.module, Conv1D) else weight
         return nn.Parameter(native, requires_grad=False)
+
+    def restored(self, kept: nn.Parameter) -> nn.Parameter:
+        """`kept`, which another parameter has taken the place of; where the model was moved or cast since, so is it."""
+        now = self.own
+        if (kept.dtype, kept.device) == (now.dtype, now.device):
+            return kept
+        return nn.Parameter(kept.detach().to(now), requires_grad=kept.requires_grad)
 
     @property
     def block(self) -> nn.Module:
@@ -73,6 +80,20 @@ class Site:
     def behind(self) -> nn.Module | None:
         """The norm between the matrix's output and the residual stream, None where there is none."""
         return None if self.family.behind is None else self.block.get_submodule(self.family.behind)
+
+
+def require_matrix(name: str, module: nn.Module) -> None:
+    """Raise `ConfigError` unless `module`, called `name`, is a linear one whose own parameter is its matrix."""
+    weight = module._parameters.get("weight")
+    whole = weight is not None and weight.is_floating_point() and weight.dtype.itemsize > 1
+    if not (whole and isinstance(module, nn.Linear | Conv1D)):
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        has = "no matrix of its own" if weight is None else f"a matrix of {str(weight.dtype).removeprefix('torch.')}"
+        raise ConfigError(
+            f"'{name}' is a {kind} with {has}; only a linear module with its own matrix of floating-point numbers can "
+            "be edited: merge an adapter into the model first (merge_and_unload() of peft), and load a model that was "
+            "quantised without quantisation"
+        )
 
 
 class FeedForward(Site):
@@ -87,8 +108,8 @@ class FeedForward(Site):
 def find_site(model: PreTrainedModel, layer: int) -> Site:
     """The down-projection of layer `layer`.
 
-    Raises `ConfigError` for a family without an entry in `FAMILIES`, for a layer that is not there, and
-    for an OPT whose layers normalise the residual stream itself.
+    Raises `ConfigError` for a family without an entry in `FAMILIES`, for a layer that is not there, for an OPT whose
+    layers normalise the residual stream itself, and where an adapter or quantisation has taken the matrix's place.
     """
     family, blocks = _layers(model)
     kind = model.config.model_type
@@ -100,9 +121,11 @@ def find_site(model: PreTrainedModel, layer: int) -> Site:
             "the matrix's output does not add to the residual stream; choose a model with do_layer_norm_before=True"
         )
     name = f"{family.layers}.{layer}.{family.down}"
+    down = model.get_submodule(name)
+    require_matrix(name, down)
     final = tuple(module for path in family.final if (module := attrgetter(path)(model)) is not None)
     backbone = model.get_submodule(family.layers.rpartition(".")[0])
-    return Site(layer, name, cast(nn.Linear, model.get_submodule(name)), backbone, blocks, final, family)
+    return Site(layer, name, cast(nn.Linear, down), backbone, blocks, final, family)
 
 
 def feed_forward(site: Site) -> FeedForward:

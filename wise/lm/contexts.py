@@ -92,7 +92,7 @@ def _drawn_at_once(logits: Tensor, banned: list[int], draw: torch.Generator) -> 
     For a vocabulary of 262,144 these would cost as much as the model.
     """
     reached = _probabilities(logits, banned).double().cumsum(-1)  # (b, V)
-    points = torch.rand(len(logits), 1, generator=draw, dtype=torch.float64) * reached[:, -1:]
+    points = torch.rand(len(logits), 1, generator=draw, device=draw.device, dtype=torch.float64) * reached[:, -1:]
     return torch.searchsorted(reached, points, right=True)
 
 

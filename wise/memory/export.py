@@ -14,7 +14,7 @@ from torch import nn
 from wise.editors.base import Editor
 from wise.errors import ConfigError
 from wise.files import make_readable, write_text
-from wise.lm.architectures import Site
+from wise.lm.architectures import Site, require_matrix
 from wise.memory.model_card import LOST, NOTHING_LOST, checkpoint_card
 
 
@@ -58,7 +58,9 @@ def write_checkpoint(
 
 
 def put(weights: Mapping[Site, nn.Parameter]) -> None:
-    """Make each parameter the matrix of its site."""
+    """Make each parameter the matrix of its site; raises `ConfigError`, before any is, where one cannot be replaced."""
+    for site in weights:
+        require_matrix(site.name, site.module)
     for site, parameter in weights.items():
         site.module.weight = parameter
 

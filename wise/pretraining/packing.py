@@ -112,7 +112,7 @@ def pack(documents: Sequence[tuple[list[int], list[float]]], length: int, pad: i
     """
     rows: list[list[int]] = []
     room: dict[int, int] = {}  # open rows only: one that cannot hold a short sentence is closed
-    for index in torch.randperm(len(documents), generator=draw).tolist():
+    for index in torch.randperm(len(documents), generator=draw, device=draw.device).tolist():
         size = len(documents[index][0])
         if size > length:
             raise DataError(f"a document has {size} tokens, a row holds {length}; raise the option 'length'")
@@ -129,7 +129,7 @@ def pack(documents: Sequence[tuple[list[int], list[float]]], length: int, pad: i
 
 def batches(rows: Rows, size: int, draw: torch.Generator) -> Iterator[Rows]:
     """All rows once, in random order, `size` at a time."""
-    for chosen in torch.randperm(len(rows), generator=draw).split(size):
+    for chosen in torch.randperm(len(rows), generator=draw, device=draw.device).split(size):
         yield rows.batch(chosen)
 
 

@@ -161,7 +161,7 @@ def _stages(
     """
     documents = tokenize(texts, tokenizer, options.other_weight, options.read_weight)
     subjects = sorted({text.subject for text in texts})
-    order = torch.randperm(len(subjects), generator=generator(seed, "curriculum")).tolist()
+    order = torch.randperm(len(subjects), generator=generator(seed, "curriculum"), device="cpu").tolist()
     first = {subjects[i] for i in order[: math.ceil(options.curriculum_share * len(subjects))]}
     turns = max(1, *(text.turn + 1 for text in texts))
     stages = []

@@ -27,10 +27,10 @@ class Slots:
         """Fresh slots, U(-1/sqrt(n), 1/sqrt(n)) for n inputs as layers start; with `init` "zero" values are 0."""
 
         def uniform(rows: int, inputs: int) -> Tensor:
-            return (2 * torch.rand(rows, inputs, generator=draw) - 1) / inputs**0.5
+            return (2 * torch.rand(rows, inputs, generator=draw, device=draw.device) - 1) / inputs**0.5
 
         key, gate = uniform(count, width), uniform(count, width) if gated else None
-        value = torch.zeros(width, count) if init == "zero" else uniform(width, count)
+        value = torch.zeros(width, count, device=draw.device) if init == "zero" else uniform(width, count)
         return cls(key, value, gate, activation)
 
     def __call__(self, entering: Tensor) -> Tensor:

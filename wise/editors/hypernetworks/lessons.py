@@ -90,7 +90,7 @@ class Lessons:
             task = list(groups)[number % len(groups)]
             if not orders[task]:
                 draw = generator(self.config.train_seed, self.label, "order", number)
-                orders[task] = torch.randperm(len(groups[task]), generator=draw).tolist()
+                orders[task] = torch.randperm(len(groups[task]), generator=draw, device=draw.device).tolist()
             index = groups[task][orders[task].pop()]
             yield self.lesson(records[index], index)
 
@@ -113,7 +113,8 @@ class Lessons:
     def edit_rows(self, record: EditRecord, index: int) -> FrozenStates:
         """A record as it will be edited: its prompt as it is, then behind random contexts, the same in every pass."""
         draw = generator(0, self.label, "contexts", index)
-        chosen = torch.randperm(len(self.contexts), generator=draw)[: self.config.context_prefixes].tolist()
+        order = torch.randperm(len(self.contexts), generator=draw, device=draw.device)
+        chosen = order[: self.config.context_prefixes].tolist()
         prompts = [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
         return self._states([(self.tell(record, prompt), record.target) for prompt in prompts])
 

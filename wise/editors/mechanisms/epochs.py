@@ -104,7 +104,8 @@ class EpochsEditor(JointEditor):
 
     def _batches(self, edits: int, epoch: int) -> Iterator[list[int]]:
         """Numbers of the edits in each mini-batch of an epoch, together each edit once."""
-        order = torch.randperm(edits, generator=generator(self.seed, "epoch", epoch)).tolist()
+        draw = generator(self.seed, "epoch", epoch)
+        order = torch.randperm(edits, generator=draw, device=draw.device).tolist()
         for first in range(0, edits, self.config.batch):
             yield order[first : first + self.config.batch]
 

@@ -52,7 +52,7 @@ class MatricesEditor(Editor):
         """See `Editor.output`: the edited matrix of the lowest layer at every position."""
         if not self._weights:
             return base
-        return nn.functional.linear(inner, self._weights[0], self.site.bias)  # (B, L, f) x (f, d)
+        return nn.functional.linear(inner, self._weights[0].to(inner.dtype), self.site.bias)  # (B, L, f) x (f, d)
 
     @contextmanager
     def trial(self) -> Iterator[None]:
@@ -75,7 +75,7 @@ class MatricesEditor(Editor):
 
     def _detach(self) -> None:
         if self._originals:
-            self._put(self._originals)
+            self._put([site.restored(kept) for site, kept in zip(self.sites, self._originals, strict=True)])
             self._originals = []
 
     def _forget(self) -> None:

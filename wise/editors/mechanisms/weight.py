@@ -20,7 +20,7 @@ class WeightEditor(Editor):
         """See `Editor.output`: the edited matrix at every position."""
         if self._weight is None:
             return base
-        return nn.functional.linear(inner, self._weight, self.site.bias)  # (B, L, f) x (f, d)
+        return nn.functional.linear(inner, self._weight.to(inner.dtype), self.site.bias)  # (B, L, f) x (f, d)
 
     def _attach(self) -> None:
         if self._weight is not None:
@@ -30,7 +30,7 @@ class WeightEditor(Editor):
 
     def _detach(self) -> None:
         if self._original is not None:
-            self.site.module.weight = self._original
+            self.site.module.weight = self.site.restored(self._original)
             self._original = None
 
     def _forget(self) -> None:

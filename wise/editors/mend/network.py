@@ -20,7 +20,9 @@ class LowRankLayer(nn.Module):
     def __init__(self, size: int, rank: int, draw: torch.Generator) -> None:
         super().__init__()
         self.up = nn.Parameter(torch.zeros(size, rank))
-        self.down = nn.Parameter(torch.randn(rank, size, generator=draw) / (2 * size) ** 0.5)
+        place = torch.get_default_device()  # "meta" where only shapes are asked for
+        drawn = torch.randn(rank, size, generator=draw, device=place if place.type == "meta" else draw.device)
+        self.down = nn.Parameter(drawn / (2 * size) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(size))
         self.scale = nn.Parameter(torch.ones(size))
         self.shift = nn.Parameter(torch.zeros(size))

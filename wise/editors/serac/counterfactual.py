@@ -85,9 +85,9 @@ def train_counterfactual(
     losses: list[float] = []
     for step in tqdm(range(config.steps), desc="counterfactual model", unit="step", disable=None):
         sequences = []
-        for index in torch.randint(len(examples), (config.batch,), generator=draw).tolist():
+        for index in torch.randint(len(examples), (config.batch,), generator=draw, device=draw.device).tolist():
             text, question = examples[index]
-            if torch.rand((), generator=draw) < config.invented:
+            if torch.rand((), generator=draw, device=draw.device) < config.invented:
                 text = invented(text, answering, draw)
             prompt = counterfactual_prompt(text, question, separator)
             sequences.append(Encoded((*prompt, *text.target, separator), len(prompt)))
@@ -108,8 +108,8 @@ def train_counterfactual(
 def invented(text: Encoded, lm: LanguageModel, draw: torch.Generator) -> Encoded:
     """The same edit with another target of 1 to `LONGEST` tokens, drawn from all of them but the special ones."""
     ordinary = sorted(set(range(len(lm.tokenizer))) - set(lm.tokenizer.all_special_ids))
-    length = int(torch.randint(1, LONGEST + 1, (), generator=draw))
-    chosen = torch.randint(len(ordinary), (length,), generator=draw).tolist()
+    length = int(torch.randint(1, LONGEST + 1, (), generator=draw, device=draw.device))
+    chosen = torch.randint(len(ordinary), (length,), generator=draw, device=draw.device).tolist()
     return Encoded((*text.ids[: text.start], *(ordinary[index] for index in chosen)), text.start)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from wise.editors.shared.minimise import trainable
 from wise.tail.frozen_states import FrozenStates
 from wise.tail.tail import Tail
 
@@ -13,6 +14,7 @@ class Descent:
     """Adam on a copy of `start` (d, f): `W <- clip(Adam(W), start - box, start + box)`, a `box` of 0 for no bound.
 
     The optimiser is fresh and the box is around `start`, so what one descent leaves behind does not reach the next.
+    The copy is in float32 at least, and the result as `start` is.
     """
 
     def __init__(
@@ -21,12 +23,12 @@ class Descent:
         self.start = start.detach()
         self.bias = bias
         self.box = box
-        self.weight = self.start.clone().requires_grad_(True)
+        self.weight = trainable(start)
         self._optimizer = torch.optim.Adam([self.weight], lr=lr, weight_decay=weight_decay)
 
     def output(self, inner: Tensor) -> Tensor:
         """What the matrix makes of its input (B, L, f) now, (B, L, d); gradients flow to it."""
-        return nn.functional.linear(inner, self.weight, self.bias)  # (B, L, f) x (f, d)
+        return nn.functional.linear(inner, self.weight.to(inner.dtype), self.bias)  # (B, L, f) x (f, d)
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of `loss`, a scalar made from `output`."""
@@ -35,15 +37,16 @@ class Descent:
         self._optimizer.step()
         if self.box:
             with torch.no_grad():
-                self.weight.clamp_(self.start - self.box, self.start + self.box)
+                start = self.start.to(self.weight.dtype)
+                self.weight.clamp_(start - self.box, start + self.box)
 
     def result(self) -> Tensor:
-        """The matrix as it is now, (d, f)."""
-        return self.weight.detach()
+        """The matrix as it is now, (d, f), in the number format of its start."""
+        return self.weight.detach().to(self.start.dtype)
 
     def state(self) -> dict[str, Tensor]:
         """The matrix and what the optimiser remembers, by name: see `load_state`."""
-        return {"weight": self.result(), **self._optimizer.state[self.weight]}
+        return {"weight": self.weight.detach(), **self._optimizer.state[self.weight]}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on, bit for bit, where a descent was that had the same start and gave `state`."""

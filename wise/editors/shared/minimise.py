@@ -52,6 +52,14 @@ def minimise(
     return EditOutcome(taken, reported)
 
 
+def trainable(start: Tensor) -> Tensor:
+    """A copy of `start` to train, at least in float32, which is cast to the model's number format where it is used.
+
+    In float16 Adam's epsilon is 0, and in bfloat16 a small step is rounded away.
+    """
+    return start.detach().to(torch.promote_types(start.dtype, torch.float32), copy=True).requires_grad_(True)
+
+
 def adam(parameters: Collection[Tensor], lr: float, weight_decay: float = 0.0) -> Callable[[Tensor], None]:
     """A step of Adam on `parameters` down the gradient of the loss that it is given; its moments are fresh."""
     optimizer = torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay)

@@ -96,8 +96,10 @@ class JoinedScopes:
     count: int
 
     @classmethod
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def of(cls, scopes: Sequence[CosineScope]) -> JoinedScopes:
-        """Those of several memories; none of them is empty."""
+        """Those of several memories; none of them is empty. Never inference tensors: they are kept."""
         signs = torch.cat([scope.signs for scope in scopes])
         sizes = torch.tensor([len(scope.signs) for scope in scopes])
         owner = torch.repeat_interleave(torch.arange(len(scopes)), sizes).to(signs.device)

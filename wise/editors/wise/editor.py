@@ -126,7 +126,7 @@ class Wise(RoutedEditor):
         if reader is not None:
             draw = generator(self.seed, "unrelated tokens")
             held_back = texts[HELD_BACK]
-            chosen = torch.randperm(len(held_back), generator=draw)[:UNRELATED].tolist()
+            chosen = torch.randperm(len(held_back), generator=draw, device=draw.device)[:UNRELATED].tolist()
             self.tools.unrelated = reader.tokens(self, [held_back[i] for i in chosen])
 
     def _read_signs(self, reader: Reader | None) -> None:

@@ -32,7 +32,7 @@ def query_replay(own: Scope | None, others: Scope | None, margins: Margins, weig
 
 def sampled(queries: Tensor, count: int, seed: int, *purpose: str | int) -> Tensor:
     """At most `count` of the queries (n, f)."""
-    order = torch.randperm(len(queries), generator=generator(seed, *purpose))[:count]
+    order = torch.randperm(len(queries), generator=generator(seed, *purpose), device="cpu")[:count]
     return queries[order.to(queries.device)]
 
 

@@ -59,7 +59,7 @@ def _outside(editor: Editor, record: EditRecord, calibration: Calibration | None
             raise ConfigError(UNPREPARED.format(editor.name))
         draw = generator(editor.seed, "irrelevant", len(editor.edits))
         others = calibration.learned_with if config.threshold == "between" else calibration.queries
-        chosen = torch.randperm(len(others), generator=draw)[: config.irrelevant]
+        chosen = torch.randperm(len(others), generator=draw, device=draw.device)[: config.irrelevant]
         queries.append(others[chosen.to(others.device)])
     if not queries:
         raise ConfigError(f"edit '{record.id}': without an 'irrelevant' text the router cannot learn")

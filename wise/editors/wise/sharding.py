@@ -27,8 +27,8 @@ def draw_mask(shape: tuple[int, ...], rho: float, seed: int, shard: int, kind: s
     if kind not in get_args(Masks):
         raise unknown("kind of mask", kind, get_args(Masks))
     if kind == "bernoulli":
-        return torch.rand(shape, generator=generator(seed, "mask", shard)) < rho
-    uniform = torch.rand(shape, generator=generator(seed, "mask"))
+        return torch.rand(shape, generator=generator(seed, "mask", shard), device="cpu") < rho
+    uniform = torch.rand(shape, generator=generator(seed, "mask"), device="cpu")
     # A shard's end and the next one's start are the same expression, so rounding leaves no gap and no overlap.
     start, stop = shard * rho % 1, (shard + 1) * rho % 1
     above, below = uniform >= start, uniform < stop

@@ -65,7 +65,7 @@ def compact(delta: Tensor, seed: int) -> Update:
     """
     rows, columns = delta.shape
     most = min(rows * columns // (rows + columns), WIDEST)
-    probes = torch.randn(columns, most, generator=generator(seed, "factors")).to(delta)
+    probes = torch.randn(columns, most, generator=generator(seed, "factors"), device="cpu").to(delta)
     basis = torch.linalg.qr(delta @ probes).Q  # (d, f) x (f, p) -> (d, p)
     inside = (basis.T @ delta).double()  # (p, d) x (d, f)
     squares, ways = torch.linalg.eigh(inside @ inside.T)  # (p, f) x (f, p), ascending

@@ -35,7 +35,7 @@ def key_moments(tail: Tail, texts: Sequence[str], batch_size: int = 32) -> Tenso
 
     Texts are read in random order until there are `KEYS` tokens for each of the f inputs.
     """
-    order = torch.randperm(len(texts), generator=generator(0, "key moments")).tolist()
+    order = torch.randperm(len(texts), generator=generator(0, "key moments"), device="cpu").tolist()
     enough = KEYS * tail.site.weight.shape[1]
     sequences = []
     for sequence in encode_prompts(tail.lm, [texts[int(i)] for i in order]):

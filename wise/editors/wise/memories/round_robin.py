@@ -170,6 +170,8 @@ class RoundRobin:
         return self._served
 
     @cached_property
+    @torch.inference_mode(False)  # kept for calls through which gradients flow, whoever was first to ask
+    @torch.no_grad()
     def _served(self) -> tuple[Served, ...]:
         """eps = act_ratio * smallest score over the edits of the memory (section 2.3.1)."""
         memories = self.memories()

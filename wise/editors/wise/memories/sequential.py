@@ -165,6 +165,8 @@ class Sequential:
         return self._served
 
     @cached_property
+    @torch.inference_mode(False)  # kept for calls through which gradients flow, whoever was first to ask
+    @torch.no_grad()
     def _served(self) -> tuple[Served, ...]:
         if not self.count:
             return ()
