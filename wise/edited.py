@@ -280,7 +280,7 @@ def _place_of(editor: Editor) -> tuple[torch.dtype, torch.device]:
 
 def _records(given: Sequence[EditRecord]) -> list[EditRecord]:
     """What `edit` was given in the place of a prompt, as a list; raises `ConfigError` for anything but records."""
-    listed = list(given) if isinstance(given, Iterable) else [given]
+    listed: list[EditRecord] = list(given) if isinstance(given, Iterable) else [given]
     for index, item in enumerate(listed):
         if not isinstance(item, EditRecord):
             raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from torch import nn
 
@@ -45,7 +45,7 @@ def beside_the_model(editor: str, model: nn.Module) -> dict[str, Callable[..., A
     """The methods of a model whose edits lie beside its weights: no packing, and saving it says what is not saved."""
     methods = without_packing(editor, model)
     if hasattr(model, "save_pretrained"):
-        methods["save_pretrained"] = partial(_save_without_edits, editor, model.save_pretrained)
+        methods["save_pretrained"] = partial(_save_without_edits, editor, cast(Any, model).save_pretrained)
     return methods
 
 
