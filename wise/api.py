@@ -15,9 +15,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from wise.edited import EditedModel, busy_with
@@ -83,7 +84,7 @@ def attach(
     """
     kind = editor_class(editor)
     config = build_options(kind.Config, options, f"options of editor '{editor}'")
-    if layer is not None and type(layer) is not int:
+    if layer is not None and (isinstance(layer, bool) or not hasattr(layer, "__index__")):
         raise ConfigError(f"layer is the number of a layer, counted from 0, not {layer!r}")
     if isinstance(contexts, str):
         raise ConfigError("contexts is a list of texts, not one text")
@@ -121,9 +122,11 @@ def load(
     try:
         lm = _language_model(base["name"] if model is None else model, None, device, dtype or base["dtype"], chat)
     except ConfigError as error:
-        if model is not None:
+        if model is not None or Path(base["name"]).is_dir():
             raise
-        raise ConfigError(f"{error}; the memory says where its base model was: give its place now as model=") from error
+        raise ConfigError(
+            f"{error}; if its base model is not at '{base['name']}' any more, name it (--model)"
+        ) from error
     kind = editor_class(config["editor"])
     where = f"{Path(folder) / CONFIG}: options of editor '{config['editor']}'"
     options = build_options(kind.Config, config["options"], where)
@@ -140,7 +143,7 @@ def _language_model(
         return load_language_model(model, revision, device, dtype, chat)
     if isinstance(model, LanguageModel):
         lm = model
-    elif isinstance(model, tuple) and len(model) == 2 and isinstance(model[1], PreTrainedTokenizerBase):
+    elif _is_pair(model):
         lm = wrap(*model, model[0].config.name_or_path or model[0].config.model_type, chat)
     else:
         found = ", ".join(type(part).__name__ for part in model) if isinstance(model, tuple) else type(model).__name__
@@ -149,6 +152,16 @@ def _language_model(
     if owner is not None:
         raise ConfigError(f"the model has an editor already ({owner}); close() that one, or leave its with block")
     return lm
+
+
+def _is_pair(model: Any) -> TypeGuard[tuple[PreTrainedModel, PreTrainedTokenizerBase]]:
+    """Whether it is a model, however it is wrapped, and its tokenizer."""
+    return (
+        isinstance(model, tuple)
+        and len(model) == 2
+        and isinstance(model[0], nn.Module)
+        and isinstance(model[1], PreTrainedTokenizerBase)
+    )
 
 
 def _records(train: Train | None) -> list[EditRecord]:

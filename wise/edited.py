@@ -19,7 +19,7 @@ from wise.errors import ConfigError, DataError, EditError
 from wise.evaluate.taken import judged, warn_of_failures
 from wise.lm.batch import encode, encode_prompts
 from wise.lm.generate import generate_answers
-from wise.lm.modes import answering, learning, within
+from wise.lm.modes import answering, gradients, learning, within
 from wise.lm.vocabulary import require_writable
 from wise.memory.artifact import write_artifact
 from wise.memory.export import merged_weights, push_folder, put, what_is_lost, write_checkpoint
@@ -189,6 +189,7 @@ class EditedModel(NotPickled):
         self._require_open()
         return push_folder(self.save_pretrained, repo_id, private, token)
 
+    @gradients()
     def merge_and_unload(self, folder: str | Path | None = None) -> PreTrainedModel:
         """The plain model whose matrix is W0 + memory, without this editor; also written to `folder` if given.
 

@@ -136,6 +136,14 @@ def require_filled(record: EditRecord) -> None:
     """Raise `DataError` for a record made in code that lacks a text which every record in a file has."""
     if empty := list(_empty(asdict(record))):
         raise DataError(f"record '{record.id}': {'; '.join(empty)}")
+    for key in (*FILLED, "subject", "irrelevant"):
+        require_characters(getattr(record, key))
+
+
+def require_characters(text: str) -> None:
+    """Raise `DataError` for half of a surrogate pair, which no tokenizer reads."""
+    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise DataError(f"{text[:80]!a} has half of a surrogate pair, which is no character")
 
 
 def row_problems(row: Any) -> list[str]:

@@ -103,9 +103,19 @@ def test_lengths_count_the_prompt_that_was_given_wherever_they_stand(name, place
 def test_the_counterfactual_model_answers_under_the_settings_of_the_model_that_is_asked():
     editor = edited("serac")
     given, model = routed_alone(editor), editor.lm.model
-    expected = model.generate(**given, max_new_tokens=4, suppress_tokens=list(range(10, 40)), eos_token_id=-1)
-    model.generation_config.update(max_new_tokens=4, suppress_tokens=list(range(10, 40)), eos_token_id=-1)
+    settings = {"max_new_tokens": 4, "min_new_tokens": 4, "suppress_tokens": list(range(10, 40))}
+    expected = model.generate(**given, **settings)
+    model.generation_config.update(**settings)
     assert torch.equal(model.generate(**given), expected)
+
+
+def test_the_counterfactual_model_ends_at_its_own_end_whatever_the_model_that_is_asked_says():
+    editor = edited("serac")
+    given, model = routed_alone(editor), editor.lm.model
+    expected = model.generate(**given, max_new_tokens=10)
+    assert expected.shape[1] < given["input_ids"].shape[1] + 10
+    model.generation_config.eos_token_id = None
+    assert torch.equal(model.generate(**given, max_new_tokens=10), expected)
 
 
 @rewriting

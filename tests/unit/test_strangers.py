@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,9 @@ def test_what_is_no_edit_is_said(given: tuple, message: str):
 
 
 def test_half_a_character_is_refused():
-    with wise.attach(pair(), "ft-m", layer=2) as editor, pytest.raises(DataError, match="surrogate"):
-        editor.edit("Ada \ud800", TARGET)
+    for texts in (("Ada \ud800", TARGET), (PROMPT, "Port \ud800")):
+        with wise.attach(pair(), "ft-m", layer=2) as editor, pytest.raises(DataError, match="surrogate"):
+            editor.edit(*texts)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_edits_before_one_that_cannot_be_made_are_saved(folder: Path, tmp_path: 
     monkeypatch.setattr(wise.edited.EditedModel, "edit", first_only)
     told = ["--edits", str(tmp_path / "two.jsonl"), "--editor", "ft-m", "--out", str(tmp_path / "memory")]
     assert main(["edit", "--model", str(folder), *told]) == 2
-    assert "holds the 1 edits before it" in caplog.text
+    assert "holds those before it (1)" in caplog.text
     assert [record.id for record in wise.load(tmp_path / "memory", folder).edits] == ["a"]
 
 
@@ -188,7 +190,7 @@ def test_a_memory_whose_base_is_elsewhere_says_how_to_name_it(folder: Path, tmp_
     editor = wise.attach(folder, "ft-m", layer=2)
     editor.save_pretrained(tmp_path / "memory")
     moved = folder.rename(tmp_path / "moved")
-    with pytest.raises(ConfigError, match="give its place now as model="):
+    with pytest.raises(ConfigError, match="name it"):
         wise.load(tmp_path / "memory")
     assert wise.load(tmp_path / "memory", moved).edits == []
 
@@ -211,3 +213,39 @@ def test_saving_the_model_says_where_the_edits_are(name: str, lost: bool, tmp_pa
     caplog.clear()
     editor.model.save_pretrained(tmp_path / "plain")
     assert not caplog.text
+
+
+def test_a_wrapper_around_the_model_is_named():
+    class Wrapper(torch.nn.Module):
+        """As that of an adapter library: it passes on what it does not have itself."""
+
+        def __init__(self, model: torch.nn.Module) -> None:
+            super().__init__()
+            self.inside = model
+
+        def __getattr__(self, name: str):
+            return super().__getattr__(name) if name == "inside" else getattr(self.inside, name)
+
+        def get_submodule(self, target: str):
+            return torch.nn.Module.get_submodule(torch.nn.ModuleDict({"inside": self.inside}), target)
+
+    model, tokenizer = pair()
+    with pytest.raises(ConfigError, match="Wrapper has no 'model.layers'.*unwrap it first"):
+        wise.attach((Wrapper(model), tokenizer), "ft-m", layer=2, contexts=["the person"], cache=False)
+
+
+def test_threads_that_ask_one_model_leave_its_settings_alone():
+    lm = tiny_language_model()
+    lm.model.generation_config.repetition_penalty = 3.0
+    own = lm.model.generation_config
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda count: generate_answers(lm, [PROMPT], count), [2, 5, 3, 4] * 4))
+    assert lm.model.generation_config is own and own.repetition_penalty == 3.0 and len(found) == 16
+
+
+def test_a_merge_inside_inference_mode_leaves_an_ordinary_model():
+    editor = wise.attach(pair(), "ft-m", layer=2)
+    editor.edit(PROMPT, TARGET)
+    with torch.inference_mode():
+        model = editor.merge_and_unload()
+    assert not any(weight.is_inference() for weight in model.parameters())

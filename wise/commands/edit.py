@@ -78,7 +78,9 @@ def _made(editor: EditedModel, records: Sequence[EditRecord], out: Path) -> list
     except WiseError as error:
         if made := len(editor.edits) - held:
             editor.save_pretrained(out)
-            raise type(error)(f"{error}; {out} holds the {made} edits before it: go on with --memory {out}") from error
+            raise type(error)(
+                f"{error}; {out} holds those before it ({made}): go on with --memory {out}, without them"
+            ) from error
         raise
 
 
@@ -137,7 +139,7 @@ def _training(path: Path) -> list[EditRecord] | list[str]:
     """Records of a file of edits, or the lines of another."""
     from wise.edit_files import read_edits
 
-    return read_edits(path) if path.suffix in (".jsonl", ".json", ".csv") else _lines(path)
+    return read_edits(path) if path.suffix.lower() in (".jsonl", ".json", ".csv", ".tsv") else _lines(path)
 
 
 def _lines(path: Path) -> list[str]:

@@ -11,10 +11,7 @@ from wise.errors import ConfigError, unknown
 from wise.lm.shares import SPREAD
 
 ELSEWHERE = ("path", "package", "sha256", "revision")
-"""Keys of models that are there already. Other keys may stand idle: `--config` adds its own to those of a file."""
-
-FOLDER = ("/", "./", "../", "~")
-"""How a path begins that is no name on a hub."""
+"""Keys of models that are there already. `--config` adds keys to those of a file, so other keys may be left over."""
 
 
 def check_source(where: str, model: Mapping[str, Any]) -> None:
@@ -41,9 +38,10 @@ def _check_hub(where: str, model: Mapping[str, Any]) -> None:
     path = model["path"]
     if not path:
         raise ConfigError(f"{where}: source 'hub' needs 'path', the name or folder of the model")
-    if path.startswith(FOLDER) and not Path(path).is_dir():
-        home = "; write the home folder in full" if path.startswith("~") else ""
-        raise ConfigError(f"{where}.path: {path}: no such folder{home}")
+    if path.startswith("~"):
+        raise ConfigError(f"{where}.path: {path}: write the home folder in full")
+    if Path(path).is_file():
+        raise ConfigError(f"{where}.path: {path}: is a file; a model is a folder or a hub's name, or 'source: gguf'")
 
 
 def _check_gguf(where: str, model: Mapping[str, Any]) -> None:

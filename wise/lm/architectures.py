@@ -159,4 +159,10 @@ def _layers(model: PreTrainedModel) -> tuple[Family, nn.ModuleList]:
             "down-projection in a layer and the final norm; tests/unit/test_tail.py then says whether they fit"
         )
     family = FAMILIES[kind]
-    return family, cast(nn.ModuleList, model.get_submodule(family.layers))
+    try:
+        return family, cast(nn.ModuleList, model.get_submodule(family.layers))
+    except AttributeError as error:
+        raise ConfigError(
+            f"{type(model).__name__} has no '{family.layers}', where the layers of a {kind} are: something is wrapped "
+            "around the model; unwrap it first (of peft: merge_and_unload())"
+        ) from error

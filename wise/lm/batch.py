@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wise.errors import DataError
 from wise.lm.load import LanguageModel
+from wise.records import require_characters
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ def tokenize(
     if targets is not None:
         texts = [f"{text}{lead}{target.strip()}" for text, target in zip(texts, targets, strict=True)]
     for text in texts:
-        if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-            raise DataError(f"{text[:80]!a} has half of a surrogate pair, which is no character")
+        require_characters(text)
     tokens = lm.tokenizer(texts, return_offsets_mapping=True, add_special_tokens=not lm.chat)
     for ids, offsets in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True):
         if len(ids) > 1 and ids[-1] == lm.tokenizer.eos_token_id and offsets[-1][0] == offsets[-1][1]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationConfig
 
 from wise.editors.base import Editor, EditOutcome
 from wise.editors.copies import NotPickled
@@ -156,6 +158,12 @@ class RewritingEditor(NotPickled, Editor):
             self._methods.give_back()
         self._methods = None
 
+    def _settings(self) -> GenerationConfig:
+        """A copy of the settings of the model that is asked, with the tokenizer's end among its end tokens."""
+        settings = copy.deepcopy(self.lm.model.generation_config)
+        settings.eos_token_id = self.lm.ends
+        return settings
+
     def _generate(self, *args: Any, **kwargs: Any) -> Tensor:
         """`model.generate` of the edited model: tokens (B * returned, L + new), the prompts as they were given.
 
@@ -177,7 +185,7 @@ class RewritingEditor(NotPickled, Editor):
                 sequences = [self._instead(self._texts[choice[row] - 1], questions[row]) for row in routed]
                 batch = collate(sequences, prompts.pad, self.lm.device, side="left")
                 if self.answering is not self.lm:  # answers under the settings of the model that is asked
-                    self.answering.model.generation_config = self.lm.model.generation_config
+                    self.answering.model.generation_config = self._settings()
                 parts |= prompts.continued(self.answering, routed, batch.input_ids, batch.attention_mask)
             return prompts.followed_by(parts)
 
