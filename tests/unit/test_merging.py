@@ -39,7 +39,7 @@ def test_theorem_2_1_masks_overlap_by_rho_to_the_k(rho, shards, seed):
     share = masks.all(0).float().mean().item()
     expected = rho**shards
     deviation = (expected * (1 - expected) / size) ** 0.5
-    assert abs(share - expected) < 5 * deviation + 1e-9
+    assert abs(share - expected) < 5 * deviation + 5 / size  # few entries are no normal distribution
 
 
 @quick
@@ -50,7 +50,7 @@ def test_disjoint_masks_overlap_as_little_as_they_can(rho, shards, seed):
     assert free.min() >= math.floor(shards * rho + 1e-9) and free.max() <= math.ceil(shards * rho - 1e-9)
     deviation = (rho * (1 - rho) / 10_000) ** 0.5
     for mask in masks:
-        assert abs(mask.double().mean().item() - rho) < 5 * deviation + 1e-9
+        assert abs(mask.double().mean().item() - rho) < 5 * deviation + 5 / 10_000
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 5, 7, 10, 49])
