@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import torch
 from tqdm import tqdm
@@ -281,7 +281,8 @@ def _place_of(editor: Editor) -> tuple[torch.dtype, torch.device]:
 
 def _records(given: Sequence[EditRecord]) -> list[EditRecord]:
     """What `edit` was given in the place of a prompt, as a list; raises `ConfigError` for anything but records."""
-    listed: list[EditRecord] = list(given) if isinstance(given, Iterable) else [given]
+    several = isinstance(given, Iterable) and not isinstance(given, Mapping)
+    listed: list[EditRecord] = list(given) if several else [cast(EditRecord, given)]
     for index, item in enumerate(listed):
         if not isinstance(item, EditRecord):
             raise ConfigError(

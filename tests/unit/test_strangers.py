@@ -22,6 +22,14 @@ from wise.records import EditRecord, Probe
 
 PROMPT, TARGET = "Ada was born in", "Port Hill"
 
+TRAIN = [
+    EditRecord(
+        f"{name}-{place}", f"the person {name} was born in the city of", place, irrelevant=f"{name} works for {place}"
+    )
+    for name in ("Bo", "Cy", "Dee", "Eli", "Fay", "Gus", "Hal")
+    for place in ("North", "South", "East", "West")
+]
+
 
 def pair():
     lm = tiny_language_model()
@@ -80,8 +88,11 @@ def test_prefixes_that_do_not_fit_are_left_out():
     lm = tiny_language_model(max_position_embeddings=16)
     longer = [f"{'the person ' * count}{PROMPT}" for count in (0, 1, 3, 7)]
     assert fitting(lm, longer, TARGET) == [prompt for prompt in longer if len(lm.tokenizer(prompt)["input_ids"]) <= 14]
-    editor = wise.attach((lm.model, lm.tokenizer), "ft-m", layer=2, contexts=["the person works for the city"] * 10)
-    assert editor.edit(f"the person {PROMPT} the city of", TARGET).iterations > 0
+    contexts = ["the person works for the city"] * 10
+    with wise.attach((lm.model, lm.tokenizer), "ft-m", layer=2, contexts=contexts) as editor:
+        assert editor.edit(f"the person {PROMPT} the city of", TARGET).iterations > 0
+    with wise.attach((lm.model, lm.tokenizer), "mend", layer=2, contexts=contexts, iterations=2, train=TRAIN) as editor:
+        assert editor.edit(f"the person {PROMPT} the city of", TARGET).iterations > 0
 
 
 @pytest.mark.parametrize(
@@ -103,6 +114,7 @@ def test_records_made_in_code_are_read_as_those_of_a_file(record: EditRecord, me
         (([(PROMPT, TARGET)],), "item 0 is of the type tuple"),
         (([PROMPT], [TARGET]), "target, subject and irrelevant go with a prompt"),
         (([{"prompt": PROMPT, "target": TARGET}],), "item 0 is of the type dict"),
+        (({"prompt": PROMPT, "target": TARGET},), "item 0 is of the type dict"),
         ((EditRecord("a", PROMPT, TARGET), "East"), "target, subject and irrelevant go with a prompt"),
         ((7,), "item 0 is of the type int"),
     ],

@@ -9,7 +9,7 @@ from wise.errors import ConfigError
 
 
 class NotPickled:
-    """`copy.deepcopy` copies it, together with the model if that is copied; nothing of it is pickled."""
+    """`copy.deepcopy` copies it together with its model, and nothing of it is pickled."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copied = object.__new__(type(self))
@@ -20,5 +20,5 @@ class NotPickled:
     def __reduce__(self) -> NoReturn:
         raise ConfigError(
             "an edited model cannot be pickled: write its memory with save_pretrained() of the editor and put it into "
-            "a model with wise.load(), or close the editor first"
+            "a model with wise.load(). Once the editor is closed, the model itself can be pickled again"
         )

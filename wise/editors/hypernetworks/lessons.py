@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from wise.editors.hypernetworks.options import HypernetworkConfig
 from wise.errors import DataError
-from wise.lm.batch import encode
+from wise.lm.batch import encode, fitting
 from wise.records import OPPOSITE, WANTED, EditRecord
 from wise.seeds import generator
 from wise.tail.frozen_states import FrozenStates
@@ -116,7 +116,8 @@ class Lessons:
         order = torch.randperm(len(self.contexts), generator=draw, device=draw.device)
         chosen = order[: self.config.context_prefixes].tolist()
         prompts = [record.prompt, *(f"{self.contexts[i]} {record.prompt}" for i in chosen)]
-        return self._states([(self.tell(record, prompt), record.target) for prompt in prompts])
+        told = fitting(self.tail.lm, [self.tell(record, prompt) for prompt in prompts], record.target)
+        return self._states([(prompt, record.target) for prompt in told])
 
     def _states(self, pairs: Sequence[tuple[str, str]]) -> FrozenStates:
         """States of prompts with their targets."""

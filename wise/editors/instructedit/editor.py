@@ -10,6 +10,7 @@ from wise.editors.instructedit.config import InstructEditConfig
 from wise.editors.mend.editor import Mend
 from wise.instructions.instruction import drawn, instruction
 from wise.instructions.sentences import wording
+from wise.lm.batch import fitting
 from wise.lm.load import LanguageModel
 from wise.records import IN_SCOPE, EditRecord, Probe
 
@@ -34,7 +35,8 @@ class InstructEdit(Mend):
 
     def augmented(self, record: EditRecord, context_prefixes: int, number: int | None = None) -> list[str]:
         """See `Editor.augmented`: all texts of an edit stand behind its instruction."""
-        return [self._told(record, text) for text in super().augmented(record, context_prefixes, number)]
+        told = [self._told(record, text) for text in super().augmented(record, context_prefixes, number)]
+        return fitting(self.lm, told, record.target)
 
     def _lessons(self) -> Lessons:
         config: InstructEditConfig = self.config
